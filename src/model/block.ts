@@ -1,0 +1,47 @@
+import type { FieldValue } from "./reading.js";
+
+/** The readings of one device within a block, in arrival order, column by column. */
+export interface ReadingGroup {
+  /** Hash of the profile the readings were decoded with. */
+  readonly profile: string;
+  readonly device: string;
+  /** Wall clock at arrival, whole milliseconds since the epoch. */
+  readonly arrivals: number[];
+  /** Event times in milliseconds since the epoch; NaN stands for the arrival time. */
+  readonly times: number[];
+  /** One row per reading, one value per field of the profile. */
+  readonly values: FieldValue[][];
+  /** Duplicate keys; undefined where the profile has none. */
+  readonly keys: string[] | undefined;
+  /**
+   * Identity of the MQTT packet that carried the reading, a whole number below 2^53; 0 where there is none.
+   * Negative when the packet came with DUP set, so that it may be a redelivery.
+   */
+  readonly deliveries: number[];
+  /** Readings that failed before the engine: count by reason code. */
+  readonly rejected: number[];
+}
+
+/** What the engine is given in one commit, and all that recovery needs to repeat it. */
+export interface Block {
+  /** Position in the journal: 1, 2, 3, … without holes. */
+  readonly sequence: number;
+  /** Milliseconds the agent has been running and not pushing back, summed over all its lives. */
+  readonly processingMs: number;
+  /** Whether the wall clock is plausible: without it `maxPast` and `maxFuture` mean nothing. */
+  readonly clockTrusted: boolean;
+  readonly groups: readonly ReadingGroup[];
+}
+
+export function newGroup(profile: string, device: string, keyed: boolean): ReadingGroup {
+  return {
+    profile,
+    device,
+    arrivals: [],
+    times: [],
+    values: [],
+    keys: keyed ? [] : undefined,
+    deliveries: [],
+    rejected: [],
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * Every bound that is not configurable, with its unit. Configurable bounds have their default in `config/`.
+ * A limit is here because something from outside could otherwise grow without end.
+ */
+export const LIMITS = {
+  /** A config or profile file. */
+  documentBytesMax: 1_048_576,
+  /** Alias expansions in one YAML file. */
+  yamlAliasesMax: 100,
+  /** Fields of one profile. */
+  profileFieldsMax: 256,
+  /** Windows of one profile. */
+  profileWindowsMax: 32,
+  /** Characters of an expression. */
+  expressionCharactersMax: 1_024,
+  /** Nesting of a JSON payload. */
+  jsonDepthMax: 32,
+  /** Readings in one payload. */
+  payloadReadingsMax: 10_000,
+  /** Characters of a device name. */
+  deviceNameCharactersMax: 128,
+  /** Characters of a text value. */
+  textValueCharactersMax: 256,
+  /** Characters of a duplicate key. */
+  duplicateKeyCharactersMax: 128,
+  /** Remembered duplicate keys of one device; the oldest goes first and is counted. */
+  duplicateKeysPerDeviceMax: 65_536,
+  /** Remembered packet identities of one device without event time. */
+  deliveriesPerDeviceMax: 1_024,
+  /** Routes remembered by topic. */
+  routeCacheTopicsMax: 20_000,
+  /** Payload bytes in one commit before sources are pushed back. */
+  commitBytesMax: 4_194_304,
+  /** Longest line on a serial port unless configured. */
+  serialLineBytesMax: 4_096,
+} as const;
