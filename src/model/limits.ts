@@ -23,6 +23,8 @@ export const LIMITS = {
   textValueCharactersMax: 256,
   /** Characters of a duplicate key. */
   duplicateKeyCharactersMax: 128,
+  /** Magnitude of a numeric value; larger ones are out of range for every field, and keep exact sums of squares exact. */
+  valueMagnitudeMax: 1e120,
   /** Remembered duplicate keys of one device; the oldest goes first and is counted. */
   duplicateKeysPerDeviceMax: 65_536,
   /** Remembered packet identities of one device without event time. */

@@ -1,0 +1,13 @@
+import type { Accumulator } from "./cells.js";
+
+/** Number of values. */
+export const countAccumulator: Accumulator = {
+  name: "count",
+  cells: 1,
+  add(state, at) {
+    state.numbers[at]!++;
+  },
+  merge(into, at, from) {
+    into.numbers[at]! += from.numbers[at]!;
+  },
+};

@@ -1,0 +1,80 @@
+/**
+ * Exact arithmetic on sums of doubles, so that a sum does not depend on the order of its terms.
+ *
+ * An expansion is a list of doubles, smallest magnitude first, whose bits do not overlap and whose mathematical
+ * sum is the value; zero is the empty list. Adding a double keeps it exact. It is exact as long as no
+ * intermediate overflows, which `LIMITS.valueMagnitudeMax` makes sure of.
+ *
+ * Source: J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates",
+ * Discrete & Computational Geometry 18, 1997 (GROW-EXPANSION, TWO-PRODUCT after Dekker and Veltkamp).
+ */
+
+/** Adds `x` to the expansion in place. */
+export function growExpansion(expansion: number[], x: number): void {
+  let kept = 0;
+  let carry = x;
+  for (let i = 0; i < expansion.length; i++) {
+    const term = expansion[i]!;
+    const high = carry + term;
+    const virtual = high - carry;
+    const low = carry - (high - virtual) + (term - virtual);
+    if (low !== 0) expansion[kept++] = low;
+    carry = high;
+  }
+  expansion.length = kept;
+  if (carry !== 0) expansion.push(carry);
+}
+
+const SPLITTER = 134_217_729; // 2^27 + 1
+
+/** The rounding error of `a * b`: `a * b` exactly equals the rounded product plus this. */
+export function productError(a: number, b: number, product: number): number {
+  const aBig = SPLITTER * a;
+  const aHigh = aBig - (aBig - a);
+  const aLow = a - aHigh;
+  const bBig = SPLITTER * b;
+  const bHigh = bBig - (bBig - b);
+  const bLow = b - bHigh;
+  return aLow * bLow - (product - aHigh * bHigh - aLow * bHigh - aHigh * bLow);
+}
+
+/** Adds `sign * a * b` for two expansions. */
+export function addProduct(into: number[], a: readonly number[], b: readonly number[], sign: 1 | -1): void {
+  for (const x of a) {
+    for (const y of b) {
+      const product = x * y;
+      growExpansion(into, sign * productError(x, y, product));
+      growExpansion(into, sign * product);
+    }
+  }
+}
+
+/** The double nearest to the expansion's value, ties to even. */
+export function roundExpansion(expansion: readonly number[]): number {
+  let i = expansion.length - 1;
+  if (i < 0) return 0;
+  let high = expansion[i]!;
+  let low = 0;
+  while (i > 0) {
+    const before = high;
+    const term = expansion[--i]!;
+    high = before + term;
+    low = term - (high - before);
+    if (low !== 0) break;
+  }
+  // Half-way cases: the terms below decide which way the tie goes.
+  if (i > 0 && low !== 0 && Math.sign(low) === Math.sign(expansion[i - 1]!)) {
+    const doubled = low * 2;
+    const moved = high + doubled;
+    if (doubled === moved - high) high = moved;
+  }
+  return high;
+}
+
+/** The expansion's value divided by `divisor`, corrected by the exact remainder, so that equal values keep their mean. */
+export function divideExpansion(expansion: readonly number[], divisor: number): number {
+  const quotient = roundExpansion(expansion) / divisor;
+  const remainder = expansion.slice();
+  addProduct(remainder, [quotient], [divisor], -1);
+  return quotient + roundExpansion(remainder) / divisor;
+}
