@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { defineEvent } from "../../../src/model/log-event.js";
+import { createCounters } from "../../../src/observe/counters.js";
+import { createLogger } from "../../../src/observe/logger.js";
+import { createObserver } from "../../../src/observe/observer.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
+
+const lost = defineEvent<{ source: string; attempt: number }>("source-lost", "warn", "Connection lost");
+const loaded = defineEvent<{ profile: string }>("profile-loaded", "info", "Profile loaded");
+const traced = defineEvent<{ n: number }>("traced", "debug", "Trace");
+
+function setup(repeatEveryMs = 10_000) {
+  const clock = new ManualClock();
+  const lines: string[] = [];
+  const counters = createCounters();
+  const log = createLogger({ level: "info", format: "logfmt", clock, write: (line) => lines.push(line) });
+  return {
+    clock,
+    lines,
+    counters,
+    observer: createObserver({ log, counters, timers: clock, repeatEveryMs }),
+  };
+}
+
+describe("the observer", () => {
+  it("writes the first of a flood at once and the rest as one line with their number", () => {
+    const { clock, lines, counters, observer } = setup();
+    for (let attempt = 1; attempt <= 1_000; attempt++) observer.emit(lost, { source: "plant", attempt });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("attempt=1\n");
+    clock.advance(10_000);
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toContain("attempt=1000 repeated=999\n");
+    expect(counters.snapshot()).toEqual([{ name: "source-lost", labels: { source: "plant" }, value: 1_000 }]);
+  });
+
+  it("accounts for every warning in its lines, however they are spread over time", () => {
+    const { clock, lines, observer } = setup();
+    let emitted = 0;
+    for (let step = 0; step < 500; step++) {
+      const burst = (step * 7919) % 5;
+      for (let i = 0; i < burst; i++, emitted++) observer.emit(lost, { source: "plant", attempt: emitted });
+      clock.advance((step * 104_729) % 7_000);
+    }
+    observer.close();
+    const shown = lines.reduce((sum, line) => sum + Number(/repeated=(\d+)/.exec(line)?.[1] ?? 1), 0);
+    expect(shown).toBe(emitted);
+    expect(lines.length).toBeLessThan(emitted);
+  });
+
+  it("does not let one source's flood hide another's first warning", () => {
+    const { lines, observer } = setup();
+    for (let attempt = 0; attempt < 10; attempt++) observer.emit(lost, { source: "noisy", attempt });
+    observer.emit(lost, { source: "quiet", attempt: 1 });
+    expect(lines).toHaveLength(2);
+  });
+
+  it("writes at once again after a quiet time", () => {
+    const { clock, lines, observer } = setup();
+    observer.emit(lost, { source: "plant", attempt: 1 });
+    clock.advance(10_000);
+    observer.emit(lost, { source: "plant", attempt: 2 });
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).not.toContain("repeated");
+  });
+
+  it("writes what it held back when it is closed, and leaves no timer", () => {
+    const { clock, lines, observer } = setup();
+    for (let attempt = 0; attempt < 3; attempt++) observer.emit(lost, { source: "plant", attempt });
+    observer.close();
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toContain("repeated=2");
+    expect(clock.timersPending()).toBe(0);
+    observer.emit(lost, { source: "plant", attempt: 9 });
+    expect(lines).toHaveLength(3);
+    expect(clock.timersPending()).toBe(0);
+  });
+
+  it("never holds back an info line, and counts events below the level too", () => {
+    const { lines, counters, observer } = setup();
+    for (let i = 0; i < 5; i++) observer.emit(loaded, { profile: "p" });
+    observer.emit(traced, { n: 1 });
+    expect(lines).toHaveLength(5);
+    expect(counters.snapshot()).toContainEqual({ name: "traced", labels: {}, value: 1 });
+  });
+});
