@@ -23,3 +23,10 @@ export function daysInMonth(year: number, month: number): number {
   if (month === 2) return isLeapYear(year) ? 29 : 28;
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
+
+/** Milliseconds since midnight; hour 24 only as midnight, second 60 as the next second; NaN out of range. */
+export function clockMs(hour: number, minute: number, second: number): number {
+  if (hour < 0 || minute < 0 || second < 0 || minute > 59 || second > 60) return Number.NaN;
+  if (hour > 23 && !(hour === 24 && minute === 0 && second === 0)) return Number.NaN;
+  return hour * 3_600_000 + minute * 60_000 + second * 1_000;
+}
