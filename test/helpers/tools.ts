@@ -1,0 +1,66 @@
+/** What real tests need of the machine: programs, free ports, temporary folders, and waiting without sleeping long. */
+import { accessSync, constants } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { describe, onTestFinished } from "vitest";
+
+/** Daemons live in sbin, which a user's PATH often lacks. */
+const FOLDERS = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+
+/** Full path of a program; undefined where it is not installed. */
+export function findTool(name: string): string | undefined {
+  for (const folder of FOLDERS) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+/** A suite over real programs; where one is missing it is skipped under a name that says which. */
+export function describeWithTools(tools: readonly string[], name: string, body: () => void): void {
+  const missing = tools.filter((tool) => findTool(tool) === undefined);
+  if (missing.length === 0) describe(name, body);
+  else describe.skip(`${name} (skipped: ${missing.join(" and ")} not installed)`, body);
+}
+
+/** A TCP port of the loopback that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return address.port;
+}
+
+/** A folder that goes away with the test it is made in. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "weir-test-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Waits for something outside that gives no event; looks every few milliseconds. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  options: { readonly what: string; readonly timeoutMs?: number },
+): Promise<void> {
+  const timeoutMs = options.timeoutMs ?? 20_000;
+  const startMs = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startMs > timeoutMs) {
+      throw new Error(`waited ${timeoutMs} ms in vain until ${options.what}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
