@@ -30,6 +30,8 @@ export interface Block {
   readonly processingMs: number;
   /** Whether the wall clock is plausible: without it `maxPast` and `maxFuture` mean nothing. */
   readonly clockTrusted: boolean;
+  /** Whether silence is to be looked at after the readings: about once a second, not in every block. */
+  readonly tick: boolean;
   readonly groups: readonly ReadingGroup[];
 }
 

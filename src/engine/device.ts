@@ -1,0 +1,92 @@
+import type { Cells } from "../aggregate/cells.js";
+import type { DeliveryMemory, KeyMemory } from "./memory.js";
+import type { Plan, WindowPlan } from "./plan.js";
+import type { Slice } from "./slice.js";
+
+/** Everything the engine knows of one device. Devices do not influence each other. */
+export interface Device {
+  readonly profileId: string;
+  readonly name: string;
+  /** Journal position up to which the stored state has seen every block; replay skips those. */
+  replayedThrough: number;
+  /** Readings accepted, and rejected by reason code, over the device's whole life. */
+  accepted: number;
+  readonly rejected: number[];
+  /** Accepted readings that were too late for at least one of their windows. */
+  partlyLate: number;
+  /** Accepted readings that share their time with another one of other values. */
+  conflicting: number;
+  /** Highest event time seen, -Infinity before the first. */
+  maxTimeMs: number;
+  /** What silence alone has moved the watermark to. */
+  idleFloorMs: number;
+  /** `Block.processingMs` of the block with the last reading. */
+  lastSeenMs: number;
+  /** Watermark at which something has to fire or to be let go; Infinity when nothing waits. */
+  nextDueMs: number;
+  /** Slices by start, not overlapping. */
+  readonly slices: Slice[];
+  /** Slices cut under an earlier definition: still merged by windows that went on, never added to. */
+  readonly retired: Slice[];
+  /** Windows that are not final, per definition, by start. */
+  open: OpenWindow[][];
+  /** Windows that fired and have changed since; fire again at the end of the block. */
+  readonly changed: OpenWindow[];
+  keys: KeyMemory | undefined;
+  deliveries: DeliveryMemory | undefined;
+  nextSliceId: number;
+  /** Ids of slices that have a stored record. */
+  readonly stored: Set<number>;
+}
+
+export interface OpenWindow {
+  readonly plan: WindowPlan;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Revisions emitted so far, which is the number of the next one. */
+  revision: number;
+  /** In `Device.changed`. */
+  queued: boolean;
+  readonly slices: Slice[];
+  /** What slices that were let go had gathered; only a global window outlives its slices. */
+  sealed: Cells | undefined;
+}
+
+export function newDevice(profileId: string, name: string, plan: Plan): Device {
+  return {
+    profileId,
+    name,
+    replayedThrough: 0,
+    accepted: 0,
+    rejected: [],
+    partlyLate: 0,
+    conflicting: 0,
+    maxTimeMs: Number.NEGATIVE_INFINITY,
+    idleFloorMs: Number.NEGATIVE_INFINITY,
+    lastSeenMs: 0,
+    nextDueMs: Number.POSITIVE_INFINITY,
+    slices: [],
+    retired: [],
+    open: plan.windows.map(() => []),
+    changed: [],
+    keys: undefined,
+    deliveries: undefined,
+    nextSliceId: 1,
+    stored: new Set(),
+  };
+}
+
+/** Everything with an event time below this has been seen, as far as the profile lets us know. */
+export function watermark(device: Device, plan: Plan): number {
+  return Math.max(device.maxTimeMs - plan.profile.time.outOfOrdernessMs, device.idleFloorMs);
+}
+
+/** Lets go of a slice for one window; the last one drops it. */
+export function releaseSlice(device: Device, slice: Slice): void {
+  slice.windows--;
+  if (slice.windows > 0) return;
+  for (const list of [device.slices, device.retired]) {
+    const at = list.indexOf(slice);
+    if (at >= 0) list.splice(at, 1);
+  }
+}

@@ -1,0 +1,281 @@
+import type { Block, ReadingGroup } from "../model/block.js";
+import { WeirError } from "../model/errors.js";
+import type { EngineProfile } from "../model/profile.js";
+import { REASON_CODE, REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import type { Summary } from "../model/summary.js";
+import { type Cleaner, createCleaner } from "./clean.js";
+import { type Device, newDevice, watermark } from "./device.js";
+import { advance, closeWindow, type Firing, fireChanged } from "./firing.js";
+import { ingestGroup } from "./ingest.js";
+import { type Plan, planProfile } from "./plan.js";
+import { reconfigureDevice } from "./reconfigure.js";
+
+/**
+ * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
+ * and rolls no dice, so the same blocks give the same summaries, byte for byte: recovery is replay, and years of
+ * a gateway's life can be run in seconds.
+ *
+ * Each device is a machine of its own: its watermark, slices, windows, duplicate filters and counters depend on
+ * its own readings only. So devices may be stored at different journal positions (`Device.replayedThrough`), split
+ * over gateways, and merged again.
+ *
+ * Time comes in three kinds. Event time orders readings and closes windows. Arrival time (wall clock) stands in
+ * where there is no event time and bounds how wrong one may be. Processing time (`Block.processingMs`) measures
+ * silence; it stands still while the agent is down or pushing back, so neither ages a device.
+ */
+export interface EngineOptions {
+  readonly gateway: string;
+  /** More devices than this are refused, each reading counted as `overLimit`. */
+  readonly devicesMax: number;
+}
+
+/** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
+export interface DeviceCounts {
+  readonly profile: string;
+  readonly device: string;
+  readonly received: number;
+  readonly accepted: number;
+  readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  /** Accepted, but too late for at least one of several windows. */
+  readonly partlyLate: number;
+  /** Accepted, sharing their event time with a reading of other values. */
+  readonly conflicting: number;
+  /** Highest event time, milliseconds since the epoch; undefined before the first. */
+  readonly lastTimeMs: number | undefined;
+  readonly openWindows: number;
+}
+
+/** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
+export const UNKNOWN_DEVICE = "?";
+
+/** A profile and the devices that speak it. */
+export interface ProfileState {
+  plan: Plan;
+  cleaner: Cleaner;
+  readonly devices: Map<string, Device>;
+}
+
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #byId = new Map<string, ProfileState>();
+  readonly #byHash = new Map<string, ProfileState>();
+  #deviceCount = 0;
+  #sequence = 0;
+  /** Devices that have changed since they were last stored. */
+  readonly dirty = new Set<Device>();
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  /** Position of the last block applied. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get deviceCount(): number {
+    return this.#deviceCount;
+  }
+
+  /** Makes a profile known. One that was known under another definition needs `reconfigure`. */
+  addProfile(profile: EngineProfile): void {
+    if (this.#byId.has(profile.id)) {
+      throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
+    }
+    const state = { plan: planProfile(profile), cleaner: createCleaner(profile), devices: new Map() };
+    this.#byId.set(profile.id, state);
+    this.#byHash.set(profile.hash, state);
+  }
+
+  profileState(id: string): ProfileState | undefined {
+    return this.#byId.get(id);
+  }
+
+  profiles(): readonly EngineProfile[] {
+    return [...this.#byId.values()].map((state) => state.plan.profile);
+  }
+
+  /**
+   * Applies one block. Positions must follow one another; devices that were stored at or after this position are
+   * left alone, which is what makes replaying a journal over a newer state right.
+   * @returns the summaries it caused, in the order in which they fired
+   */
+  apply(block: Block): Summary[] {
+    const summaries: Summary[] = [];
+    for (const group of block.groups) this.#applyGroup(block, group, summaries);
+    if (block.tick) this.#applyTick(block, summaries);
+    this.#sequence = block.sequence;
+    return summaries;
+  }
+
+  #applyGroup(block: Block, group: ReadingGroup, summaries: Summary[]): void {
+    const state = this.#byHash.get(group.profile);
+    if (state === undefined)
+      throw new WeirError("unknown-profile", `no profile has the hash ${group.profile}`);
+    const device = this.#device(state, group.device, block);
+    if (device === undefined) {
+      this.#refuse(state, block, group);
+      return;
+    }
+    if (device.replayedThrough >= block.sequence) return;
+    const firing = this.#firing(state, summaries);
+    const ingest = {
+      plan: state.plan,
+      cleaner: state.cleaner,
+      block,
+      advance: (due: Device) => advance(firing, due),
+    };
+    ingestGroup(ingest, device, group);
+    fireChanged(firing, device);
+    this.dirty.add(device);
+  }
+
+  /** Books a whole group as refused, reading by reading, under the profile's unknown device. */
+  #refuse(state: ProfileState, block: Block, group: ReadingGroup): void {
+    const device = this.#device(state, UNKNOWN_DEVICE, block)!;
+    if (device.replayedThrough >= block.sequence) return;
+    const code = REASON_CODE.overLimit;
+    device.rejected[code] = (device.rejected[code] ?? 0) + group.arrivals.length;
+    for (let reason = 0; reason < group.rejected.length; reason++) {
+      const count = group.rejected[reason] ?? 0;
+      if (count > 0) device.rejected[reason] = (device.rejected[reason] ?? 0) + count;
+    }
+    this.dirty.add(device);
+  }
+
+  #device(state: ProfileState, name: string, block: Block): Device | undefined {
+    const known = state.devices.get(name);
+    if (known !== undefined) return known;
+    if (name !== UNKNOWN_DEVICE && this.#deviceCount >= this.#options.devicesMax) return undefined;
+    const device = newDevice(state.plan.profile.id, name, state.plan);
+    device.lastSeenMs = block.processingMs;
+    this.adopt(state, device);
+    return device;
+  }
+
+  /** Takes in a device that was stored. */
+  adopt(state: ProfileState, device: Device): void {
+    state.devices.set(device.name, device);
+    if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+  }
+
+  /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
+  #applyTick(block: Block, summaries: Summary[]): void {
+    for (const state of this.#byId.values()) {
+      for (const device of state.devices.values()) {
+        if (device.replayedThrough >= block.sequence) continue;
+        const floorMs = idleFloor(state.plan, device, block.processingMs);
+        if (floorMs === undefined) continue;
+        device.idleFloorMs = floorMs;
+        advance(this.#firing(state, summaries), device);
+        this.dirty.add(device);
+      }
+    }
+  }
+
+  /** Whether a tick at this processing time would do anything; if not, no block needs to be written for it. */
+  tickDue(processingMs: number): boolean {
+    for (const state of this.#byId.values()) {
+      for (const device of state.devices.values()) {
+        if (idleFloor(state.plan, device, processingMs) !== undefined) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Fires every open window as final: there will be no more input. */
+  flush(): Summary[] {
+    const summaries: Summary[] = [];
+    for (const state of this.#byId.values()) {
+      for (const device of state.devices.values()) {
+        const firing = this.#firing(state, summaries);
+        for (const windows of device.open) {
+          for (const window of windows) closeWindow(firing, device, window, false);
+          windows.length = 0;
+        }
+        device.changed.length = 0;
+        device.nextDueMs = Number.POSITIVE_INFINITY;
+        this.dirty.add(device);
+      }
+    }
+    return summaries;
+  }
+
+  /**
+   * Puts a new definition in the place of the profile of the same id. Windows that mean the same go on with what
+   * they have; the others fire as final and `reconfigured`. The state must be stored before the next block is
+   * journaled, since a journal does not say which definition came when.
+   */
+  reconfigure(profile: EngineProfile): Summary[] {
+    const state = this.#byId.get(profile.id);
+    if (state === undefined) {
+      this.addProfile(profile);
+      return [];
+    }
+    const summaries: Summary[] = [];
+    const plan = planProfile(profile);
+    for (const device of state.devices.values()) {
+      reconfigureDevice(this.#firing(state, summaries), device, plan);
+      this.dirty.add(device);
+    }
+    this.#byHash.delete(state.plan.profile.hash);
+    this.#byHash.set(profile.hash, state);
+    state.plan = plan;
+    state.cleaner = createCleaner(profile);
+    return summaries;
+  }
+
+  /** Closes every window of a profile that is no longer there; its devices keep their counts. */
+  retire(id: string): Summary[] {
+    const state = this.#byId.get(id);
+    return state === undefined ? [] : this.reconfigure({ ...state.plan.profile, windows: [] });
+  }
+
+  counts(): DeviceCounts[] {
+    return [...this.#byId.values()].flatMap((state) => [...state.devices.values()].map(countsOf));
+  }
+
+  #firing(state: ProfileState, summaries: Summary[]): Firing {
+    return { gateway: this.#options.gateway, plan: state.plan, emit: (summary) => summaries.push(summary) };
+  }
+}
+
+/** Where silence moves the watermark of a device to; undefined when it changes nothing. */
+function idleFloor(plan: Plan, device: Device, processingMs: number): number | undefined {
+  const silentMs = processingMs - device.lastSeenMs;
+  if (device.nextDueMs === Number.POSITIVE_INFINITY || silentMs < plan.profile.time.idleTimeoutMs)
+    return undefined;
+  const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
+  const reachedMs = watermark(device, plan);
+  let floorMs = Number.NEGATIVE_INFINITY;
+  for (const windows of device.open) {
+    for (const window of windows) {
+      const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
+      if (finalMs <= estimateMs) floorMs = Math.max(floorMs, finalMs);
+      else if (window.endMs <= estimateMs) floorMs = Math.max(floorMs, window.endMs);
+    }
+  }
+  return floorMs > reachedMs ? floorMs : undefined;
+}
+
+function countsOf(device: Device): DeviceCounts {
+  const rejected: Partial<Record<RejectReason, number>> = {};
+  let received = device.accepted;
+  REJECT_REASONS.forEach((reason, code) => {
+    const count = device.rejected[code] ?? 0;
+    if (count === 0) return;
+    rejected[reason] = count;
+    received += count;
+  });
+  return {
+    profile: device.profileId,
+    device: device.name,
+    received,
+    accepted: device.accepted,
+    rejected,
+    partlyLate: device.partlyLate,
+    conflicting: device.conflicting,
+    lastTimeMs: Number.isFinite(device.maxTimeMs) ? device.maxTimeMs : undefined,
+    openWindows: device.open.reduce((sum, windows) => sum + windows.length, 0),
+  };
+}

@@ -1,0 +1,166 @@
+import { type Cells, newCells } from "../aggregate/cells.js";
+import { REJECT_REASONS } from "../model/reasons.js";
+import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
+import { formatInstant } from "../model/time.js";
+import { sliceEdges } from "./assign.js";
+import { type Device, type OpenWindow, releaseSlice, watermark } from "./device.js";
+import { ACCEPTED_CELL, mergeCells, type Plan, rejectedCell, VALUE_FATES } from "./plan.js";
+
+/**
+ * When windows fire and what they say.
+ *
+ * A window fires when the watermark reaches its end; again at the end of a block in which late readings changed
+ * it; and once more, as final, when the watermark is `allowedLateness` past the end, after which it is forgotten.
+ * With no lateness the first firing is the final one. What a firing says depends on the readings alone, not on
+ * their order; only `revision` and `quality` tell how they came.
+ */
+export interface Firing {
+  readonly gateway: string;
+  readonly plan: Plan;
+  readonly emit: (summary: Summary) => void;
+}
+
+/** Fires and lets go of whatever is due at the device's watermark. */
+export function advance(on: Firing, device: Device): void {
+  const watermarkMs = watermark(device, on.plan);
+  let nextDueMs = Number.POSITIVE_INFINITY;
+  for (const windows of device.open) {
+    let finals = 0;
+    for (const window of windows) {
+      if (window.plan.isGlobal) {
+        nextDueMs = Math.min(nextDueMs, seal(on, device, window, watermarkMs));
+        continue;
+      }
+      const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
+      if (finalMs <= watermarkMs) {
+        fire(on, device, window, { final: true });
+        letGo(device, window);
+        finals++;
+        continue;
+      }
+      nextDueMs = Math.min(nextDueMs, finalMs);
+      if (window.endMs > watermarkMs) {
+        nextDueMs = Math.min(nextDueMs, window.endMs);
+        break;
+      }
+      if (window.revision === 0 && !window.queued) fire(on, device, window, { final: false });
+    }
+    // Windows of one definition end in the order in which they begin: the final ones are in front.
+    if (finals > 0) windows.splice(0, finals);
+  }
+  device.nextDueMs = nextDueMs;
+}
+
+/** Fires the windows that late readings have changed. */
+export function fireChanged(on: Firing, device: Device): void {
+  for (const window of device.changed) {
+    if (window.queued) fire(on, device, window, { final: false });
+  }
+  device.changed.length = 0;
+}
+
+/** Fires a window as final although its time has not come: the input has ended, or its definition has. */
+export function closeWindow(on: Firing, device: Device, window: OpenWindow, reconfigured: boolean): void {
+  fire(on, device, window, { final: true, reconfigured });
+  letGo(device, window);
+}
+
+function letGo(device: Device, window: OpenWindow): void {
+  window.queued = false;
+  for (const slice of window.slices) releaseSlice(device, slice);
+}
+
+/** Folds what lies behind the lateness of a global window into one state; returns when there will be more of it. */
+function seal(on: Firing, device: Device, window: OpenWindow, watermarkMs: number): number {
+  let nextDueMs = Number.POSITIVE_INFINITY;
+  for (let i = window.slices.length - 1; i >= 0; i--) {
+    const slice = window.slices[i]!;
+    const dueMs = sliceEdges(window.plan, slice.startMs).end + window.plan.definition.allowedLatenessMs;
+    if (dueMs > watermarkMs) {
+      nextDueMs = Math.min(nextDueMs, dueMs);
+      continue;
+    }
+    window.sealed ??= newCells(on.plan.cellCount);
+    mergeCells(on.plan, window.sealed, slice.cells);
+    window.slices.splice(i, 1);
+    releaseSlice(device, slice);
+  }
+  return nextDueMs;
+}
+
+interface FiringKind {
+  readonly final: boolean;
+  readonly reconfigured?: boolean;
+}
+
+function fire(on: Firing, device: Device, window: OpenWindow, kind: FiringKind): void {
+  const revision = window.revision++;
+  window.queued = false;
+  const name = window.plan.definition.name;
+  const start = window.plan.isGlobal ? "all" : formatInstant(window.startMs);
+  const cells = merged(on.plan, window);
+  const profile = on.plan.profile;
+  on.emit({
+    id: `${on.gateway}/${profile.id}/${encodeURIComponent(device.name)}/${name}/${start}`,
+    revision,
+    final: kind.final,
+    ...(kind.reconfigured ? { reconfigured: true } : {}),
+    gateway: on.gateway,
+    device: device.name,
+    profile: `${profile.id}@${profile.version}`,
+    window: describe(window),
+    fields: results(window, cells),
+    quality: quality(on.plan, cells),
+  });
+}
+
+function merged(plan: Plan, window: OpenWindow): Cells {
+  if (window.slices.length === 1 && window.sealed === undefined) return window.slices[0]!.cells;
+  const total = newCells(plan.cellCount);
+  if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
+  for (const slice of window.slices) mergeCells(plan, total, slice.cells);
+  return total;
+}
+
+function describe(window: OpenWindow): SummaryWindow {
+  const { name, kind } = window.plan.definition;
+  if (window.plan.isGlobal) return { name, kind: "global" };
+  const type = kind.type === "day" ? "tumbling" : kind.type;
+  return { name, kind: type, start: formatInstant(window.startMs), end: formatInstant(window.endMs) };
+}
+
+function results(window: OpenWindow, cells: Cells): Record<string, SummaryField> {
+  const fields: Record<string, SummaryField> = {};
+  for (const { field, plan, aggregates } of window.plan.outputs) {
+    if (cells.numbers[plan.at.count!] === 0) continue;
+    const result: Record<string, number | string | null> = {};
+    if (field.unit !== undefined) result.unit = field.unit;
+    const inputs = { cells, at: plan.at, field };
+    for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
+    fields[field.name] = result;
+  }
+  return fields;
+}
+
+function quality(plan: Plan, cells: Cells): SummaryQuality {
+  const accepted = cells.numbers[ACCEPTED_CELL]!;
+  const reasons: Record<string, number> = {};
+  let received = accepted;
+  for (let code = 0; code < REJECT_REASONS.length; code++) {
+    const count = cells.numbers[rejectedCell(code)]!;
+    if (count === 0) continue;
+    reasons[REJECT_REASONS[code]!] = count;
+    received += count;
+  }
+  const fields: Record<string, Record<string, number>> = {};
+  for (const field of plan.fields) {
+    for (let fate = 0; fate < VALUE_FATES.length; fate++) {
+      const count = cells.numbers[field.fatesAt + fate]!;
+      if (count === 0) continue;
+      fields[field.name] ??= {};
+      fields[field.name]![VALUE_FATES[fate]!] = count;
+    }
+  }
+  const byField = Object.keys(fields).length > 0 ? { fields } : {};
+  return { received, accepted, ...byField, ...reasons };
+}

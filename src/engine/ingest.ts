@@ -1,0 +1,143 @@
+import type { Block, ReadingGroup } from "../model/block.js";
+import { type FieldValue, isMissing } from "../model/reading.js";
+import { REASON_CODE, type RejectReason } from "../model/reasons.js";
+import { assign } from "./assign.js";
+import type { Cleaner } from "./clean.js";
+import { type Device, type OpenWindow, watermark } from "./device.js";
+import { DeliveryMemory, KeyMemory } from "./memory.js";
+import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
+import { hold, type Slice, sight } from "./slice.js";
+import { hashValues } from "./value-hash.js";
+
+/**
+ * The way of one reading through the engine: time, identity of its packet, duplicate key, lateness, cleaning,
+ * duplicate by time, slice, watermark. It ends as accepted or under exactly one reason.
+ */
+export interface Ingest {
+  readonly plan: Plan;
+  readonly cleaner: Cleaner;
+  readonly block: Block;
+  /** Called when the watermark has reached `device.nextDueMs`. */
+  readonly advance: (device: Device) => void;
+}
+
+/** Takes in all readings of one device within a block. */
+export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): void {
+  for (let code = 0; code < group.rejected.length; code++) {
+    const count = group.rejected[code];
+    if (count !== undefined && count > 0) device.rejected[code] = (device.rejected[code] ?? 0) + count;
+  }
+  const count = group.arrivals.length;
+  if (count > 0) device.lastSeenMs = on.block.processingMs;
+  for (let i = 0; i < count; i++) {
+    const reason = ingest(on, device, group, i);
+    if (reason === undefined) device.accepted++;
+    else reject(device, reason);
+  }
+}
+
+export function reject(device: Device, reason: RejectReason): void {
+  const code = REASON_CODE[reason];
+  device.rejected[code] = (device.rejected[code] ?? 0) + 1;
+}
+
+const fates: number[] = [];
+
+function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number): RejectReason | undefined {
+  const { plan } = on;
+  const arrivalMs = group.arrivals[index]!;
+  const ownTimeMs = group.times[index]!;
+  const hasOwnTime = !Number.isNaN(ownTimeMs);
+  const timeMs = hasOwnTime ? ownTimeMs : arrivalMs;
+  if (hasOwnTime && on.block.clockTrusted) {
+    if (timeMs - arrivalMs > plan.profile.time.maxFutureMs) return "future";
+    if (arrivalMs - timeMs > plan.profile.time.maxPastMs) return "past";
+  }
+  if (cameBefore(plan, device, group, index)) return "duplicate";
+  const { slice, partlyLate } = assign(device, plan, timeMs, watermark(device, plan));
+  if (slice === undefined) return "late";
+  fates.length = 0;
+  const values = group.values[index]!.slice();
+  const reason = on.cleaner.clean(values, fates) ?? keep({ plan, device, slice, timeMs, values });
+  const cells = slice.cells.numbers;
+  cells[reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason])]!++;
+  if (reason === undefined) {
+    if (partlyLate) device.partlyLate++;
+    noteChange(device, plan, slice);
+  }
+  if (timeMs > device.maxTimeMs) {
+    device.maxTimeMs = timeMs;
+    if (watermark(device, plan) >= device.nextDueMs) on.advance(device);
+  }
+  return reason;
+}
+
+/** Duplicates that are told by something other than their event time. */
+function cameBefore(plan: Plan, device: Device, group: ReadingGroup, index: number): boolean {
+  const identity = group.deliveries[index]!;
+  if (identity !== 0 && Number.isNaN(group.times[index]!)) {
+    device.deliveries ??= new DeliveryMemory();
+    if (device.deliveries.seen(identity)) return true;
+  }
+  const rule = plan.profile.duplicates;
+  if (rule.by !== "key" || group.keys === undefined) return false;
+  device.keys ??= new KeyMemory();
+  return device.keys.seen(group.keys[index]!, group.arrivals[index]!, rule.ttlMs);
+}
+
+interface Cleaned {
+  readonly plan: Plan;
+  readonly device: Device;
+  readonly slice: Slice;
+  readonly timeMs: number;
+  readonly values: readonly FieldValue[];
+}
+
+/** Adds a cleaned reading to its slice unless it is there already. */
+function keep({ plan, device, slice, timeMs, values }: Cleaned): RejectReason | undefined {
+  const rule = plan.profile.duplicates;
+  if (rule.by === "time") {
+    const hash = hashValues(values);
+    let sighting = sight(slice, timeMs, hash);
+    for (const old of device.retired) {
+      if (sighting !== "same" && timeMs >= old.startMs && timeMs < old.endMs) {
+        const earlier = sight(old, timeMs, hash);
+        if (earlier !== "new") sighting = earlier;
+      }
+    }
+    if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
+    if (sighting === "conflict") device.conflicting++;
+    hold(slice, timeMs, hash);
+  }
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (isMissing(value)) continue;
+    const slots = plan.fields[i]!.slots;
+    for (let j = 0; j < slots.length; j++) {
+      const slot = slots[j]!;
+      slot.accumulator.add(slice.cells, slot.at, value, timeMs);
+    }
+  }
+  for (const fate of fates) slice.cells.numbers[plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;
+  return undefined;
+}
+
+/** Windows of this slice that have fired already will have to fire again. */
+function noteChange(device: Device, plan: Plan, slice: Slice): void {
+  const watermarkMs = watermark(device, plan);
+  // A window around the slice ends no earlier than the slice does.
+  if (slice.endMs > watermarkMs) return;
+  for (const windows of device.open) {
+    for (let i = windows.length - 1; i >= 0; i--) {
+      const window = windows[i]!;
+      if (window.endMs <= slice.startMs) break;
+      if (window.startMs < slice.endMs && !window.queued && window.endMs <= watermarkMs)
+        queue(device, window);
+    }
+  }
+}
+
+function queue(device: Device, window: OpenWindow): void {
+  window.queued = true;
+  device.changed.push(window);
+}

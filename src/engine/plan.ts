@@ -1,0 +1,169 @@
+import { type Aggregate, findAggregate } from "../aggregate/catalog.js";
+import type { Accumulator, Cells } from "../aggregate/cells.js";
+import { WeirError } from "../model/errors.js";
+import type { EngineProfile, Field } from "../model/profile.js";
+import { REJECT_REASONS } from "../model/reasons.js";
+import type { WindowDefinition } from "../model/window.js";
+import { type WindowTimes, windowTimes } from "./window-times.js";
+
+/**
+ * How a profile's slices are laid out and cut, worked out once when the profile is loaded.
+ *
+ * Cells of a slice: first the readings by fate (accepted, then one cell per rejection reason), then per field the
+ * values by fate (removed, clamped, flagged), then per field its accumulators.
+ */
+export interface Plan {
+  readonly profile: EngineProfile;
+  readonly windows: readonly WindowPlan[];
+  /** Accumulators of each field, with the first cell of each. */
+  readonly fields: readonly FieldPlan[];
+  readonly cellCount: number;
+}
+
+export interface WindowPlan {
+  readonly index: number;
+  readonly definition: WindowDefinition;
+  readonly times: WindowTimes;
+  readonly isGlobal: boolean;
+  /** Identifies everything that gives a window's results their meaning: equal signatures may go on together. */
+  readonly signature: string;
+  readonly outputs: readonly OutputPlan[];
+}
+
+export interface OutputPlan {
+  readonly field: Field;
+  readonly plan: FieldPlan;
+  readonly aggregates: readonly Aggregate[];
+}
+
+export interface FieldPlan {
+  readonly name: string;
+  readonly slots: readonly { readonly accumulator: Accumulator; readonly at: number }[];
+  /** First cell by accumulator name. */
+  readonly at: Readonly<Record<string, number>>;
+  /** First of the cells that count values by fate. */
+  readonly fatesAt: number;
+}
+
+/** Cell that counts the accepted readings of a slice. */
+export const ACCEPTED_CELL = 0;
+
+/** Cell that counts readings rejected for the reason with this code. */
+export function rejectedCell(reasonCode: number): number {
+  return 1 + reasonCode;
+}
+
+/** What cleaning did to a single value of a reading that was otherwise kept. */
+export const VALUE_FATES = ["outOfRange", "removed", "clamped", "flagged"] as const;
+export type ValueFate = (typeof VALUE_FATES)[number];
+export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
+  outOfRange: 0,
+  removed: 1,
+  clamped: 2,
+  flagged: 3,
+};
+
+export function planProfile(profile: EngineProfile): Plan {
+  const needs = profile.fields.map(() => new Map<string, Accumulator>());
+  for (const window of profile.windows) {
+    for (const request of window.aggregates) {
+      for (const name of request.names) {
+        for (const accumulator of aggregateOf(name).needs)
+          needs[request.field]!.set(accumulator.name, accumulator);
+      }
+    }
+  }
+  let next = rejectedCell(REJECT_REASONS.length);
+  const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
+  next += profile.fields.length * VALUE_FATES.length;
+  const fields = profile.fields.map((field, i): FieldPlan => {
+    const at: Record<string, number> = {};
+    const slots = [...needs[i]!.values()].map((accumulator) => {
+      const slot = { accumulator, at: next };
+      at[accumulator.name] = next;
+      next += accumulator.cells;
+      return slot;
+    });
+    return { name: field.name, slots, at, fatesAt: fatesAt[i]! };
+  });
+  const windows = profile.windows.map((definition, index) =>
+    planWindow({ profile, definition, index, fields }),
+  );
+  return { profile, windows, fields, cellCount: next };
+}
+
+function planWindow(from: {
+  readonly profile: EngineProfile;
+  readonly definition: WindowDefinition;
+  readonly index: number;
+  readonly fields: readonly FieldPlan[];
+}): WindowPlan {
+  const { definition, profile, fields } = from;
+  const outputs = definition.aggregates.map(({ field, names }) => ({
+    field: profile.fields[field]!,
+    plan: fields[field]!,
+    aggregates: names.map(aggregateOf),
+  }));
+  const meaning = outputs.map(({ field, aggregates }) => [
+    field.name,
+    field.type,
+    field.unit ?? null,
+    field.values ?? null,
+    aggregates.map((a) => a.name),
+  ]);
+  return {
+    index: from.index,
+    definition,
+    times: windowTimes(definition.kind),
+    isGlobal: definition.kind.type === "global",
+    signature: JSON.stringify([definition.name, definition.kind, definition.allowedLatenessMs, meaning]),
+    outputs,
+  };
+}
+
+function aggregateOf(name: string): Aggregate {
+  const aggregate = findAggregate(name);
+  if (aggregate === undefined) throw new WeirError("unknown-aggregate", `there is no aggregate "${name}"`);
+  return aggregate;
+}
+
+/** Adds everything `from` has gathered to `into`; both follow `plan`. */
+export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
+  const counters =
+    plan.fields.length === 0 ? plan.cellCount : plan.fields.at(-1)!.fatesAt + VALUE_FATES.length;
+  for (let i = 0; i < counters; i++) into.numbers[i]! += from.numbers[i]!;
+  for (const field of plan.fields) {
+    for (const { accumulator, at } of field.slots) accumulator.merge(into, at, from);
+  }
+}
+
+/** The same contents under another plan: fields and accumulators that both have, by name. */
+export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells): Cells {
+  empty.numbers.set(cells.numbers.subarray(0, rejectedCell(REJECT_REASONS.length)));
+  for (const target of to.fields) {
+    const source = from.fields.find((field) => field.name === target.name);
+    if (source === undefined) continue;
+    copy(cells, source.fatesAt, empty, target.fatesAt, VALUE_FATES.length);
+    for (const { accumulator, at } of target.slots) {
+      const sourceAt = source.at[accumulator.name];
+      if (sourceAt !== undefined) copy(cells, sourceAt, empty, at, accumulator.cells);
+    }
+  }
+  return empty;
+}
+
+function copy(from: Cells, fromAt: number, to: Cells, toAt: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    to.numbers[toAt + i] = from.numbers[fromAt + i]!;
+    const text = from.texts?.get(fromAt + i);
+    if (text !== undefined) {
+      to.texts ??= new Map();
+      to.texts.set(toAt + i, text);
+    }
+    const wide = from.wide?.get(fromAt + i);
+    if (wide !== undefined) {
+      to.wide ??= new Map();
+      to.wide.set(toAt + i, wide.slice());
+    }
+  }
+}

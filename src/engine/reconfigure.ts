@@ -1,0 +1,38 @@
+import { newCells } from "../aggregate/cells.js";
+import type { Device, OpenWindow } from "./device.js";
+import { closeWindow, type Firing } from "./firing.js";
+import { type Plan, translateCells } from "./plan.js";
+
+/**
+ * Moves one device from its definition to a new one. A window whose definition kept its meaning (name, bounds,
+ * lateness, fields, units, aggregates) goes on; the slices it has gathered are retired: they keep their readings
+ * for the duplicate filter and their cells for the window, translated to the new layout, but take nothing in,
+ * because the new definition may cut time elsewhere.
+ */
+export function reconfigureDevice(from: Firing, device: Device, to: Plan): void {
+  const open: OpenWindow[][] = to.windows.map(() => []);
+  for (const windows of device.open) {
+    for (const window of windows) {
+      const heir = to.windows.find((plan) => plan.signature === window.plan.signature);
+      if (heir === undefined) closeWindow(from, device, window, true);
+      else open[heir.index]!.push({ ...window, plan: heir });
+    }
+  }
+  device.changed.length = 0;
+  for (const window of open.flat()) {
+    if (window.queued) device.changed.push(window);
+    if (window.sealed !== undefined) {
+      window.sealed = translateCells(from.plan, to, window.sealed, newCells(to.cellCount));
+    }
+  }
+  device.retired.push(...device.slices);
+  device.slices.length = 0;
+  for (const slice of device.retired) {
+    slice.cells = translateCells(from.plan, to, slice.cells, newCells(to.cellCount));
+  }
+  device.open = open;
+  device.nextDueMs = Math.min(
+    Number.POSITIVE_INFINITY,
+    ...open.flat().map((w) => (w.revision === 0 ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
+  );
+}

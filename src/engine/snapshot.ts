@@ -1,0 +1,229 @@
+import { type Cells, newCells } from "../aggregate/cells.js";
+import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
+import type { Device, OpenWindow } from "./device.js";
+import { newDevice } from "./device.js";
+import { DeliveryMemory, KeyMemory } from "./memory.js";
+import type { Plan } from "./plan.js";
+import { newSlice, type Slice } from "./slice.js";
+
+/**
+ * How a device and its slices are stored: one record for the device, one for each slice. They are written
+ * together, in one batch, at one journal position, and that position is in the device's record.
+ *
+ * A device record: position, profile id and hash, name, counters, clock state, windows (name, bounds, revision,
+ * ids of their slices), duplicate memories. A slice record: id, bounds, cells, readings held. Cells are laid out
+ * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
+ * under, and reconfigured afterwards.
+ */
+const DEVICE_VERSION = 1;
+const SLICE_VERSION = 1;
+
+const writer = new ByteWriter();
+
+/** @param sequence journal position that the device's state includes */
+export function encodeDevice(device: Device, plan: Plan, sequence: number): Uint8Array {
+  writer.varint(sequence);
+  writer.text(plan.profile.hash);
+  writer.text(device.profileId);
+  writer.text(device.name);
+  writer.varint(device.accepted);
+  writeCounts(device.rejected);
+  writer.varint(device.partlyLate);
+  writer.varint(device.conflicting);
+  writer.double(device.maxTimeMs);
+  writer.double(device.idleFloorMs);
+  writer.double(device.lastSeenMs);
+  writer.varint(device.nextSliceId);
+  writer.varint(device.open.length);
+  for (const windows of device.open) {
+    writer.varint(windows.length);
+    for (const window of windows) writeWindow(window);
+  }
+  writer.varint(device.retired.length);
+  for (const slice of device.retired) writer.varint(slice.id);
+  writeMemories(device);
+  return writer.seal(DEVICE_VERSION);
+}
+
+function writeCounts(counts: readonly number[]): void {
+  writer.varint(counts.length);
+  for (let i = 0; i < counts.length; i++) writer.varint(counts[i] ?? 0);
+}
+
+function writeWindow(window: OpenWindow): void {
+  writer.double(window.startMs);
+  writer.double(window.endMs);
+  writer.varint(window.revision);
+  writer.varint(window.slices.length);
+  for (const slice of window.slices) writer.varint(slice.id);
+  writer.byte(window.sealed === undefined ? 0 : 1);
+  if (window.sealed !== undefined) writeCells(window.sealed);
+}
+
+function writeMemories(device: Device): void {
+  writer.byte(device.keys === undefined ? 0 : 1);
+  if (device.keys !== undefined) {
+    writer.varint(device.keys.forgotten);
+    writer.varint(device.keys.firstSeen.size);
+    for (const [key, at] of device.keys.firstSeen) {
+      writer.text(key);
+      writer.double(at);
+    }
+  }
+  writer.byte(device.deliveries === undefined ? 0 : 1);
+  if (device.deliveries !== undefined) {
+    writer.varint(device.deliveries.next);
+    writer.varint(device.deliveries.identities.length);
+    for (const identity of device.deliveries.identities) writer.double(identity);
+  }
+}
+
+function writeCells(cells: Cells): void {
+  writer.varint(cells.numbers.length);
+  for (const x of cells.numbers) writer.double(x);
+  writer.varint(cells.texts?.size ?? 0);
+  for (const [at, text] of cells.texts ?? []) {
+    writer.varint(at);
+    writer.text(text);
+  }
+  writer.varint(cells.wide?.size ?? 0);
+  for (const [at, expansion] of cells.wide ?? []) {
+    writer.varint(at);
+    writer.varint(expansion.length);
+    for (const x of expansion) writer.double(x);
+  }
+}
+
+export function encodeSlice(slice: Slice): Uint8Array {
+  writer.varint(slice.id);
+  writer.double(slice.startMs);
+  writer.double(slice.endMs);
+  writeCells(slice.cells);
+  writer.varint(slice.held);
+  for (let i = 0; i < slice.held; i++) writer.double(slice.times[i]!);
+  for (let i = 0; i < slice.held; i++) writer.double(slice.hashes[i]!);
+  return writer.seal(SLICE_VERSION);
+}
+
+export function decodeSlice(bytes: Uint8Array): Slice {
+  const reader = ByteReader.open(bytes, SLICE_VERSION);
+  const id = reader.varint();
+  const startMs = reader.double();
+  const endMs = reader.double();
+  const slice = newSlice(id, startMs, endMs, 0);
+  slice.cells = readCells(reader);
+  slice.held = reader.count();
+  let capacity = slice.times.length;
+  while (capacity < slice.held) capacity *= 2;
+  slice.times = new Float64Array(capacity);
+  slice.hashes = new Float64Array(capacity);
+  for (let i = 0; i < slice.held; i++) slice.times[i] = reader.double();
+  for (let i = 0; i < slice.held; i++) slice.hashes[i] = reader.double();
+  return slice;
+}
+
+function readCells(reader: ByteReader): Cells {
+  const cells = newCells(reader.count());
+  for (let i = 0; i < cells.numbers.length; i++) cells.numbers[i] = reader.double();
+  for (let n = reader.count(); n > 0; n--) {
+    cells.texts ??= new Map();
+    cells.texts.set(reader.varint(), reader.text());
+  }
+  for (let n = reader.count(); n > 0; n--) {
+    cells.wide ??= new Map();
+    const at = reader.varint();
+    cells.wide.set(
+      at,
+      Array.from({ length: reader.count() }, () => reader.double()),
+    );
+  }
+  return cells;
+}
+
+/** Which definition a stored device needs, before it can be decoded. */
+export interface DeviceHeader {
+  readonly sequence: number;
+  readonly profileHash: string;
+  readonly profileId: string;
+}
+
+export function decodeDeviceHeader(bytes: Uint8Array): DeviceHeader {
+  const reader = ByteReader.open(bytes, DEVICE_VERSION);
+  return { sequence: reader.varint(), profileHash: reader.text(), profileId: reader.text() };
+}
+
+/** @param slices the device's stored slices, by id; @param plan of the profile named in the header */
+export function decodeDevice(bytes: Uint8Array, plan: Plan, slices: ReadonlyMap<number, Slice>): Device {
+  const reader = ByteReader.open(bytes, DEVICE_VERSION);
+  const sequence = reader.varint();
+  reader.text();
+  const profileId = reader.text();
+  const device = newDevice(profileId, reader.text(), plan);
+  device.replayedThrough = sequence;
+  device.accepted = reader.varint();
+  for (let i = 0, n = reader.count(); i < n; i++) device.rejected[i] = reader.varint();
+  device.partlyLate = reader.varint();
+  device.conflicting = reader.varint();
+  device.maxTimeMs = reader.double();
+  device.idleFloorMs = reader.double();
+  device.lastSeenMs = reader.double();
+  device.nextSliceId = reader.varint();
+  const used = readWindows(reader, device, plan, slices);
+  const retired = new Set(Array.from({ length: reader.count() }, () => reader.varint()));
+  for (const slice of used) (retired.has(slice.id) ? device.retired : device.slices).push(slice);
+  device.slices.sort((a, b) => a.startMs - b.startMs);
+  for (const slice of slices.values()) device.stored.add(slice.id);
+  readMemories(reader, device);
+  return device;
+}
+
+function readWindows(
+  reader: ByteReader,
+  device: Device,
+  plan: Plan,
+  slices: ReadonlyMap<number, Slice>,
+): ReadonlySet<Slice> {
+  const used = new Set<Slice>();
+  for (let index = 0, kinds = reader.count(); index < kinds; index++) {
+    for (let n = reader.count(); n > 0; n--) {
+      const window: OpenWindow = {
+        plan: plan.windows[index]!,
+        startMs: reader.double(),
+        endMs: reader.double(),
+        revision: reader.varint(),
+        queued: false,
+        slices: [],
+        sealed: undefined,
+      };
+      for (let count = reader.count(); count > 0; count--) {
+        const slice = slices.get(reader.varint());
+        if (slice === undefined) throw new CorruptRecord("a slice of an open window is not in the store");
+        window.slices.push(slice);
+        slice.windows++;
+        used.add(slice);
+      }
+      if (reader.byte() === 1) window.sealed = readCells(reader);
+      device.open[index]!.push(window);
+      noteDue(device, window);
+    }
+  }
+  return used;
+}
+
+function noteDue(device: Device, window: OpenWindow): void {
+  const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
+  device.nextDueMs = Math.min(device.nextDueMs, window.revision === 0 ? window.endMs : finalMs);
+}
+
+function readMemories(reader: ByteReader, device: Device): void {
+  if (reader.byte() === 1) {
+    device.keys = new KeyMemory();
+    device.keys.forgotten = reader.varint();
+    for (let n = reader.count(); n > 0; n--) device.keys.firstSeen.set(reader.text(), reader.double());
+  }
+  if (reader.byte() === 1) {
+    device.deliveries = new DeliveryMemory();
+    device.deliveries.next = reader.varint();
+    for (let n = reader.count(); n > 0; n--) device.deliveries.identities.push(reader.double());
+  }
+}

@@ -1,0 +1,35 @@
+import type { FieldValue } from "../model/reading.js";
+
+/**
+ * A 53-bit hash of a reading's values, by content: equal values have equal hashes, and two different readings of
+ * the same instant collide once in 2^53. Two 32-bit lanes with the MurmurHash3 finaliser (Appleby, public domain).
+ */
+const bits = new DataView(new ArrayBuffer(8));
+
+export function hashValues(values: readonly FieldValue[]): number {
+  let a = 0x9e3779b9;
+  let b = 0x85ebca6b;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (typeof value === "number") {
+      // All missing values are one value, whatever the bits of the NaN.
+      bits.setFloat64(0, Number.isNaN(value) ? Number.NaN : value);
+      a = mix(a ^ bits.getInt32(0));
+      b = mix(b ^ bits.getInt32(4) ^ a);
+    } else {
+      a = mix(a ^ 0x5bd1e995 ^ value.length);
+      for (let j = 0; j < value.length; j++) b = mix(b ^ value.charCodeAt(j));
+      a ^= b;
+    }
+  }
+  a = mix(a ^ b);
+  b = mix(b + a);
+  return (a >>> 0) * 0x200000 + (b >>> 11);
+}
+
+function mix(x: number): number {
+  let h = x | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
