@@ -1,0 +1,145 @@
+import { constants } from "node:fs";
+import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { WeirError } from "../model/errors.js";
+
+const FILE_MODE = 0o640;
+const SCAN_BYTES = 65_536;
+/** No summary is as long: a last line beyond this was not written by us, and is not ours to cut off. */
+const TORN_LINE_BYTES_MAX = 1_048_576;
+const NEWLINE = 0x0a;
+
+/** A text file that is appended to line by line, and how much of it is known to be on the disk. */
+export class AppendFile {
+  /** Length of what is synced; a later byte is an unconfirmed one. */
+  confirmedBytes: number;
+  private readonly handle: FileHandle;
+  private readonly device: number;
+  private readonly inode: number;
+
+  private constructor(handle: FileHandle, bytes: number, identity: { dev: number; ino: number }) {
+    this.handle = handle;
+    this.confirmedBytes = bytes;
+    this.device = identity.dev;
+    this.inode = identity.ino;
+  }
+
+  /**
+   * Opens or creates the file (mode 0640) and cuts off a last line without an end. The file's name is synced in
+   * its folder.
+   * @param failed the same file as it was open before a failure: what it had not confirmed is cut off, too
+   */
+  static async open(
+    path: string,
+    failed: AppendFile | undefined,
+  ): Promise<{ readonly file: AppendFile; readonly cutBytes: number }> {
+    await refuseSpecial(path);
+    const { O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+    const handle = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, FILE_MODE);
+    try {
+      const found = await handle.stat();
+      const same = failed?.device === found.dev && failed.inode === found.ino;
+      const sizeMax = same ? failed.confirmedBytes : found.size;
+      const keptBytes = Math.min(sizeMax, await lastLineEnd(handle, path, found.size));
+      if (keptBytes < found.size) await handle.truncate(keptBytes);
+      await handle.sync();
+      await syncFolder(path);
+      return { file: new AppendFile(handle, keptBytes, found), cutBytes: found.size - keptBytes };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Whether the name still leads to this file: someone may have moved or removed it. */
+  async isAt(path: string): Promise<boolean> {
+    try {
+      const found = await stat(path);
+      return found.dev === this.device && found.ino === this.inode;
+    } catch (error) {
+      if (errno(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /** Appends and syncs. After a rejection the file must be closed and opened again. */
+  async append(text: Buffer): Promise<void> {
+    await this.handle.appendFile(text);
+    await this.handle.datasync();
+    this.confirmedBytes += text.length;
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/**
+ * Moves `path` to `path.1`, what was there to `path.2`, and so on. Only the names up to the first free one move, so
+ * a crash in the middle of an earlier rotation costs nothing.
+ * @param keep how many numbered files there may be; the oldest beyond that is removed
+ * @returns the path that was removed, if one was
+ */
+export async function rotate(path: string, keep: number): Promise<string | undefined> {
+  let free = 1;
+  while (free <= keep && (await exists(`${path}.${free}`))) free++;
+  const full = free > keep;
+  const removed = keep === 0 ? path : `${path}.${keep}`;
+  if (full) await unlink(removed);
+  for (let n = Math.min(free, keep); n >= 1; n--) {
+    await rename(n === 1 ? path : `${path}.${n - 1}`, `${path}.${n}`);
+  }
+  await syncFolder(path);
+  return full ? removed : undefined;
+}
+
+/** A pipe would block the open for ever, a device would swallow the lines. */
+async function refuseSpecial(path: string): Promise<void> {
+  if (!(await exists(path)) || (await stat(path)).isFile()) return;
+  throw new WeirError("file-target-special", `${path} is not an ordinary file`, {
+    retryable: true,
+    hint: "give the target another path",
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (errno(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Offset behind the last newline; 0 where there is none. */
+async function lastLineEnd(handle: FileHandle, path: string, size: number): Promise<number> {
+  const chunk = Buffer.alloc(Math.min(SCAN_BYTES, size));
+  for (let end = size; end > 0; end -= chunk.length) {
+    const start = Math.max(0, end - chunk.length);
+    const { bytesRead } = await handle.read(chunk, 0, end - start, start);
+    const at = chunk.subarray(0, bytesRead).lastIndexOf(NEWLINE);
+    if (at >= 0) return start + at + 1;
+    if (size - start < TORN_LINE_BYTES_MAX) continue;
+    throw new WeirError("file-target-foreign", `${path} does not hold lines of JSON`, {
+      retryable: true,
+      hint: "move the file away, or give the target another path",
+    });
+  }
+  return 0;
+}
+
+/** Makes a created or renamed name survive a power cut. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The system's error code, such as `ENOSPC`. */
+export function errno(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,322 @@
+/**
+ * Carries the summary log to one target, in order, from a durable cursor.
+ *
+ * - The cursor moves, synced, after the target has confirmed a batch, and never otherwise. A crash between
+ *   confirmation and cursor delivers that batch again: at least once, and "highest revision per id wins" is all
+ *   that the receiver needs.
+ * - The schedule sets a goal, the log's end at that time; the drain goes on until the cursor is there, however
+ *   often it has to be repeated. Nothing but the goal differs between `immediate` and a cron expression.
+ * - A failure waits (exponential, full jitter) and repeats from the cursor. Each target has its own forwarder, so
+ *   one that is away holds back only itself.
+ * - A batch that fails for good (an error that is not retryable) is repeated one entry at a time; the entry that
+ *   then fails for good is passed over with an event and a count. It stays in the log.
+ * - When the log has given up entries beyond the cursor, the hole is reported with its bounds, and counted.
+ * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
+ */
+import type { Clock, Random, Timer, Timers } from "../model/clock.js";
+import { messageOf, WeirError } from "../model/errors.js";
+import type { Observer } from "../model/log-event.js";
+import type { LogEntry } from "../model/summary.js";
+import type { Cursors, SummaryLog, Target } from "../model/summary-log.js";
+import { Backoff, type BackoffOptions } from "./backoff.js";
+import {
+  forwardAbandoned,
+  forwardCursorAhead,
+  forwardDropped,
+  forwardFailed,
+  forwardRecovered,
+  forwardRetry,
+  forwardSetAside,
+} from "./events.js";
+import type { Schedule } from "./schedule.js";
+import { TokenBucket } from "./token-bucket.js";
+
+export interface ForwarderOptions {
+  readonly target: Target;
+  readonly schedule: Schedule;
+  readonly log: SummaryLog;
+  readonly cursors: Cursors;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly observer: Observer;
+  readonly backoff?: BackoffOptions;
+  /** Entries per second; absent for no limit. */
+  readonly rateMaxPerSecond?: number | undefined;
+  /** How long `stop` waits for the delivery in flight. */
+  readonly stopMsMax?: number;
+}
+
+/** new: not started. idle: everything asked for is delivered. limited: waiting for the rate limit. retrying: waiting after a failure. */
+export type ForwarderState = "new" | "stopped" | "idle" | "delivering" | "limited" | "retrying";
+
+export interface ForwarderStatus {
+  readonly target: string;
+  readonly state: ForwarderState;
+  /** What the target says of its connection. */
+  readonly upstream: { readonly state: string; readonly detail?: string };
+  /** Last confirmed position of the log. */
+  readonly cursor: number;
+  /** Entries in the log that are not confirmed. */
+  readonly lagEntries: number;
+  /** Since the start of the process. */
+  readonly deliveredEntries: number;
+  /** Given up by the log before this target confirmed them, since the start of the process. */
+  readonly droppedEntries: number;
+  /** Passed over as undeliverable, since the start of the process. */
+  readonly setAsideEntries: number;
+  /** Failures since the last success. */
+  readonly failures: number;
+  /** Wall clock in milliseconds since the epoch. */
+  readonly lastSuccessMs?: number;
+  readonly lastError?: { readonly code: string; readonly message: string; readonly atMs: number };
+}
+
+const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 500, maxMs: 60_000 };
+const STOP_MS_MAX_DEFAULT = 2_000;
+
+export class Forwarder {
+  private readonly options: ForwarderOptions;
+  private readonly target: Target;
+  private readonly backoff: Backoff;
+  private readonly bucket: TokenBucket | undefined;
+  private state: ForwarderState = "new";
+  private stopping = false;
+  private abandoned = false;
+  private running: Promise<void> = Promise.resolve();
+  /** Ends the current pause, if any. */
+  private resume: (() => void) | undefined;
+
+  /** Confirmed by the target; the durable cursor is `saved` and follows. */
+  private confirmed = 0;
+  private saved = 0;
+  private loaded = false;
+  /** The drain goes on until `confirmed` is here. */
+  private goal = 0;
+  /** Up to this position entries go one at a time, because a batch failed for good. */
+  private singleUntil = 0;
+
+  private deliveredEntries = 0;
+  private droppedEntries = 0;
+  private setAsideEntries = 0;
+  private lastSuccessMs: number | undefined;
+  private lastError: ForwarderStatus["lastError"];
+
+  constructor(options: ForwarderOptions) {
+    this.options = options;
+    this.target = options.target;
+    this.backoff = new Backoff(options.backoff ?? BACKOFF_DEFAULT, options.random);
+    this.bucket =
+      options.rateMaxPerSecond === undefined
+        ? undefined
+        : new TokenBucket(options.rateMaxPerSecond, options.clock);
+  }
+
+  /** Starts the target, too. Returns at once; an unreachable upstream is retried. Once: a stopped one stays so. */
+  start(): void {
+    if (this.state !== "new") return;
+    this.state = "idle";
+    this.target.start();
+    this.running = this.run();
+    this.options.schedule.start(() => {
+      this.goal = Math.max(this.goal, this.options.log.head());
+      if (this.state === "idle") this.resume?.();
+    });
+  }
+
+  /** Stops the target, too. Resolves within `stopMsMax` and the time that the target takes to stop. */
+  async stop(): Promise<void> {
+    if (this.state === "new" || this.stopping) return;
+    const stopMsMax = this.options.stopMsMax ?? STOP_MS_MAX_DEFAULT;
+    this.options.schedule.stop();
+    this.stopping = true;
+    this.resume?.();
+    const ended = await this.endedWithin(stopMsMax);
+    if (!ended) {
+      this.abandoned = true;
+      this.options.observer.emit(forwardAbandoned, { target: this.target.name, waitedMs: stopMsMax });
+    }
+    this.state = "stopped";
+    await this.target.stop();
+  }
+
+  status(): ForwarderStatus {
+    const { log } = this.options;
+    return {
+      target: this.target.name,
+      state: this.state,
+      upstream: this.target.status(),
+      cursor: this.saved,
+      lagEntries: Math.max(0, log.head() - Math.max(this.confirmed, log.tail() - 1)),
+      deliveredEntries: this.deliveredEntries,
+      droppedEntries: this.droppedEntries,
+      setAsideEntries: this.setAsideEntries,
+      failures: this.backoff.failures,
+      ...(this.lastSuccessMs === undefined ? {} : { lastSuccessMs: this.lastSuccessMs }),
+      ...(this.lastError === undefined ? {} : { lastError: this.lastError }),
+    };
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping) {
+      try {
+        await this.step();
+      } catch (error) {
+        if (!this.stopping) await this.pause("retrying", this.failed(error));
+      }
+    }
+  }
+
+  /** One unit of work: load, save, wait, or deliver one batch. Throws what is to be retried. */
+  private async step(): Promise<void> {
+    if (!this.loaded) return this.load();
+    if (this.saved < this.confirmed) return this.saveAgain();
+    const { log, target } = this.options;
+    if (log.tail() > this.confirmed + 1) return this.skipTo(log.tail());
+    if (this.confirmed >= this.goal) return this.pause("idle", undefined);
+    const count = this.batchEntries();
+    const waitMs = this.bucket?.waitMs(count) ?? 0;
+    if (waitMs > 0) return this.pause("limited", waitMs);
+    this.state = "delivering";
+    const entries = await log.read(this.confirmed, {
+      entriesMax: count,
+      bytesMax: target.batch.bytesMax,
+    });
+    if (this.stopping) return;
+    // The log may have been cut between the look at its tail and the read.
+    const first = entries[0]?.position ?? log.tail();
+    if (first > this.confirmed + 1) return this.skipTo(first);
+    if (entries.length > 0) return this.deliver(entries);
+    throw new WeirError("log-unreadable", `the log has no entry ${first}, though it ends at ${log.head()}`, {
+      retryable: true,
+    });
+  }
+
+  private async load(): Promise<void> {
+    const { cursors, log, observer } = this.options;
+    const cursor = await cursors.load(this.target.name);
+    this.confirmed = this.saved = cursor;
+    if (cursor > log.head()) {
+      observer.emit(forwardCursorAhead, { target: this.target.name, cursor, head: log.head() });
+      this.confirmed = log.tail() - 1;
+      await cursors.save(this.target.name, this.confirmed);
+      this.saved = this.confirmed;
+    }
+    this.loaded = true;
+  }
+
+  /** What the log no longer has cannot be delivered: say so, and go on behind it. */
+  private async skipTo(position: number): Promise<void> {
+    const [first, last] = [this.confirmed + 1, position - 1];
+    const entries = position - first;
+    this.droppedEntries += entries;
+    this.options.observer.emit(forwardDropped, { target: this.target.name, first, last, entries });
+    this.confirmed = last;
+    await this.save();
+  }
+
+  private batchEntries(): number {
+    if (this.confirmed < this.singleUntil) return 1;
+    const { entriesMax } = this.target.batch;
+    const there = this.options.log.head() - this.confirmed;
+    return Math.max(1, Math.min(entriesMax, this.bucket?.capacity ?? entriesMax, there));
+  }
+
+  private async deliver(entries: readonly LogEntry[]): Promise<void> {
+    const last = entries[entries.length - 1]!;
+    this.bucket?.take(entries.length);
+    try {
+      await this.target.deliver(entries);
+      this.deliveredEntries += entries.length;
+      this.lastSuccessMs = this.options.clock.wallMs();
+    } catch (error) {
+      if (!(error instanceof WeirError) || error.retryable) throw error;
+      if (entries.length > 1) {
+        this.singleUntil = last.position;
+        return;
+      }
+      this.setAside(last, error);
+    }
+    // After an abandoned stop the store may be closed already.
+    if (this.abandoned) return;
+    this.confirmed = last.position;
+    await this.save();
+    this.recovered();
+  }
+
+  private async save(): Promise<void> {
+    const position = this.confirmed;
+    await this.options.cursors.save(this.target.name, position);
+    this.saved = position;
+  }
+
+  /** The target has confirmed, but the cursor could not be written: no reason to deliver again. */
+  private async saveAgain(): Promise<void> {
+    await this.save();
+    this.recovered();
+  }
+
+  private setAside(entry: LogEntry, error: WeirError): void {
+    this.setAsideEntries++;
+    this.remember(error.code, error.message);
+    this.options.observer.emit(forwardSetAside, {
+      target: this.target.name,
+      position: entry.position,
+      code: error.code,
+      error: error.message,
+    });
+  }
+
+  private recovered(): void {
+    const { failures } = this.backoff;
+    if (failures === 0) return;
+    this.backoff.reset();
+    this.options.observer.emit(forwardRecovered, { target: this.target.name, failures });
+  }
+
+  /** @returns how long to wait */
+  private failed(thrown: unknown): number {
+    const { observer } = this.options;
+    const target = this.target.name;
+    const code = thrown instanceof WeirError ? thrown.code : "unexpected";
+    const error = messageOf(thrown);
+    const delayMs = this.backoff.nextMs();
+    const { failures } = this.backoff;
+    this.remember(code, error);
+    if (failures === 1) {
+      const hint = (thrown instanceof WeirError ? thrown.hint : undefined) ?? "";
+      observer.emit(forwardFailed, { target, code, error, hint, delayMs });
+    } else {
+      observer.emit(forwardRetry, { target, code, error, failures, delayMs });
+    }
+    return delayMs;
+  }
+
+  private remember(code: string, message: string): void {
+    this.lastError = { code, message, atMs: this.options.clock.wallMs() };
+  }
+
+  /** Until `ms` have passed or `stop` is called; without `ms`, until the schedule sets a new goal. */
+  private pause(state: ForwarderState, ms: number | undefined): Promise<void> {
+    this.state = state;
+    return new Promise((resolve) => {
+      let timer: Timer | undefined;
+      this.resume = () => {
+        timer?.cancel();
+        this.resume = undefined;
+        resolve();
+      };
+      if (ms !== undefined) timer = this.options.timers.after(ms, this.resume);
+    });
+  }
+
+  private endedWithin(ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.options.timers.after(ms, () => resolve(false));
+      void this.running.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+}
