@@ -1,0 +1,199 @@
+import type { Block } from "../model/block.js";
+import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
+import { WeirError } from "../model/errors.js";
+import type { Cursors } from "../model/summary-log.js";
+import { Database, type DatabaseOptions, type Operation } from "./database.js";
+import { decodeBlock, encodeBlock } from "./journal-codec.js";
+import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
+import { StoredSummaryLog } from "./summary-log.js";
+
+/**
+ * Everything an agent keeps, in one LevelDB: journal, devices and their slices, summary log, cursors.
+ *
+ * One commit is one synced batch: the journal block, the summaries that block caused, and whatever device and
+ * slice records are written along. So a summary is in the log exactly if its block is in the journal, and
+ * replaying the journal never has to emit anything. Recovery is: read the devices, replay the journal over them
+ * (each device skips what its record already includes), go on.
+ */
+export interface StoreOptions extends DatabaseOptions {
+  readonly logBytesMax: number;
+}
+
+export interface Commit {
+  readonly block?: Block;
+  /** Canonical JSON of the summaries that the block, or a change of definition, caused. */
+  readonly summaries: readonly string[];
+  /** Device and slice records, profile definitions. */
+  readonly records: readonly Operation[];
+  /** Journal blocks up to this position are in the records and can go. */
+  readonly dropJournalThrough?: number;
+}
+
+/** Format of the whole database; a program does not touch one that is newer than itself. */
+const FORMAT = 1;
+const CURSOR_VERSION = 1;
+const DEFINITION_VERSION = 1;
+
+export class Store implements Cursors {
+  readonly #database: Database;
+  readonly log: StoredSummaryLog;
+  /** Position of the oldest journal block still there. */
+  #journalTail: number;
+  #journalBytes = 0;
+  readonly #cursors = new Map<string, number>();
+
+  private constructor(database: Database, log: StoredSummaryLog, journalTail: number) {
+    this.#database = database;
+    this.log = log;
+    this.#journalTail = journalTail;
+  }
+
+  /** @throws WeirError `store-locked`, `store-unavailable`; a damaged store is set aside instead */
+  static async open(options: StoreOptions): Promise<Store> {
+    const database = await Database.open(options);
+    await claimFormat(database, options.path);
+    const openLog = () =>
+      StoredSummaryLog.open({ database, observer: options.observer, bytesMax: options.logBytesMax });
+    const log = await openLog().catch(async (error: unknown) => {
+      if (!(error instanceof CorruptRecord)) throw error;
+      await database.startAnew(error.message);
+      return await openLog();
+    });
+    const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
+    return new Store(database, log, oldest === undefined ? 1 : numberOf(oldest));
+  }
+
+  /** Why writes fail at present; undefined when they do not. */
+  get failing(): string | undefined {
+    return this.#database.failing;
+  }
+
+  /** Journal bytes since the last checkpoint. */
+  get journalBytes(): number {
+    return this.#journalBytes;
+  }
+
+  /** Resolves when everything of the commit is synced. Retries for as long as it takes. */
+  async commit(commit: Commit): Promise<void> {
+    const operations: Operation[] = [];
+    let journalBytes = 0;
+    if (commit.block !== undefined) {
+      const value = encodeBlock(commit.block);
+      journalBytes = value.length;
+      operations.push({ type: "put", key: KEYS.journal(commit.block.sequence), value });
+    }
+    const summaries = this.log.appendOperations(commit.summaries);
+    operations.push(...summaries, ...commit.records);
+    const through = commit.dropJournalThrough ?? 0;
+    for (let sequence = this.#journalTail; sequence <= through; sequence++) {
+      operations.push({ type: "del", key: KEYS.journal(sequence) });
+    }
+    if (through > 0) operations.push(this.log.bookkeeping());
+    await this.#database.write(operations);
+    if (through >= this.#journalTail) {
+      this.#journalTail = through + 1;
+      this.#journalBytes = 0;
+    }
+    this.#journalBytes += journalBytes;
+    this.log.appended(summaries);
+  }
+
+  /** Journal blocks in order. @throws CorruptRecord */
+  async *journal(): AsyncGenerator<Block> {
+    for await (const [, value] of this.#database.entries(keySpace("j"))) {
+      this.#journalBytes += value.length;
+      yield decodeBlock(value);
+    }
+  }
+
+  /** Device records, each with its slices' records. */
+  async *devices(): AsyncGenerator<{ readonly device: Uint8Array; readonly slices: readonly Uint8Array[] }> {
+    const slices = this.#database.entries(keySpace("s"));
+    let next = await slices.next();
+    try {
+      for await (const [key, device] of this.#database.entries(keySpace("d"))) {
+        const name = key.slice(1);
+        const own: Uint8Array[] = [];
+        while (!next.done && inOrder(deviceOfSlice(next.value[0]), name)) {
+          if (deviceOfSlice(next.value[0]) === name) own.push(next.value[1]);
+          next = await slices.next();
+        }
+        yield { device, slices: own };
+      }
+    } finally {
+      await slices.return(undefined);
+    }
+  }
+
+  /** Profile definitions by hash, as kept with `definitionOperation`. */
+  async definitions(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    const prefix = KEYS.meta("profile/");
+    for await (const [key, value] of this.#database.entries({ gte: prefix, lt: `${prefix}\uffff` })) {
+      found.set(key.slice(prefix.length), ByteReader.open(value, DEFINITION_VERSION).text());
+    }
+    return found;
+  }
+
+  definitionOperation(hash: string, definition: string | undefined): Operation {
+    const key = KEYS.meta(`profile/${hash}`);
+    if (definition === undefined) return { type: "del", key };
+    const writer = new ByteWriter();
+    writer.text(definition);
+    return { type: "put", key, value: writer.seal(DEFINITION_VERSION) };
+  }
+
+  /** Gives up a state whose records turn out to be damaged: sets the database aside and begins a new one. */
+  async startAnew(reason: string): Promise<void> {
+    await this.#database.startAnew(reason);
+    this.#journalTail = 1;
+    this.#journalBytes = 0;
+    this.#cursors.clear();
+  }
+
+  async load(target: string): Promise<number> {
+    const known = this.#cursors.get(target);
+    if (known !== undefined) return known;
+    const value = await this.#database.get(KEYS.cursor(target));
+    const position = value === undefined ? 0 : ByteReader.open(value, CURSOR_VERSION).varint();
+    this.#cursors.set(target, position);
+    return position;
+  }
+
+  async save(target: string, position: number): Promise<void> {
+    const writer = new ByteWriter();
+    writer.varint(position);
+    await this.#database.write([
+      { type: "put", key: KEYS.cursor(target), value: writer.seal(CURSOR_VERSION) },
+    ]);
+    this.#cursors.set(target, position);
+  }
+
+  /** Drops the oldest summaries when the log is over its bound. @param targets those whose confirmation counts */
+  async trimLog(targets: readonly string[]): Promise<void> {
+    const cursors = await Promise.all(targets.map((target) => this.load(target)));
+    await this.log.trim(cursors.length === 0 ? this.log.head() : Math.min(...cursors));
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+}
+
+/** LevelDB orders keys by their bytes, which is not the order of UTF-16 code units. */
+function inOrder(a: string, b: string): boolean {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0;
+}
+
+async function claimFormat(database: Database, path: string): Promise<void> {
+  const key = KEYS.meta("format");
+  const found = await database.get(key);
+  if (found === undefined) {
+    await database.write([{ type: "put", key, value: Uint8Array.of(FORMAT) }]);
+  } else if (found[0]! > FORMAT) {
+    await database.close();
+    throw new WeirError("store-too-new", `the store ${path} has format ${found[0]}; this Weir knows ${FORMAT}`, {
+      hint: "install the newer version of Weir again, or choose another store.path",
+    });
+  }
+}
