@@ -1,0 +1,240 @@
+/**
+ * Expressions of profiles: a subset of CEL (github.com/google/cel-spec) that a gateway may run on any payload.
+ *
+ * The grammar and its limits are those of @marcbachmann/cel-js, which is used as the parser only. Its tree is
+ * checked and compiled to closures here, because a profile needs other rules than CEL's evaluator has:
+ *
+ * - All numbers are doubles. In CEL `5 / 9` is the integer 0, and comparing a measured 20.0 with 20 is an error.
+ * - Absence is no error but a value that travels: an operation on something absent is absent, `&&` and `||` are
+ *   decided by the other side where that suffices (as CEL does with errors), and in the end an absent condition
+ *   is false and an absent result is a missing value. `has(x)` and `orElse(x, y)` ask for it.
+ * - No regular expressions and no comprehensions: work is linear in the length of the expression.
+ * - No way out of the data: names and members are looked up among own properties only.
+ */
+
+import { type ASTNode, Environment, ParseError } from "@marcbachmann/cel-js";
+import { WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
+import { nearest } from "../model/nearest.js";
+import { FUNCTIONS } from "./expression-functions.js";
+import { compileBinary, isBinary } from "./expression-operators.js";
+import {
+  asBool,
+  type BoolCode,
+  type Code,
+  type ExpressionType,
+  isAbsent,
+  member,
+  type Scope,
+} from "./expression-value.js";
+
+const environment = new Environment({
+  unlistedVariablesAreDyn: true,
+  limits: {
+    maxAstNodes: LIMITS.expressionCharactersMax,
+    maxDepth: 32,
+    maxListElements: 64,
+    maxMapEntries: 1,
+    maxCallArguments: 8,
+  },
+});
+
+/** The names an expression may use. */
+export type Names = ReadonlyMap<string, Code>;
+
+/**
+ * Parses and type-checks an expression.
+ * @param accepted types that the result may have
+ * @throws WeirError `bad-expression`, with the character at which it goes wrong
+ */
+export function compileExpression(text: string, names: Names, accepted: readonly ExpressionType[]): Code {
+  if (text.length > LIMITS.expressionCharactersMax) {
+    throw new WeirError(
+      "bad-expression",
+      `Expression is longer than ${LIMITS.expressionCharactersMax} characters`,
+    );
+  }
+  const code = compile(parse(text), names);
+  if (!accepted.includes(code.type)) {
+    throw new WeirError("bad-expression", `Expression is of type ${code.type}`, {
+      hint: `it should be of type ${accepted.filter((type) => type !== "any").join(" or ")}`,
+    });
+  }
+  return code;
+}
+
+/** A condition on a message: `msg` is the decoded payload, `topic` the MQTT topic. Absent is false. */
+export function compileCondition(text: string): (message: unknown, topic: string | undefined) => boolean {
+  const names: Names = new Map<string, Code>([
+    ["msg", { type: "any", run: (scope) => scope.message }],
+    ["topic", { type: "text", run: (scope) => scope.topic }],
+  ]);
+  const { run } = compileExpression(text, names, ["bool", "any"]);
+  const scope: Scope = { values: [], message: undefined, topic: undefined };
+  return (message, topic) => {
+    scope.message = message;
+    scope.topic = topic;
+    return run(scope) === true;
+  };
+}
+
+function parse(text: string): ASTNode {
+  try {
+    return environment.parse(text).ast;
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    const at = error.range === undefined ? "" : ` at character ${error.range.start + 1}`;
+    throw new WeirError("bad-expression", `${error.summary}${at}`, { cause: error });
+  }
+}
+
+function fail(node: ASTNode, message: string, hint?: string): never {
+  const options = hint === undefined ? {} : { hint };
+  throw new WeirError("bad-expression", `${message} at character ${node.pos + 1}`, options);
+}
+
+function compile(node: ASTNode, names: Names): Code {
+  switch (node.op) {
+    case "value":
+      return literal(node, node.args);
+    case "id":
+      return names.get(node.args) ?? unknownName(node, node.args, names);
+    case ".": {
+      const key = node.args[1];
+      return access(node, compile(node.args[0], names), { type: "text", run: () => key });
+    }
+    case "[]":
+      return access(node, compile(node.args[0], names), compile(node.args[1], names));
+    case "call":
+      return call(node, node.args[0], node.args[1], names);
+    case "rcall":
+      return call(node, node.args[0], [node.args[1], ...node.args[2]], names);
+    case "?:":
+      return ternary(node, node.args, names);
+    case "||":
+    case "&&":
+      return logic(node.op === "||", node.args, names);
+    case "!_": {
+      const operand = truth(node.args, compile(node.args, names));
+      return { type: "bool", run: (scope) => negate(operand(scope)) };
+    }
+    case "-_":
+      return (
+        compileBinary("-", { type: "number", run: () => 0 }, compile(node.args, names)) ??
+        fail(node, "- needs a number")
+      );
+    case "list":
+      return list(node.args.map((element) => compile(element, names)));
+  }
+  if (isBinary(node.op)) return binary(node, node.op, node.args as readonly [ASTNode, ASTNode], names);
+  return fail(node, "Maps cannot be written in an expression");
+}
+
+function literal(node: ASTNode, value: unknown): Code {
+  if (typeof value === "number" || typeof value === "bigint") {
+    const number = Number(value);
+    return { type: "number", run: () => number };
+  }
+  if (typeof value === "string") return { type: "text", run: () => value };
+  if (typeof value === "boolean") return { type: "bool", run: () => value };
+  if (value === null) return { type: "null", run: () => null };
+  return fail(
+    node,
+    "Bytes and unsigned numbers cannot be written in an expression",
+    "write a plain number or text",
+  );
+}
+
+function unknownName(node: ASTNode, name: string, names: Names): never {
+  const known = [...names.keys()];
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? `known here: ${known.join(", ")}` : `did you mean ${guess}?`;
+  return fail(node, `${name} is not known here`, hint);
+}
+
+function access(node: ASTNode, container: Code, key: Code): Code {
+  if (container.type !== "any") return fail(node, `A ${container.type} has no members`);
+  if (key.type !== "text" && key.type !== "number" && key.type !== "any") {
+    return fail(node, "A member is named by text or number");
+  }
+  const { run } = container;
+  const at = key.run;
+  return { type: "any", run: (scope) => member(run(scope), at(scope)) };
+}
+
+function call(node: ASTNode, name: string, args: readonly ASTNode[], names: Names): Code {
+  const known = FUNCTIONS.get(name);
+  if (known === undefined) {
+    const guess = nearest(name, [...FUNCTIONS.keys()]);
+    const hint =
+      guess === undefined ? `functions are ${[...FUNCTIONS.keys()].join(", ")}` : `did you mean ${guess}?`;
+    return fail(node, `There is no function ${name}`, hint);
+  }
+  if (args.length < known.argumentsMin || args.length > known.argumentsMax) {
+    return fail(node, `${name} does not take ${args.length} arguments`, `it is ${known.signature}`);
+  }
+  const compiled = args.map((argument) => compile(argument, names));
+  const types = compiled.map((argument) => argument.type).join(", ");
+  return (
+    known.compile(compiled) ?? fail(node, `${name} does not take (${types})`, `it is ${known.signature}`)
+  );
+}
+
+function truth(node: ASTNode, code: Code): BoolCode {
+  return asBool(code) ?? fail(node, `Expected a condition, not a ${code.type},`);
+}
+
+function negate(value: boolean | undefined): boolean | undefined {
+  return value === undefined ? undefined : !value;
+}
+
+/** `false && absent` is false and `true || absent` is true, whichever side comes first. */
+function logic(decisive: boolean, [left, right]: readonly [ASTNode, ASTNode], names: Names): Code {
+  const a = truth(left, compile(left, names));
+  const b = truth(right, compile(right, names));
+  const run = (scope: Scope): boolean | undefined => {
+    const first = a(scope);
+    if (first === decisive) return decisive;
+    const second = b(scope);
+    if (second === decisive) return decisive;
+    return first === undefined || second === undefined ? undefined : !decisive;
+  };
+  return { type: "bool", run };
+}
+
+function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, ASTNode], names: Names): Code {
+  const condition = truth(test, compile(test, names));
+  const a = compile(yes, names);
+  const b = compile(no, names);
+  if (a.type !== b.type && a.type !== "any" && b.type !== "any") {
+    return fail(node, `Both results need one type, not ${a.type} and ${b.type},`);
+  }
+  const type = a.type === b.type ? a.type : "any";
+  const absent = type === "number" ? Number.NaN : undefined;
+  const run = (scope: Scope): unknown => {
+    const chosen = condition(scope);
+    return chosen === undefined ? absent : chosen ? a.run(scope) : b.run(scope);
+  };
+  return { type, run };
+}
+
+function list(elements: readonly Code[]): Code {
+  return { type: "list", run: (scope) => elements.map((element) => element.run(scope)) };
+}
+
+function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, ASTNode], names: Names): Code {
+  const a = compile(left, names);
+  const b = compile(right, names);
+  if (op === "in" && b.type !== "list" && b.type !== "any") {
+    return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
+  }
+  return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+}
+
+/** The value of a computed expression as a field keeps it: NaN where it is absent or not finite. */
+export function resultOf(value: unknown): number | string {
+  if (typeof value === "number") return Number.isFinite(value) ? value : Number.NaN;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value !== "string" || isAbsent(value)) return Number.NaN;
+  return value.length <= LIMITS.textValueCharactersMax ? value : Number.NaN;
+}
