@@ -1,0 +1,410 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Forwarder, type ForwarderOptions } from "../../../src/forward/forwarder.js";
+import type { Schedule } from "../../../src/forward/schedule.js";
+import { FakeTarget } from "../../helpers/fake-target.js";
+import { ManualClock, settle } from "../../helpers/manual-clock.js";
+import { MemoryCursors, MemoryLog, summaryJson } from "../../helpers/memory-log.js";
+import { Recorder } from "../../helpers/recorder.js";
+
+/** Due when the test says so. */
+class ManualSchedule implements Schedule {
+  due: () => void = () => {};
+  stopped = false;
+
+  start(onDue: () => void): void {
+    this.due = onDue;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.due = () => {};
+  }
+}
+
+interface Rig {
+  readonly clock: ManualClock;
+  readonly log: MemoryLog;
+  readonly cursors: MemoryCursors;
+  readonly target: FakeTarget;
+  readonly schedule: ManualSchedule;
+  readonly recorder: Recorder;
+  readonly forwarder: Forwarder;
+  readonly positions: () => number[];
+}
+
+type RigOptions = Partial<ForwarderOptions> &
+  Partial<Pick<Rig, "log" | "cursors" | "clock">> & { readonly fake?: FakeTarget };
+
+function rig(options: RigOptions = {}): Rig {
+  const clock = options.clock ?? new ManualClock();
+  const log = options.log ?? new MemoryLog();
+  const cursors = options.cursors ?? new MemoryCursors();
+  const target = options.fake ?? new FakeTarget();
+  const schedule = new ManualSchedule();
+  const recorder = new Recorder();
+  const forwarder = new Forwarder({
+    target,
+    schedule,
+    log,
+    cursors,
+    clock,
+    timers: clock,
+    random: () => 0.5,
+    observer: recorder,
+    backoff: { baseMs: 1_000, maxMs: 60_000 },
+    rateMaxPerSecond: options.rateMaxPerSecond,
+    stopMsMax: 2_000,
+  });
+  const positions = () => target.received.map((entry) => entry.position);
+  return { clock, log, cursors, target, schedule, recorder, forwarder, positions };
+}
+
+function append(log: MemoryLog, count: number): void {
+  for (let n = 0; n < count; n++) log.append(summaryJson(log.head() + 1));
+}
+
+const upTo = (n: number, from = 1): number[] => Array.from({ length: n - from + 1 }, (_, at) => from + at);
+
+describe("Forwarder", () => {
+  it("delivers in order, in batches within the target's bounds, and saves the cursor after each", async () => {
+    const { clock, log, cursors, target, schedule, forwarder, positions } = rig();
+    append(log, 25);
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(25));
+    expect(target.batches).toEqual([10, 10, 5]);
+    expect(cursors.saves).toEqual([10, 20, 25]);
+    expect(forwarder.status()).toMatchObject({
+      state: "idle",
+      cursor: 25,
+      lagEntries: 0,
+      deliveredEntries: 25,
+    });
+  });
+
+  it("keeps within the batch's bytes, and sends a longer entry alone", async () => {
+    const bytes = Buffer.byteLength(summaryJson(1));
+    const { clock, log, target, schedule, forwarder } = rig({
+      fake: new FakeTarget({ batch: { entriesMax: 10, bytesMax: bytes * 2 + 4 } }),
+    });
+    append(log, 5);
+    log.append(summaryJson(6, "x".repeat(5 * bytes)));
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(target.batches).toEqual([2, 2, 1, 1]);
+  });
+
+  it("moves no cursor before the upstream has confirmed", async () => {
+    const { clock, log, cursors, target, schedule, forwarder } = rig();
+    append(log, 3);
+    target.holding = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(60_000);
+    expect(cursors.saves).toEqual([]);
+    expect(forwarder.status()).toMatchObject({ state: "delivering", cursor: 0, lagEntries: 3 });
+    target.release();
+    await clock.run(0);
+    expect(cursors.saves).toEqual([3]);
+  });
+
+  it("sends nothing before it is due, and then what was there when it was", async () => {
+    const { clock, log, schedule, forwarder, target, positions } = rig();
+    forwarder.start();
+    append(log, 4);
+    await clock.run(3_600_000);
+    expect(positions()).toEqual([]);
+    target.holding = true;
+    schedule.due();
+    await clock.run(0);
+    append(log, 2); // came after the due time
+    target.release();
+    await clock.run(3_600_000);
+    expect(positions()).toEqual(upTo(4));
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(6));
+  });
+
+  it("goes on with a drain whose due time passed while the upstream was away, without a new due time", async () => {
+    const { clock, log, schedule, forwarder, target, positions } = rig();
+    append(log, 12);
+    target.away = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(8 * 3_600_000);
+    expect(positions()).toEqual([]);
+    expect(forwarder.status().state).toBe("retrying");
+    target.away = false;
+    await clock.run(60_000);
+    expect(positions()).toEqual(upTo(12));
+  });
+
+  it("backs off exponentially up to the maximum, says so once, and starts over after a success", async () => {
+    const { clock, log, schedule, forwarder, target, recorder } = rig();
+    append(log, 1);
+    target.away = true;
+    forwarder.start();
+    schedule.due();
+    const attempts: number[] = [];
+    for (let second = 0; second < 150; second++) {
+      const before = target.batches.length;
+      await clock.run(500);
+      if (target.batches.length > before) attempts.push(second * 0.5 + 0.5);
+    }
+    // Half of 1, 2, 4, … s, then half of 60 s.
+    expect(attempts.slice(0, 7)).toEqual([0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]);
+    expect(recorder.named("forward-failed")).toHaveLength(1);
+    expect(recorder.named("forward-retry").length).toBeGreaterThan(5);
+    expect(forwarder.status().lastError).toMatchObject({ code: "target-away" });
+    target.away = false;
+    await clock.run(60_000);
+    expect(recorder.named("forward-recovered")).toEqual([{ target: "fake", failures: 8 }]);
+    expect(forwarder.status()).toMatchObject({ failures: 0, state: "idle" });
+  });
+
+  it("passes over an entry that can never be delivered, and delivers its neighbours", async () => {
+    const { clock, log, cursors, schedule, forwarder, target, recorder, positions } = rig();
+    append(log, 25);
+    target.refuses = (entry) => entry.position === 4 || entry.position === 10;
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(25).filter((n) => n !== 4 && n !== 10));
+    expect(cursors.saves.at(-1)).toBe(25);
+    expect(recorder.named("forward-set-aside")).toMatchObject([
+      { position: 4, code: "too-large" },
+      { position: 10 },
+    ]);
+    expect(forwarder.status()).toMatchObject({ setAsideEntries: 2, deliveredEntries: 23 });
+    expect(target.batches.slice(-2)).toEqual([10, 5]); // in batches again behind the bad one
+  });
+
+  it("reports the hole when the log gave up what was not confirmed, with its bounds", async () => {
+    const { clock, log, schedule, forwarder, target, recorder, positions } = rig();
+    append(log, 30);
+    target.away = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(10_000);
+    log.dropBelow(19);
+    target.away = false;
+    await clock.run(60_000);
+    expect(positions()).toEqual(upTo(30, 19));
+    expect(recorder.named("forward-dropped")).toEqual([{ target: "fake", first: 1, last: 18, entries: 18 }]);
+    expect(forwarder.status()).toMatchObject({ droppedEntries: 18, lagEntries: 0 });
+  });
+
+  it("notices a hole even when everything is gone, and counts it once across a restart", async () => {
+    const first = rig();
+    append(first.log, 5);
+    first.log.dropBelow(6);
+    first.forwarder.start();
+    await first.clock.run(0);
+    expect(first.recorder.named("forward-dropped")).toHaveLength(1);
+    expect(first.cursors.saves).toEqual([5]);
+    const second = rig({ log: first.log, cursors: first.cursors });
+    second.forwarder.start();
+    second.schedule.due();
+    await second.clock.run(0);
+    expect(second.recorder.named("forward-dropped")).toEqual([]);
+  });
+
+  it("delivers everything again when the cursor is beyond the log, instead of nothing", async () => {
+    const cursors = new MemoryCursors();
+    await cursors.save("fake", 1_000);
+    const { clock, log, schedule, forwarder, recorder, positions } = rig({ cursors });
+    append(log, 3);
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(3));
+    expect(recorder.named("forward-cursor-ahead")).toEqual([{ target: "fake", cursor: 1_000, head: 3 }]);
+  });
+
+  it("does not deliver again when only the cursor could not be written", async () => {
+    const { clock, log, cursors, schedule, forwarder, positions } = rig();
+    append(log, 3);
+    cursors.saveError = new Error("disk full");
+    forwarder.start();
+    schedule.due();
+    await clock.run(5_000);
+    expect(positions()).toEqual(upTo(3));
+    expect(forwarder.status()).toMatchObject({ cursor: 0, state: "retrying" });
+    cursors.saveError = undefined;
+    await clock.run(60_000);
+    expect(positions()).toEqual(upTo(3));
+    expect(forwarder.status()).toMatchObject({ cursor: 3, state: "idle", failures: 0 });
+  });
+
+  it("retries when the log cannot be read", async () => {
+    const { clock, log, schedule, forwarder, positions } = rig();
+    append(log, 3);
+    log.readError = new Error("the database is being opened again");
+    forwarder.start();
+    schedule.due();
+    await clock.run(5_000);
+    log.readError = undefined;
+    await clock.run(60_000);
+    expect(positions()).toEqual(upTo(3));
+  });
+
+  it("keeps to the rate, over retries too, and makes no batches of one out of it", async () => {
+    const { clock, log, schedule, forwarder, target, positions } = rig({ rateMaxPerSecond: 20 });
+    append(log, 200);
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions().length).toBe(20);
+    await clock.run(4_000);
+    expect(positions().length).toBe(100);
+    expect(target.batches.every((entries) => entries === 10)).toBe(true);
+    clock.stepWall(clock.wallMs() + 86_400_000);
+    await clock.run(1_000);
+    expect(positions().length).toBe(120);
+  });
+
+  it("has a target that is away hold back only itself", async () => {
+    const clock = new ManualClock();
+    const log = new MemoryLog();
+    const cursors = new MemoryCursors();
+    const away = rig({ clock, log, cursors, fake: new FakeTarget({ name: "away" }) });
+    const there = rig({ clock, log, cursors, fake: new FakeTarget({ name: "there" }) });
+    away.target.away = true;
+    for (const { forwarder } of [away, there]) forwarder.start();
+    append(log, 30);
+    for (const { schedule } of [away, there]) schedule.due();
+    await clock.run(1_000);
+    expect(there.positions()).toEqual(upTo(30));
+    expect(away.positions()).toEqual([]);
+  });
+});
+
+describe("Forwarder.stop", () => {
+  it("lets the delivery in flight end, saves its cursor, and begins no other", async () => {
+    const { clock, log, cursors, target, schedule, forwarder } = rig();
+    append(log, 25);
+    target.holding = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    const stopped = forwarder.stop();
+    target.release();
+    await stopped;
+    expect(cursors.saves).toEqual([10]);
+    expect(target.batches).toEqual([10]);
+    expect(clock.timersPending()).toBe(0);
+    expect(schedule.stopped).toBe(true);
+  });
+
+  it("abandons a delivery that does not end in time, and leaves the cursor where it was", async () => {
+    const { clock, log, cursors, target, schedule, forwarder, recorder } = rig();
+    append(log, 5);
+    target.holding = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    let done = false;
+    void forwarder.stop().then(() => {
+      done = true;
+    });
+    await clock.run(1_999);
+    expect(done).toBe(false);
+    await clock.run(1);
+    expect(done).toBe(true);
+    expect(cursors.saves).toEqual([]);
+    expect(recorder.named("forward-abandoned")).toHaveLength(1);
+    expect(clock.timersPending()).toBe(0);
+  });
+
+  it("saves no cursor when the abandoned delivery is confirmed after all: the store may be closed", async () => {
+    const { clock, log, cursors, target, schedule, forwarder } = rig();
+    append(log, 5);
+    target.holding = true;
+    target.stop = async () => {};
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    void forwarder.stop();
+    await clock.run(2_000);
+    target.release();
+    await settle();
+    expect(cursors.saves).toEqual([]);
+  });
+
+  it.each([
+    ["a retry", "retrying", { away: true, due: true }],
+    ["the rate", "limited", { away: false, due: true }],
+    ["a due time", "idle", { away: false, due: false }],
+  ])("ends at once while it waits for %s", async (_, state, { away, due }) => {
+    const { clock, log, target, schedule, forwarder } = rig({ rateMaxPerSecond: 0.001 });
+    append(log, 2);
+    target.away = away;
+    forwarder.start();
+    if (due) schedule.due();
+    await clock.run(1);
+    expect(forwarder.status().state).toBe(state);
+    await forwarder.stop();
+    expect(clock.timersPending()).toBe(0);
+    expect(forwarder.status().state).toBe("stopped");
+  });
+});
+
+describe("Forwarder under any failures", () => {
+  it("delivers every entry, in order up to repetition, whatever fails and however often it is restarted", async () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant("append" as const), n: fc.integer({ min: 1, max: 25 }) }),
+      fc.record({
+        do: fc.constantFrom("away", "back", "due", "restart", "saveFails", "saveWorks", "hold"),
+        n: fc.integer({ min: 0, max: 30_000 }),
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const clock = new ManualClock();
+        const log = new MemoryLog();
+        const cursors = new MemoryCursors();
+        const received: number[] = [];
+        let r = rig({ clock, log, cursors });
+        r.forwarder.start();
+        const restart = async (): Promise<void> => {
+          const stopped = r.forwarder.stop();
+          await clock.run(2_000);
+          await stopped;
+          received.push(...r.positions());
+          r = rig({ clock, log, cursors });
+          r.forwarder.start();
+        };
+        for (const action of steps) {
+          if (action.do === "append") append(log, action.n);
+          if (action.do === "away") r.target.away = true;
+          if (action.do === "back") r.target.away = false;
+          if (action.do === "hold") r.target.holding = true;
+          if (action.do === "due") r.schedule.due();
+          if (action.do === "saveFails") cursors.saveError = new Error("disk full");
+          if (action.do === "saveWorks") cursors.saveError = undefined;
+          if (action.do === "restart") await restart();
+          await clock.run(action.n);
+        }
+        cursors.saveError = undefined;
+        await restart();
+        r.schedule.due();
+        await clock.run(120_000);
+        received.push(...r.positions());
+        await r.forwarder.stop();
+
+        let highest = 0;
+        for (const position of received) {
+          expect(position).toBeLessThanOrEqual(highest + 1);
+          highest = Math.max(highest, position);
+        }
+        expect(highest).toBe(log.head());
+        expect([...cursors.saves].sort((a, b) => a - b)).toEqual(cursors.saves);
+      }),
+      { numRuns: 100, verbose: true },
+    );
+  });
+});
