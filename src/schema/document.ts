@@ -1,0 +1,77 @@
+/**
+ * A YAML file checked against a schema. Everything that is wrong with it is reported in one go, in order of place;
+ * a value comes out only when nothing is.
+ */
+import type { Diagnostic } from "../model/diagnostic.js";
+import { LIMITS } from "../model/limits.js";
+import { type Finding, validate } from "./issues.js";
+import { type Path, type Place, type TextHook, YamlTree } from "./yaml.js";
+import type { z } from "./zod.js";
+
+export interface ParseOptions<T> {
+  /** For messages only. */
+  readonly file: string;
+  readonly schema: z.ZodType<T>;
+  /** Looks at every string before it is checked, for `${VAR}`. */
+  readonly onText?: TextHook;
+}
+
+export interface ParsedDocument<T> {
+  /** Undefined when there are diagnostics. */
+  readonly value: T | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Where a value (or its key) stands; where it does not exist, the nearest thing around it. */
+  place(path: Path, of?: "key" | "value"): Place;
+}
+
+export function parseDocument<T>(text: string, options: ParseOptions<T>): ParsedDocument<T> {
+  const { file } = options;
+  const bytes = Buffer.byteLength(text);
+  if (bytes > LIMITS.documentBytesMax) {
+    const message = `the file has ${bytes} bytes; at most ${LIMITS.documentBytesMax} are read`;
+    return failed([{ file, line: 1, column: 1, code: "too-large", message }]);
+  }
+  const tree = new YamlTree(text);
+  if (!tree.readable) return failed(inOrder(tree.problems.map((problem) => ({ file, ...problem }))));
+
+  const plain = tree.toPlain(options.onText);
+  const { value, findings } = tree.unfolded ? validateTree(tree, plain, options.schema) : NOTHING;
+  const diagnostics = inOrder([
+    ...tree.problems.map((problem) => ({ file, ...problem })),
+    ...findings.map((finding) => ({ file, ...diagnosticOf(finding, tree) })),
+  ]);
+  return {
+    value: diagnostics.length === 0 ? (value as T) : undefined,
+    diagnostics,
+    place: (path, of) => tree.place(path, of),
+  };
+}
+
+const NOTHING = { value: undefined, findings: [] as readonly Finding[] };
+
+/**
+ * A number or boolean that came from a variable is a text by then; it is read as what the schema wants where an
+ * unquoted scalar would have been.
+ */
+function validateTree<T>(tree: YamlTree, plain: unknown, schema: z.ZodType<T>) {
+  const source = { value: plain, sourceOf: (path: Path) => tree.sourceOf(path) };
+  const first = validate(schema, source);
+  const converted = first.findings.filter(
+    ({ path, wanted }) => wanted !== undefined && tree.retype(plain, path, wanted),
+  );
+  return converted.length === 0 ? first : validate(schema, source);
+}
+
+function diagnosticOf(finding: Finding, tree: YamlTree): Omit<Diagnostic, "file"> {
+  const { code, message, hint } = finding;
+  const place = tree.place(finding.path, finding.at === "value" ? "value" : "key");
+  return { ...place, code, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+function failed<T>(diagnostics: readonly Diagnostic[]): ParsedDocument<T> {
+  return { value: undefined, diagnostics, place: () => ({ line: 1, column: 1 }) };
+}
+
+function inOrder(diagnostics: Diagnostic[]): Diagnostic[] {
+  return diagnostics.sort((a, b) => a.line - b.line || a.column - b.column);
+}

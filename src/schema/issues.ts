@@ -1,0 +1,265 @@
+/**
+ * From zod's issues to findings in the words of the file's author: one per problem, with the path it belongs to,
+ * a stable code and a remedy. Of a union only the branch is reported that the value comes nearest to.
+ */
+import { nearest } from "../model/nearest.js";
+import type { Path } from "./yaml.js";
+import { type ProblemParams, z } from "./zod.js";
+
+export interface Finding {
+  readonly path: Path;
+  readonly at: "key" | "value" | "parent";
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  /** Set where a text stands in place of a number or boolean. */
+  readonly wanted?: "number" | "boolean";
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** What `noteSchema` leaves in an issue; zod hands on everything it does not know. */
+interface Notes {
+  readonly knownKeys?: readonly string[];
+  readonly description?: string;
+}
+
+/** What is known of the file besides zod's view of it. */
+export interface Source {
+  /** The value that was checked. */
+  readonly value: unknown;
+  /** The text of a scalar as written. */
+  sourceOf(path: Path): string | undefined;
+}
+
+const LISTED_MAX = 16;
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  tuple: "a list",
+  object: "a mapping",
+  record: "a mapping",
+  null: "empty",
+};
+
+/** Validates; notes in every issue what its schema knows, since zod does not keep the schema itself. */
+export function validate<T>(
+  schema: z.ZodType<T>,
+  source: Source,
+): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
+  const result = schema.safeParse(source.value, { error: noteSchema });
+  if (result.success) return { value: result.data, findings: [] };
+  return { value: undefined, findings: result.error.issues.flatMap((issue) => explain(issue, [], source)) };
+}
+
+const noteSchema: z.core.$ZodErrorMap = (issue) => {
+  const schema = issue.inst;
+  const notes: { -readonly [K in keyof Notes]: Notes[K] } = {};
+  if (schema instanceof z.ZodObject) notes.knownKeys = Object.keys(schema.shape);
+  if (schema instanceof z.ZodType && schema.description !== undefined) notes.description = schema.description;
+  Object.assign(issue, notes);
+  return undefined;
+};
+
+function explain(issue: Issue, base: Path, source: Source): Finding[] {
+  const path = [...base, ...issue.path.map((part) => (typeof part === "number" ? part : String(part)))];
+  const input = valueAt(source.value, path);
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => unknownKey(key, path, issue, source));
+  if (issue.code === "custom") return [custom(issue, path)];
+  if (issue.code === "invalid_key" || issue.code === "invalid_element") {
+    const at = issue.code === "invalid_key" ? "key" : "value";
+    return issue.issues
+      .flatMap((inner) => explain(inner, path, source))
+      .map((found) => ({ ...found, path, at }));
+  }
+  if (input === undefined && path.length > 0) return [missingKey(issue, path)];
+  if (issue.code === "invalid_union" && issue.errors.length > 0)
+    return explainUnion(issue.errors, path, source);
+  return [{ path, at: "value", ...describe(issue, path, input, source) }];
+}
+
+function custom(issue: z.core.$ZodIssueCustom, path: Path): Finding {
+  const params = issue.params as ProblemParams | undefined;
+  const { code, at, hint } = params ?? { code: "bad-value", at: "value" as const, hint: undefined };
+  return { path, at, code, message: issue.message, hint };
+}
+
+function unknownKey(key: string, path: Path, issue: Issue & Notes, source: Source): Finding {
+  const known = issue.knownKeys ?? [];
+  const present = valueAt(source.value, path);
+  const free = known.filter((name) => !Object.hasOwn(present as object, name));
+  const guess = nearest(key, free) ?? nearest(key, known);
+  const where = path.length === 0 ? "" : ` in ${pathText(path)}`;
+  const hint = guess === undefined ? `known keys: ${listed(known)}` : `did you mean "${guess}"?`;
+  return {
+    path: [...path, key],
+    at: "key",
+    code: "unknown-key",
+    message: `unknown key "${key}"${where}`,
+    hint,
+  };
+}
+
+function missingKey(issue: Issue & Notes, path: Path): Finding {
+  const parent = path.slice(0, -1);
+  const key = path.at(-1);
+  const where = parent.length === 0 ? "" : ` in ${pathText(parent)}`;
+  const options = optionsOf(issue);
+  const hint = options === undefined ? issue.description : `one of ${listed(options)}`;
+  return {
+    path: parent,
+    at: "parent",
+    code: "missing-key",
+    message: `the key "${key}" is missing${where}`,
+    hint,
+  };
+}
+
+function describe(
+  issue: Issue,
+  path: Path,
+  input: unknown,
+  source: Source,
+): Pick<Finding, "code" | "message" | "hint" | "wanted"> {
+  const what = pathText(path);
+  const options = optionsOf(issue);
+  if (options !== undefined) return notAnOption(what, input, options);
+  switch (issue.code) {
+    case "invalid_type":
+      return wrongType(path, [issue.expected], input, source);
+    case "too_small":
+    case "too_big":
+      return { code: "out-of-bounds", message: `${what} ${boundText(issue)}` };
+    case "not_multiple_of":
+      return { code: "bad-value", message: `${what} must be a multiple of ${issue.divisor}` };
+    case "invalid_format":
+      return { code: "bad-value", message: `${what} has not the form ${issue.pattern ?? issue.format}` };
+    default:
+      return { code: "bad-value", message: `${what}: ${issue.message}` };
+  }
+}
+
+/** The values among which an enum, a literal or a discriminator wants one; undefined for other issues. */
+function optionsOf(issue: Issue): readonly string[] | undefined {
+  if (issue.code === "invalid_value") return issue.values.map(String);
+  if (issue.code !== "invalid_union" || !("options" in issue)) return undefined;
+  return issue.options?.map(String);
+}
+
+function notAnOption(what: string, input: unknown, options: readonly string[]) {
+  const guess = typeof input === "string" ? nearest(input, options) : undefined;
+  const hint = guess === undefined ? `one of ${listed(options)}` : `did you mean "${guess}"?`;
+  const only = options.length === 1 ? ` but must be ${options[0]}` : "";
+  return {
+    code: "bad-value",
+    message: `${what} is ${quoted(input)}${only}`,
+    hint: only === "" ? hint : undefined,
+  };
+}
+
+function wrongType(path: Path, expected: readonly string[], input: unknown, source: Source) {
+  const what = pathText(path);
+  const code = "bad-type";
+  if (path.length === 0 && input === null) return { code: "empty-file", message: "the file is empty" };
+  const names = [...new Set(expected.map((type) => TYPE_NAMES[type] ?? type))];
+  const given = typeof input === "number" && !Number.isInteger(input) ? quoted(input) : typeName(input);
+  const message = `${what} must be ${names.join(" or ")}, not ${given}`;
+  if (expected.includes("string") && (typeof input === "number" || typeof input === "boolean")) {
+    return { code, message, hint: `put it in quotes: "${source.sourceOf(path) ?? input}"` };
+  }
+  if (input === null) return { code, message, hint: "give it a value or remove the key" };
+  if (expected.includes("array") && input !== undefined)
+    return { code, message, hint: 'begin each item with "- "' };
+  if (typeof input !== "string") return { code, message };
+  const wanted = expected.some((type) => type === "number" || type === "int") ? "number" : "boolean";
+  return expected.includes("boolean") || wanted === "number"
+    ? ({ code, message, wanted } as const)
+    : { code, message };
+}
+
+/** The branch whose type fits and that has the fewest problems; where no type fits, what types would. */
+function explainUnion(branches: readonly (readonly Issue[])[], path: Path, source: Source): Finding[] {
+  const fitting = branches.filter(
+    (issues) => !issues.some((issue) => issue.path.length === 0 && isMismatch(issue)),
+  );
+  if (fitting.length > 0) {
+    const best = fitting.reduce((a, b) => (b.length < a.length ? b : a));
+    return best.flatMap((issue) => explain(issue, path, source));
+  }
+  const top = flattenUnions(branches.flat()).filter((issue) => issue.path.length === 0);
+  const input = valueAt(source.value, path);
+  const options = top.flatMap((issue) => optionsOf(issue) ?? []);
+  if (
+    options.length > 0 &&
+    (typeof input === "string" || top.every((issue) => optionsOf(issue) !== undefined))
+  ) {
+    return [{ path, at: "value", ...notAnOption(pathText(path), input, options) }];
+  }
+  const expected = top.flatMap((issue) => (issue.code === "invalid_type" ? [issue.expected] : []));
+  return [{ path, at: "value", ...wrongType(path, expected, input, source) }];
+}
+
+function isMismatch(issue: Issue): boolean {
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    return issue.errors.every((branch) =>
+      branch.some((inner) => inner.path.length === 0 && isMismatch(inner)),
+    );
+  }
+  return issue.code === "invalid_type" || issue.code === "invalid_value";
+}
+
+function flattenUnions(issues: readonly Issue[]): Issue[] {
+  return issues.flatMap((issue) =>
+    issue.code === "invalid_union" && issue.errors.length > 0 ? flattenUnions(issue.errors.flat()) : [issue],
+  );
+}
+
+function boundText(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const least = issue.code === "too_small";
+  const bound = String(least ? issue.minimum : issue.maximum);
+  if (issue.origin === "string" || issue.origin === "array") {
+    const unit = issue.origin === "string" ? "character" : "item";
+    return `must have at ${least ? "least" : "most"} ${bound} ${unit}${bound === "1" ? "" : "s"}`;
+  }
+  if (issue.inclusive === false) return `must be ${least ? "above" : "below"} ${bound}`;
+  return `must be at ${least ? "least" : "most"} ${bound}`;
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = (value as Record<string | number, unknown>)[part];
+  }
+  return value;
+}
+
+/** `sources[0].url`, the way people write it. */
+function pathText(path: Path): string {
+  if (path.length === 0) return "the file";
+  return path.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? part : `${text}.${part}`),
+    "",
+  );
+}
+
+function typeName(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (value === undefined) return "missing";
+  return TYPE_NAMES[value === null ? "null" : typeof value] ?? typeof value;
+}
+
+function quoted(value: unknown): string {
+  if (typeof value === "string") return `"${value}"`;
+  return typeof value === "object" || value === undefined ? typeName(value) : String(value);
+}
+
+function listed(words: readonly string[]): string {
+  const rest = words.length - LISTED_MAX;
+  return rest > 0 ? `${words.slice(0, LISTED_MAX).join(", ")} and ${rest} more` : words.join(", ");
+}

@@ -1,0 +1,56 @@
+/**
+ * The one door to zod. Schemas are declared with `z`; what zod cannot say about a problem (a stable code, a remedy,
+ * the place it belongs to) travels in the parameters of a custom issue, written by `report` and read by `issues.ts`.
+ */
+import { z } from "zod";
+
+export { z };
+
+/** A problem that a schema's own check has found. */
+export interface Problem {
+  /** Kebab case; `bad-value` when absent. */
+  readonly code?: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** Keys and indices below the value checked; the value itself when absent. */
+  readonly path?: readonly (string | number)[];
+  /** Whether the place is the value's or that of its key. */
+  readonly at?: "key" | "value";
+}
+
+/** Parameters of a custom issue. */
+export interface ProblemParams {
+  readonly code: string;
+  readonly hint: string | undefined;
+  readonly at: "key" | "value";
+}
+
+/** Reports a problem from within a refinement or transformation. */
+export function report(context: Pick<z.core.$RefinementCtx<unknown>, "addIssue">, problem: Problem): void {
+  const params: ProblemParams = {
+    code: problem.code ?? "bad-value",
+    hint: problem.hint,
+    at: problem.at ?? "value",
+  };
+  context.addIssue({ code: "custom", message: problem.message, path: [...(problem.path ?? [])], params });
+}
+
+/** A value whose parts may be missing or of the wrong type, because they have problems of their own. */
+export type Unchecked = Readonly<Record<string, unknown>>;
+
+/**
+ * Adds a rule about several keys of an object (or items of an array). Unlike a plain refinement it also runs when
+ * some part has a problem already, so that all problems of a file are reported at once; hence it must look at the
+ * type of everything it reads.
+ */
+export function withRule<S extends z.ZodType>(
+  schema: S,
+  rule: (value: Unchecked, report: (problem: Problem) => void) => void,
+): S {
+  return schema.superRefine(
+    (value, context) => rule(value as Unchecked, (problem) => report(context, problem)),
+    {
+      when: ({ value }) => typeof value === "object" && value !== null,
+    },
+  );
+}
