@@ -73,6 +73,11 @@ export class Engine {
     return this.#sequence;
   }
 
+  /** Goes on behind a state that was restored; blocks that come next are beyond `sequence`. */
+  resumeAt(sequence: number): void {
+    this.#sequence = Math.max(this.#sequence, sequence);
+  }
+
   get deviceCount(): number {
     return this.#deviceCount;
   }

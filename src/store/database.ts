@@ -200,13 +200,6 @@ export class Database {
     await this.#tail;
     await this.#db.close();
   }
-
-  /** Renames the database and starts an empty one: for damage found only when its records are read. */
-  async startAnew(reason: string): Promise<void> {
-    await this.#db.close();
-    await setAside(this.#options, reason);
-    this.#db = await openLevel(this.#options.path);
-  }
 }
 
 async function openLevel(path: string): Promise<Db> {
@@ -215,7 +208,8 @@ async function openLevel(path: string): Promise<Db> {
   return db;
 }
 
-async function setAside(options: DatabaseOptions, reason: string): Promise<void> {
+/** Renames a damaged database, keeping it for whoever wants to look; the next `open` begins an empty one. */
+export async function setAside(options: DatabaseOptions, reason: string): Promise<void> {
   const stamp = new Date(options.clock.wallMs()).toISOString().replaceAll(":", "").replace(".", "");
   const keptAs = join(options.path, `db.damaged-${stamp}`);
   await rename(join(options.path, "db"), keptAs);

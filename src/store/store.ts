@@ -2,7 +2,7 @@ import type { Block } from "../model/block.js";
 import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
 import { WeirError } from "../model/errors.js";
 import type { Cursors } from "../model/summary-log.js";
-import { Database, type DatabaseOptions, type Operation } from "./database.js";
+import { Database, type DatabaseOptions, type Operation, setAside } from "./database.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
 import { StoredSummaryLog } from "./summary-log.js";
@@ -51,16 +51,21 @@ export class Store implements Cursors {
   /** @throws WeirError `store-locked`, `store-unavailable`; a damaged store is set aside instead */
   static async open(options: StoreOptions): Promise<Store> {
     const database = await Database.open(options);
-    await claimFormat(database, options.path);
-    const openLog = () =>
-      StoredSummaryLog.open({ database, observer: options.observer, bytesMax: options.logBytesMax });
-    const log = await openLog().catch(async (error: unknown) => {
+    try {
+      await claimFormat(database, options.path);
+      const log = await StoredSummaryLog.open({
+        database,
+        observer: options.observer,
+        bytesMax: options.logBytesMax,
+      });
+      const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
+      return new Store(database, log, oldest === undefined ? 1 : numberOf(oldest));
+    } catch (error) {
+      await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
-      await database.startAnew(error.message);
-      return await openLog();
-    });
-    const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
-    return new Store(database, log, oldest === undefined ? 1 : numberOf(oldest));
+      await setAside(options, error.message);
+      return await Store.open(options);
+    }
   }
 
   /** Why writes fail at present; undefined when they do not. */
@@ -143,14 +148,6 @@ export class Store implements Cursors {
     return { type: "put", key, value: writer.seal(DEFINITION_VERSION) };
   }
 
-  /** Gives up a state whose records turn out to be damaged: sets the database aside and begins a new one. */
-  async startAnew(reason: string): Promise<void> {
-    await this.#database.startAnew(reason);
-    this.#journalTail = 1;
-    this.#journalBytes = 0;
-    this.#cursors.clear();
-  }
-
   async load(target: string): Promise<number> {
     const known = this.#cursors.get(target);
     if (known !== undefined) return known;
@@ -191,9 +188,12 @@ async function claimFormat(database: Database, path: string): Promise<void> {
   if (found === undefined) {
     await database.write([{ type: "put", key, value: Uint8Array.of(FORMAT) }]);
   } else if (found[0]! > FORMAT) {
-    await database.close();
-    throw new WeirError("store-too-new", `the store ${path} has format ${found[0]}; this Weir knows ${FORMAT}`, {
-      hint: "install the newer version of Weir again, or choose another store.path",
-    });
+    throw new WeirError(
+      "store-too-new",
+      `the store ${path} has format ${found[0]}; this Weir knows ${FORMAT}`,
+      {
+        hint: "install the newer version of Weir again, or choose another store.path",
+      },
+    );
   }
 }

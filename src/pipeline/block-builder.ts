@@ -1,0 +1,67 @@
+import { newGroup, type ReadingGroup } from "../model/block.js";
+import type { FieldValue } from "../model/reading.js";
+import { REASON_CODE, type RejectReason } from "../model/reasons.js";
+
+/** One decoded reading on its way into a block. */
+export interface IncomingReading {
+  readonly profile: string;
+  readonly device: string;
+  readonly arrivalMs: number;
+  /** NaN for the arrival time. */
+  readonly timeMs: number;
+  readonly values: FieldValue[];
+  readonly key: string | undefined;
+  readonly delivery: number;
+}
+
+/** Gathers what the next commit will hold: readings by device, and whom to tell when they are safe. */
+export class BlockBuilder {
+  readonly #groups = new Map<string, Map<string, ReadingGroup>>();
+  readonly waiting: (() => void)[] = [];
+  /** Payload bytes gathered; what `commit.maxBytes` bounds. */
+  bytes = 0;
+  readings = 0;
+
+  get isEmpty(): boolean {
+    return this.#groups.size === 0 && this.waiting.length === 0;
+  }
+
+  add(reading: IncomingReading): void {
+    const group = this.#group(reading.profile, reading.device, reading.key !== undefined);
+    group.arrivals.push(reading.arrivalMs);
+    group.times.push(reading.timeMs);
+    group.values.push(reading.values);
+    if (group.keys !== undefined) group.keys.push(reading.key ?? "");
+    group.deliveries.push(reading.delivery);
+    this.readings++;
+  }
+
+  reject(profile: string, device: string, reason: RejectReason): void {
+    const rejected = this.#group(profile, device, false).rejected;
+    const code = REASON_CODE[reason];
+    rejected[code] = (rejected[code] ?? 0) + 1;
+    this.readings++;
+  }
+
+  groups(): ReadingGroup[] {
+    return [...this.#groups.values()].flatMap((devices) => [...devices.values()]);
+  }
+
+  #group(profile: string, device: string, keyed: boolean): ReadingGroup {
+    let devices = this.#groups.get(profile);
+    if (devices === undefined) {
+      devices = new Map();
+      this.#groups.set(profile, devices);
+    }
+    let group = devices.get(device);
+    if (group === undefined) {
+      group = newGroup(profile, device, keyed);
+      devices.set(device, group);
+    } else if (keyed && group.keys === undefined) {
+      // A rejection came first and did not know that the readings have keys.
+      group = { ...group, keys: [] };
+      devices.set(device, group);
+    }
+    return group;
+  }
+}

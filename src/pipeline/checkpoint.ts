@@ -1,0 +1,103 @@
+import type { Device } from "../engine/device.js";
+import type { Engine } from "../engine/engine.js";
+import { encodeDevice, encodeSlice } from "../engine/snapshot.js";
+import type { Operation } from "../store/database.js";
+import { KEYS } from "../store/keys.js";
+import type { Commit } from "../store/store.js";
+
+/**
+ * Checkpoints: writing the state that the journal would rebuild, so that the journal can be short.
+ *
+ * One begins when the journal has grown to `journalBytesMax`. The devices that are dirty at that moment are written
+ * a share at a time, along with the commits that follow, each at the position of the commit it travels in; so
+ * there is no long pause and no large batch. When the last of them is written, every block up to the beginning is
+ * contained in the records and is dropped, in the same batch. A crash in between leaves records at different
+ * positions, which replay knows how to handle: every device skips what it has seen.
+ */
+export interface Share {
+  readonly commit: Pick<Commit, "records" | "dropJournalThrough">;
+  /** To be called when the batch is durable. */
+  readonly written: () => void;
+}
+
+const SHARE_BYTES_MAX = 512 * 1024;
+const NOTHING: Share = { commit: { records: [] }, written: () => {} };
+
+export class Checkpointer {
+  readonly #engine: Engine;
+  readonly #journalBytesMax: number;
+  #queue: Device[] = [];
+  #through = 0;
+
+  constructor(engine: Engine, journalBytesMax: number) {
+    this.#engine = engine;
+    this.#journalBytesMax = journalBytesMax;
+  }
+
+  /** Whether a checkpoint has begun and is not finished. */
+  get pending(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** What the next commit should write along; the engine has applied that commit's block already. */
+  nextShare(journalBytes: number): Share {
+    if (!this.pending) {
+      if (journalBytes < this.#journalBytesMax) return NOTHING;
+      this.#begin();
+    }
+    return this.#share(SHARE_BYTES_MAX);
+  }
+
+  /** The whole state at once: for an orderly end and for a change of definition. */
+  everything(): Share {
+    this.#begin();
+    return this.#share(Number.POSITIVE_INFINITY);
+  }
+
+  #begin(): void {
+    this.#queue = [...this.#engine.dirty];
+    this.#through = this.#engine.sequence;
+  }
+
+  #share(bytesMax: number): Share {
+    const records: Operation[] = [];
+    const written: Device[] = [];
+    let bytes = 0;
+    while (this.#queue.length > 0 && bytes < bytesMax) {
+      const device = this.#queue.pop()!;
+      bytes += this.#encode(device, records);
+      written.push(device);
+    }
+    const finished = this.#queue.length === 0;
+    for (const device of written) this.#engine.dirty.delete(device);
+    return {
+      commit: finished ? { records, dropJournalThrough: this.#through } : { records },
+      written: () => {
+        for (const device of written) {
+          const live = new Set([...device.slices, ...device.retired].map((slice) => slice.id));
+          device.stored.clear();
+          for (const id of live) device.stored.add(id);
+        }
+      },
+    };
+  }
+
+  #encode(device: Device, records: Operation[]): number {
+    const plan = this.#engine.profileState(device.profileId)!.plan;
+    let bytes = 0;
+    const put = (key: string, value: Uint8Array) => {
+      records.push({ type: "put", key, value });
+      bytes += value.length;
+    };
+    const live = new Set<number>();
+    for (const slice of [...device.slices, ...device.retired]) {
+      live.add(slice.id);
+      put(KEYS.slice(device.profileId, device.name, slice.id), encodeSlice(slice));
+    }
+    for (const id of device.stored) {
+      if (!live.has(id)) records.push({ type: "del", key: KEYS.slice(device.profileId, device.name, id) });
+    }
+    put(KEYS.device(device.profileId, device.name), encodeDevice(device, plan, this.#engine.sequence));
+    return bytes;
+  }
+}

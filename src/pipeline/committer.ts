@@ -1,0 +1,211 @@
+import type { Engine } from "../engine/engine.js";
+import type { Block } from "../model/block.js";
+import type { Clock, Timer, Timers } from "../model/clock.js";
+import { canonicalJson } from "../model/summary.js";
+import type { Store } from "../store/store.js";
+import { BlockBuilder } from "./block-builder.js";
+import type { Checkpointer } from "./checkpoint.js";
+
+/**
+ * Group commit: the one place where readings become durable, and so the heart of the promise that what is
+ * acknowledged is kept.
+ *
+ * Readings gather in a block while the one before it is being synced. A block is cut when it is `maxDelayMs` old,
+ * when it has `maxBytes` of payload, or when it is large and its input has gone quiet (every sender is waiting for
+ * its acknowledgement, so waiting longer gains nothing); a small one waits, so that sparse input does not wear the
+ * flash. Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then
+ * tell the sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile
+ * nothing is acknowledged, and processing time stands still, so that no device looks idle because Weir is slow.
+ *
+ * After a crash the store has either the whole batch or nothing of it. With the whole batch and no
+ * acknowledgement sent, the sender repeats itself and the duplicate filter, which is part of the replayed state,
+ * knows the reading.
+ */
+export interface CommitterOptions {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly checkpointer: Checkpointer;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** The state in memory may be wrong: the process has to end, unacknowledged, and recover from the store. */
+  readonly onFatal: (error: unknown) => void;
+  readonly maxDelayMs: number;
+  readonly maxBytes: number;
+  /** Where processing time stood when the last life of the agent ended. */
+  readonly processingMs: number;
+}
+
+/** A group of this many readings need not wait for the delay once its input is quiet. */
+const QUIET_READINGS_MIN = 64;
+const QUIET_POLL_MS = 2;
+const TICK_MS = 1_000;
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  #builder = new BlockBuilder();
+  #delay: Timer | undefined;
+  #quiet: Timer | undefined;
+  #readingsAtPoll = 0;
+  #inFlight: Promise<void> | undefined;
+  #ticker: Timer | undefined;
+  #processingMs: number;
+  #monotonicMs: number;
+  #lastTickMs = Number.NEGATIVE_INFINITY;
+  #lastCommitMs: number;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#processingMs = options.processingMs;
+    this.#monotonicMs = options.clock.monotonicMs();
+    this.#lastCommitMs = this.#monotonicMs;
+  }
+
+  start(): void {
+    this.#ticker = this.#options.timers.every(TICK_MS, () => this.#onTick());
+  }
+
+  /** The block that is gathering; call `added` after putting something in. */
+  get builder(): BlockBuilder {
+    return this.#builder;
+  }
+
+  /** How long the current commit has been under way, 0 when none is: what the watchdog looks at. */
+  get stalledMs(): number {
+    return this.#inFlight === undefined ? 0 : this.#options.clock.monotonicMs() - this.#lastCommitMs;
+  }
+
+  /** Sees to it that what was just put in gets committed in time. */
+  added(): void {
+    if (this.#inFlight !== undefined) return;
+    if (this.#builder.bytes >= this.#options.maxBytes) {
+      this.#cut();
+      return;
+    }
+    if (this.#delay === undefined) this.#schedule(this.#options.maxDelayMs);
+    else if (this.#quiet === undefined && this.#builder.readings >= QUIET_READINGS_MIN) this.#watchForQuiet();
+  }
+
+  #schedule(delayMs: number): void {
+    this.#delay = this.#options.timers.after(delayMs, () => this.#cut());
+    if (this.#builder.readings >= QUIET_READINGS_MIN) this.#watchForQuiet();
+  }
+
+  /** Cuts early when a large group has stopped growing. */
+  #watchForQuiet(): void {
+    this.#readingsAtPoll = this.#builder.readings;
+    this.#quiet = this.#options.timers.after(QUIET_POLL_MS, () => {
+      if (this.#builder.readings === this.#readingsAtPoll) this.#cut();
+      else this.#watchForQuiet();
+    });
+  }
+
+  #cut(): void {
+    this.#delay?.cancel();
+    this.#quiet?.cancel();
+    this.#delay = undefined;
+    this.#quiet = undefined;
+    if (this.#inFlight !== undefined) return;
+    this.#inFlight = this.#commit()
+      .catch((error: unknown) => this.#options.onFatal(error))
+      .finally(() => {
+        this.#inFlight = undefined;
+        this.#afterCommit();
+      });
+  }
+
+  async #commit(): Promise<void> {
+    const builder = this.#builder;
+    this.#builder = new BlockBuilder();
+    this.#lastCommitMs = this.#options.clock.monotonicMs();
+    const block = this.#blockOf(builder);
+    const { engine, store, checkpointer } = this.#options;
+    const summaries = engine.apply(block).map(canonicalJson);
+    const share = checkpointer.nextShare(store.journalBytes);
+    await store.commit({ block, summaries, ...share.commit });
+    share.written();
+    this.#skipStall();
+    for (const committed of builder.waiting) committed();
+  }
+
+  #blockOf(builder: BlockBuilder): Block {
+    const { engine, clock } = this.#options;
+    const processingMs = this.#advanceProcessing();
+    const tick = processingMs - this.#lastTickMs >= TICK_MS;
+    if (tick) this.#lastTickMs = processingMs;
+    return {
+      sequence: engine.sequence + 1,
+      processingMs,
+      clockTrusted: clock.wallTrusted(),
+      tick,
+      groups: builder.groups(),
+    };
+  }
+
+  #advanceProcessing(): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#processingMs += Math.max(0, Math.round(nowMs - this.#monotonicMs));
+    this.#monotonicMs = nowMs;
+    return this.#processingMs;
+  }
+
+  /** Time spent waiting for a slow or failing disk is not silence of the devices: their readings are held back. */
+  #skipStall(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#monotonicMs > TICK_MS) this.#monotonicMs = nowMs;
+  }
+
+  #afterCommit(): void {
+    if (this.#builder.isEmpty) return;
+    if (this.#builder.bytes >= this.#options.maxBytes) {
+      this.#cut();
+      return;
+    }
+    // What gathered during the sync has been waiting since about the cut.
+    const waitedMs = this.#options.clock.monotonicMs() - this.#lastCommitMs;
+    this.#schedule(Math.max(0, this.#options.maxDelayMs - waitedMs));
+  }
+
+  /** Silence closes windows too: looks once a second, and commits a block of its own where there is something to do. */
+  #onTick(): void {
+    if (this.#inFlight !== undefined || this.#delay !== undefined) return;
+    const processingMs = this.#advanceProcessing();
+    if (this.#options.checkpointer.pending || this.#options.engine.tickDue(processingMs)) {
+      this.#lastTickMs = Number.NEGATIVE_INFINITY;
+      this.#cut();
+    }
+  }
+
+  /** Commits what has gathered and waits until nothing is under way. */
+  async drain(): Promise<void> {
+    while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
+      if (this.#inFlight === undefined) this.#cut();
+      await this.#inFlight;
+    }
+  }
+
+  /** Runs `change` between two commits, when engine and store agree. */
+  async exclusively<T>(change: () => Promise<T>): Promise<T> {
+    await this.drain();
+    let release: () => void = () => {};
+    this.#inFlight = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    try {
+      return await change();
+    } finally {
+      this.#inFlight = undefined;
+      release();
+      this.#afterCommit();
+    }
+  }
+
+  get processingMs(): number {
+    return this.#processingMs;
+  }
+
+  stop(): void {
+    this.#ticker?.cancel();
+    this.#delay?.cancel();
+    this.#quiet?.cancel();
+  }
+}

@@ -1,0 +1,151 @@
+import { UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { Clock } from "../model/clock.js";
+import type { Delivery } from "../model/delivery.js";
+import { defineEvent, type Observer } from "../model/log-event.js";
+import type { PayloadContext, Profile } from "../model/profile.js";
+import type { FieldValue, ReadingSink } from "../model/reading.js";
+import type { RejectReason } from "../model/reasons.js";
+import type { Committer } from "./committer.js";
+
+/** Which profiles claim a topic, most specific first. */
+export interface TopicRouter {
+  route(topic: string): { readonly candidates: readonly Candidate[] } | undefined;
+}
+
+export interface Candidate {
+  readonly profile: Profile;
+  readonly captures: Readonly<Record<string, string>>;
+}
+
+export interface IntakeOptions {
+  readonly committer: Committer;
+  readonly clock: Clock;
+  readonly observer: Observer;
+}
+
+const payloadUnmatched = defineEvent<{ readonly source: string }>(
+  "payload-unmatched",
+  "debug",
+  "a payload on a topic that no profile claims",
+);
+const readingRejected = defineEvent<{
+  readonly profile: string;
+  readonly device: string;
+  readonly reason: string;
+  readonly detail: string;
+}>("reading-rejected", "debug", "a reading could not be decoded");
+
+const NO_CAPTURES: Readonly<Record<string, string>> = {};
+const IDENTITIES = 2 ** 53;
+
+/**
+ * Where payloads become readings of the block that is gathering. One call per payload, synchronous: route, decode,
+ * put in, and remember to tell the source when the block is durable. A payload that nobody claims is confirmed at
+ * once; one that cannot be decoded is counted and confirmed with the block, because sending it again would not help.
+ */
+export class IntakeStage {
+  readonly #options: IntakeOptions;
+  readonly #sink: BlockSink;
+  #router: TopicRouter;
+
+  constructor(options: IntakeOptions, router: TopicRouter) {
+    this.#options = options;
+    this.#router = router;
+    this.#sink = new BlockSink(options);
+  }
+
+  /** After a reload. */
+  useRouter(router: TopicRouter): void {
+    this.#router = router;
+  }
+
+  readonly take = (delivery: Delivery): void => {
+    const arrivalMs = Math.floor(this.#options.clock.wallMs());
+    const taken =
+      delivery.stream === undefined ? this.#routed(delivery, arrivalMs) : this.#streamed(delivery, arrivalMs);
+    if (!taken) {
+      this.#options.observer.emit(payloadUnmatched, { source: delivery.source });
+      delivery.committed();
+      return;
+    }
+    const { committer } = this.#options;
+    committer.builder.waiting.push(delivery.committed);
+    committer.builder.bytes += delivery.payload.length;
+    committer.added();
+  };
+
+  #routed(delivery: Delivery, arrivalMs: number): boolean {
+    const { topic } = delivery;
+    if (topic === undefined) return false;
+    const route = this.#router.route(topic);
+    if (route === undefined) return false;
+    for (const { profile, captures } of route.candidates) {
+      this.#sink.begin(profile, delivery, arrivalMs);
+      if (profile.decode(delivery.payload, { captures, topic, arrivalMs }, this.#sink)) return true;
+    }
+    return false;
+  }
+
+  #streamed(delivery: Delivery, arrivalMs: number): boolean {
+    const stream = delivery.stream!;
+    const context: PayloadContext = {
+      captures: stream.device === "" ? NO_CAPTURES : { device: stream.device },
+      topic: undefined,
+      arrivalMs,
+    };
+    this.#sink.begin(stream.profile, delivery, arrivalMs);
+    return stream.decoder.decode(delivery.payload, context, this.#sink);
+  }
+}
+
+/** Puts decoded readings into the current block; one object serves all payloads, one after the other. */
+class BlockSink implements ReadingSink {
+  readonly #options: IntakeOptions;
+  #profile: Profile | undefined;
+  #retained = false;
+  #identity = 0;
+  #row = 0;
+  #arrivalMs = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  begin(profile: Profile, delivery: Delivery, arrivalMs: number): void {
+    this.#profile = profile;
+    this.#retained = delivery.retained;
+    this.#identity = delivery.identity;
+    this.#row = 0;
+    this.#arrivalMs = arrivalMs;
+  }
+
+  reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
+    if (this.#retained && Number.isNaN(timeMs)) {
+      this.reject(device, "retained", "a stored copy without an event time of its own");
+      return;
+    }
+    this.#options.committer.builder.add({
+      profile: this.#profile!.hash,
+      device,
+      arrivalMs: this.#arrivalMs,
+      timeMs,
+      values,
+      key,
+      delivery: this.#nextIdentity(),
+    });
+  }
+
+  /** Every reading of a packet needs an identity of its own, the same one when the packet comes again. */
+  #nextIdentity(): number {
+    if (this.#identity === 0) return 0;
+    const plain = (Math.abs(this.#identity) + this.#row++) % IDENTITIES || 1;
+    return this.#identity < 0 ? -plain : plain;
+  }
+
+  reject(device: string | undefined, reason: RejectReason, detail: string): void {
+    const name = device ?? UNKNOWN_DEVICE;
+    const profile = this.#profile!;
+    this.#options.observer.emit(readingRejected, { profile: profile.id, device: name, reason, detail });
+    this.#options.committer.builder.reject(profile.hash, name, reason);
+  }
+}

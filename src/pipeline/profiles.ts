@@ -1,0 +1,55 @@
+import type { Engine } from "../engine/engine.js";
+import type { Profile } from "../model/profile.js";
+import { canonicalJson, type Summary } from "../model/summary.js";
+import type { Operation } from "../store/database.js";
+import type { Store } from "../store/store.js";
+import type { Checkpointer } from "./checkpoint.js";
+import { encodeDefinition } from "./recovery.js";
+
+/** What a change of profiles did. */
+export interface ProfileChange {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Windows that were closed early because their definition changed. */
+  readonly closedWindows: number;
+}
+
+/**
+ * Puts a set of profiles in the place of the present one, with engine and store in agreement before and after:
+ * windows that mean the same go on, the others are closed and marked `reconfigured`, and the whole state goes to
+ * the store in the same batch as the new definitions, so that no block is ever replayed under the wrong one.
+ * Must run while no commit is under way.
+ */
+export async function changeProfiles(on: {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly checkpointer: Checkpointer;
+  readonly profiles: readonly Profile[];
+}): Promise<ProfileChange> {
+  const { engine, store, checkpointer, profiles } = on;
+  const before = new Map(engine.profiles().map((profile) => [profile.id, profile.hash]));
+  const wanted = new Set(profiles.map((profile) => profile.id));
+  const summaries: Summary[] = [];
+  const records: Operation[] = [];
+  const added: string[] = [];
+  const changed: string[] = [];
+  for (const profile of profiles) {
+    const hash = before.get(profile.id);
+    if (hash === profile.hash) continue;
+    (hash === undefined ? added : changed).push(profile.id);
+    summaries.push(...engine.reconfigure(profile));
+    records.push(store.definitionOperation(profile.hash, encodeDefinition(profile)));
+    if (hash !== undefined) records.push(store.definitionOperation(hash, undefined));
+  }
+  const removed = [...before.keys()].filter((id) => !wanted.has(id));
+  // A removed profile keeps its definition, because its devices keep their counts.
+  for (const id of removed) summaries.push(...engine.retire(id));
+  if (records.length > 0 || summaries.length > 0) {
+    const share = checkpointer.everything();
+    const commit = { ...share.commit, records: [...share.commit.records, ...records] };
+    await store.commit({ summaries: summaries.map(canonicalJson), ...commit });
+    share.written();
+  }
+  return { added, changed, removed, closedWindows: summaries.length };
+}

@@ -1,0 +1,79 @@
+import { Engine, type EngineOptions } from "../engine/engine.js";
+import { decodeDevice, decodeDeviceHeader, decodeSlice } from "../engine/snapshot.js";
+import { CorruptRecord } from "../model/bytes.js";
+import type { EngineProfile, Profile } from "../model/profile.js";
+import type { Store } from "../store/store.js";
+
+/**
+ * Getting the engine back to where the store says it was: stored devices first, then the journal over them. What
+ * the journal's blocks caused is in the summary log already, in the same batches, so replay emits nothing.
+ *
+ * Readings were taken in under the profiles of that time, which may not be those of today; so the definitions are
+ * kept with the state (source text and zone, by hash), and recovery runs under those. Changing over to today's is
+ * a reload like any other (see profiles.ts).
+ */
+export interface Recovered {
+  readonly engine: Engine;
+  /** Where processing time stood. */
+  readonly processingMs: number;
+  readonly replayedBlocks: number;
+}
+
+/** A profile as it is kept with the state. */
+export interface StoredDefinition {
+  readonly source: string;
+  readonly zone: string;
+  readonly file: string;
+}
+
+export function encodeDefinition(profile: Profile): string {
+  const definition: StoredDefinition = { source: profile.source, zone: profile.zone, file: profile.file };
+  return JSON.stringify(definition);
+}
+
+/**
+ * @param compile turns a kept definition into a profile; undefined when this program cannot read it any more
+ * @throws CorruptRecord when the store's records are damaged or do not fit each other
+ */
+export async function recover(
+  store: Store,
+  options: EngineOptions,
+  compile: (definition: StoredDefinition) => EngineProfile | undefined,
+): Promise<Recovered> {
+  const engine = new Engine(options);
+  for (const [hash, text] of await store.definitions()) {
+    const profile = compile(JSON.parse(text) as StoredDefinition);
+    if (profile === undefined || profile.hash !== hash) {
+      throw new CorruptRecord(`the stored profile definition ${hash} cannot be read`);
+    }
+    engine.addProfile(profile);
+  }
+  let processingMs = await restoreDevices(store, engine);
+  let replayedBlocks = 0;
+  let last = engine.sequence;
+  for await (const block of store.journal()) {
+    engine.apply(block);
+    processingMs = Math.max(processingMs, block.processingMs);
+    last = Math.max(last, block.sequence);
+    replayedBlocks++;
+  }
+  engine.resumeAt(last);
+  return { engine, processingMs, replayedBlocks };
+}
+
+async function restoreDevices(store: Store, engine: Engine): Promise<number> {
+  let processingMs = 0;
+  for await (const record of store.devices()) {
+    const header = decodeDeviceHeader(record.device);
+    const state = engine.profileState(header.profileId);
+    if (state === undefined || state.plan.profile.hash !== header.profileHash) {
+      throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
+    }
+    const slices = new Map(record.slices.map(decodeSlice).map((slice) => [slice.id, slice]));
+    const device = decodeDevice(record.device, state.plan, slices);
+    engine.adopt(state, device);
+    engine.resumeAt(header.sequence);
+    processingMs = Math.max(processingMs, device.lastSeenMs);
+  }
+  return processingMs;
+}
