@@ -23,7 +23,7 @@ export function duration(bounds: DurationBounds = {}) {
     .meta({
       pattern: never ? `^(never|${DURATION_FORM})$` : `^${DURATION_FORM}$`,
       examples: never ? ["30s", "1h30m", "never"] : ["250ms", "30s", "1h30m"],
-      format: "duration",
+      "x-form": "duration",
     })
     .transform((text, context) => {
       if (never && text === "never") return Number.POSITIVE_INFINITY;
@@ -87,7 +87,7 @@ export function byteSize(bounds: ByteBounds = {}) {
   const text = z.string().meta({ pattern: "^\\d+(\\.\\d+)? ?([kKMGT]?B|[KMGT]iB)?$" });
   return z
     .union([z.int(), text])
-    .meta({ examples: ["64KiB", "1MB", 8192] })
+    .meta({ examples: ["64KiB", "1MB", 8192], "x-form": "size" })
     .transform((value, context) => {
       const bytes = typeof value === "number" ? value : parseByteSize(value);
       if (bytes !== undefined && bytes >= minBytes && bytes <= maxBytes) return bytes;
@@ -109,7 +109,7 @@ const RATE_UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, m
 export function rate() {
   return z
     .string()
-    .meta({ pattern: "^\\d+(\\.\\d+)?/(s|m|min|h)$", examples: ["100/s", "30/min"] })
+    .meta({ pattern: "^\\d+(\\.\\d+)?/(s|m|min|h)$", examples: ["100/s", "30/min"], "x-form": "rate" })
     .transform((text, context) => {
       const match = /^(\d+(?:\.\d+)?)\/(s|min|m|h)$/.exec(text);
       const perSecond = match === null ? 0 : (Number(match[1]) * 1_000) / RATE_UNITS_MS[match[2]!]!;
@@ -124,7 +124,7 @@ export function rate() {
 export function name(charactersMax = 64) {
   return z
     .string()
-    .meta({ pattern: `^[A-Za-z0-9_-][A-Za-z0-9._-]{0,${charactersMax - 1}}$` })
+    .meta({ pattern: `^[A-Za-z0-9_-][A-Za-z0-9._-]{0,${charactersMax - 1}}$`, "x-form": "name" })
     .superRefine((text, context) => {
       if (text.length <= charactersMax && /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(text)) return;
       const hint = `letters, digits, "-", "_" and ".", not beginning with ".", at most ${charactersMax} characters`;
@@ -136,7 +136,7 @@ export function name(charactersMax = 64) {
 export function jsonPointer() {
   return z
     .string()
-    .meta({ pattern: "^(/([^~]|~[01])*)?$", examples: ["/Time", "/sensors/0/value"] })
+    .meta({ pattern: "^(/([^~]|~[01])*)?$", examples: ["/Time", "/sensors/0/value"], "x-form": "pointer" })
     .superRefine((text, context) => {
       if (/^(\/([^~]|~[01])*)?$/.test(text)) return;
       const hint = text.includes("~")
@@ -150,7 +150,7 @@ export function jsonPointer() {
 export function timeZone() {
   return z
     .string()
-    .meta({ examples: ["UTC", "Europe/Berlin"] })
+    .meta({ examples: ["UTC", "Europe/Berlin"], "x-form": "zone" })
     .superRefine((text, context) => {
       if (text !== "" && isZone(text)) return;
       const hint = 'a name of the IANA database such as "Europe/Berlin" or "UTC"';
