@@ -1,0 +1,35 @@
+import { describe } from "vitest";
+import { FakeTarget } from "../helpers/fake-target.js";
+import { targetContract } from "./target.js";
+
+describe("the fake target", () => {
+  targetContract(async () => {
+    const made: FakeTarget[] = [];
+    let away = false;
+    const apply = (change: (target: FakeTarget) => void) => {
+      for (const target of made) change(target);
+    };
+    const setAway = async (value: boolean): Promise<void> => {
+      away = value;
+      apply((target) => {
+        target.away = value;
+      });
+    };
+    return {
+      create: () => {
+        const target = new FakeTarget();
+        target.away = away;
+        made.push(target);
+        return target;
+      },
+      received: async () => made.flatMap((target) => target.received.map((entry) => entry.json)),
+      takeAway: () => setAway(true),
+      bringBack: () => setAway(false),
+      mute: () =>
+        apply((target) => {
+          target.holding = true;
+        }),
+      unmute: () => apply((target) => target.release()),
+    };
+  });
+});
