@@ -64,6 +64,13 @@ export interface PayloadContext {
   readonly arrivalMs: number;
 }
 
+/** A topic pattern, and the payloads that mean a device has come or gone (its last will). */
+export interface StatusTopic {
+  readonly topic: string;
+  readonly online: string;
+  readonly offline: string;
+}
+
 /** A loaded profile: what the engine needs, and how payloads become readings. */
 export interface Profile extends EngineProfile {
   /** The YAML text, kept with the state so that recovery uses the definition the readings came in under. */
@@ -73,8 +80,12 @@ export interface Profile extends EngineProfile {
   readonly file: string;
   /** Whether readings carry an event time of their own. */
   readonly hasEventTime: boolean;
-  /** MQTT topics it claims. */
+  /** MQTT topics it claims: patterns with {name} for one level and {name...} for the rest. */
   readonly topics: readonly string[];
+  /** Whether its `decode` may decline a payload (it has a `where`). */
+  readonly conditional: boolean;
+  /** Where devices say themselves whether they are there; undefined where the profile names no such topic. */
+  readonly status: StatusTopic | undefined;
   /**
    * Turns one payload into readings; never throws. Text is taken as already decoded (a line of a file).
    * @returns false when the payload is not for this profile (its `where` is false)

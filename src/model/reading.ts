@@ -23,4 +23,9 @@ export interface ReadingSink {
   reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void;
   /** A reading, or a whole payload, that could not be read. `device` is undefined where it is not known. */
   reject(device: string | undefined, reason: RejectReason, detail: string): void;
+  /**
+   * A value that is there but is not of its field's type, in a reading that has other values: it counts as missing,
+   * and the reading is kept. Called before the reading's own `reading` call.
+   */
+  unreadable?(device: string, field: number, detail: string): void;
 }
