@@ -159,7 +159,7 @@ function variance({ cells, at }: Inputs, ddof: 0 | 1): number | null {
   const numerator: number[] = [];
   addProduct(numerator, exactComponents(cells, at.squares!), [n], 1);
   addProduct(numerator, sum, sum, -1);
-  return finite(roundExpansion(numerator) / n / (n - ddof));
+  return finite(divideExpansion(numerator, n * (n - ddof)));
 }
 
 function squareRoot(x: number | null): number | null {

@@ -71,10 +71,42 @@ export function roundExpansion(expansion: readonly number[]): number {
   return high;
 }
 
-/** The expansion's value divided by `divisor`, corrected by the exact remainder, so that equal values keep their mean. */
+/** The double nearest to the expansion's value divided by `divisor` (positive), ties to even. */
 export function divideExpansion(expansion: readonly number[], divisor: number): number {
   const quotient = roundExpansion(expansion) / divisor;
+  const remainder = remainderOf(expansion, quotient, divisor);
+  if (remainder.length === 0) return quotient;
+  const near = quotient + roundExpansion(remainder) / divisor;
+  if (!Number.isFinite(near)) return near;
+  // `near` is the answer or next to it: see on which side of the midpoint to its neighbour the exact value lies.
+  const direction = Math.sign(roundExpansion(remainderOf(expansion, near, divisor)));
+  if (direction === 0) return near;
+  const next = neighbour(near, direction);
+  const beyond: number[] = [];
+  addProduct(beyond, expansion, [2], 1);
+  addProduct(beyond, [near, next], [divisor], -1);
+  const side = Math.sign(roundExpansion(beyond)) * direction;
+  return side > 0 || (side === 0 && isOdd(near)) ? next : near;
+}
+
+function remainderOf(expansion: readonly number[], quotient: number, divisor: number): number[] {
   const remainder = expansion.slice();
   addProduct(remainder, [quotient], [divisor], -1);
-  return quotient + roundExpansion(remainder) / divisor;
+  return remainder;
+}
+
+const double = new Float64Array(1);
+const pattern = new BigInt64Array(double.buffer);
+
+/** The next double above (`direction` 1) or below (-1). */
+function neighbour(x: number, direction: number): number {
+  if (x === 0) return direction * Number.MIN_VALUE;
+  double[0] = x;
+  pattern[0]! += x > 0 === direction > 0 ? 1n : -1n;
+  return double[0];
+}
+
+function isOdd(x: number): boolean {
+  double[0] = x;
+  return (pattern[0]! & 1n) === 1n;
 }

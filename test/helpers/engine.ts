@@ -1,0 +1,127 @@
+import type { Device } from "../../src/engine/device.js";
+import { Engine } from "../../src/engine/engine.js";
+import { decodeDevice, decodeSlice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
+import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
+import type { EngineProfile, Field } from "../../src/model/profile.js";
+import type { FieldValue } from "../../src/model/reading.js";
+import type { Summary } from "../../src/model/summary.js";
+import type { WindowDefinition } from "../../src/model/window.js";
+
+/** A field with nothing special about it. */
+export function field(name: string, rest: Partial<Field> = {}): Field {
+  return {
+    name,
+    type: "float",
+    unit: undefined,
+    range: undefined,
+    plausible: undefined,
+    values: undefined,
+    compute: undefined,
+    ...rest,
+  };
+}
+
+export function tumbling(
+  name: string,
+  sizeMs: number,
+  aggregates: WindowDefinition["aggregates"],
+  allowedLatenessMs = 0,
+): WindowDefinition {
+  return { name, kind: { type: "tumbling", sizeMs, offsetMs: 0 }, allowedLatenessMs, aggregates };
+}
+
+/** An engine profile with one float field and a one-minute window unless told otherwise. */
+export function engineProfile(rest: Partial<EngineProfile> = {}): EngineProfile {
+  return {
+    id: "p",
+    version: "1.0.0",
+    hash: "hash-1",
+    fields: [field("x")],
+    time: {
+      maxPastMs: Number.POSITIVE_INFINITY,
+      maxFutureMs: Number.POSITIVE_INFINITY,
+      outOfOrdernessMs: 0,
+      idleTimeoutMs: Number.POSITIVE_INFINITY,
+    },
+    duplicates: { by: "time", conflicting: "keep" },
+    clean: [],
+    windows: [tumbling("1m", 60_000, [{ field: 0, names: ["count", "mean", "min", "max"] }])],
+    ...rest,
+  };
+}
+
+export interface TestReading {
+  readonly device?: string;
+  readonly timeMs: number;
+  readonly arrivalMs?: number;
+  readonly values: readonly FieldValue[];
+  readonly key?: string;
+  readonly delivery?: number;
+}
+
+/** Blocks with rising positions. */
+export class BlockMaker {
+  sequence = 0;
+  readonly #hash: string;
+
+  constructor(profile: EngineProfile, from = 0) {
+    this.#hash = profile.hash;
+    this.sequence = from;
+  }
+
+  block(readings: readonly TestReading[], rest: Partial<Block> = {}): Block {
+    const groups = new Map<string, ReadingGroup>();
+    for (const r of readings) {
+      const device = r.device ?? "d";
+      const group = groups.get(device) ?? newGroup(this.#hash, device, r.key !== undefined);
+      groups.set(device, group);
+      group.arrivals.push(r.arrivalMs ?? 0);
+      group.times.push(r.timeMs);
+      group.values.push([...r.values]);
+      group.keys?.push(r.key ?? "");
+      group.deliveries.push(r.delivery ?? 0);
+    }
+    this.sequence++;
+    return {
+      sequence: this.sequence,
+      processingMs: 0,
+      clockTrusted: true,
+      tick: false,
+      groups: [...groups.values()],
+      ...rest,
+    };
+  }
+}
+
+export function newEngine(profile: EngineProfile, devicesMax = 1000): Engine {
+  const engine = new Engine({ gateway: "gw", devicesMax });
+  engine.addProfile(profile);
+  return engine;
+}
+
+/** A new engine with the state of the old one, through stored records. */
+export function restored(engine: Engine, profile: EngineProfile): Engine {
+  const next = newEngine(profile);
+  const state = engine.profileState(profile.id)!;
+  for (const device of state.devices.values()) {
+    const slices = [...device.slices, ...device.retired].map((slice) => decodeSlice(encodeSlice(slice)));
+    const bytes = encodeDevice(device, state.plan, engine.sequence);
+    const to = next.profileState(profile.id)!;
+    const copy: Device = decodeDevice(bytes, to.plan, new Map(slices.map((slice) => [slice.id, slice])));
+    next.adopt(to, copy);
+  }
+  next.resumeAt(engine.sequence);
+  return next;
+}
+
+/** The bodies of the final summaries, keyed as the oracle keys them; a second final for the same window is an error. */
+export function finalBodies(summaries: readonly Summary[]): Map<string, string> {
+  const bodies = new Map<string, string>();
+  for (const summary of summaries) {
+    if (!summary.final) continue;
+    const key = `${summary.device}/${summary.window.name}/${Date.parse(summary.window.start!)}`;
+    if (bodies.has(key)) throw new Error(`two final summaries for ${key}`);
+    bodies.set(key, JSON.stringify(summary.fields));
+  }
+  return bodies;
+}

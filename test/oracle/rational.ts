@@ -1,0 +1,55 @@
+/** Exact arithmetic on doubles with big integers: slow and obviously right. Values are `scaled / 2^1074`. */
+const SHIFT = 1074n;
+
+/** The double as an integer multiple of 2^-1074. */
+export function toScaled(x: number): bigint {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, x);
+  const bits = view.getBigUint64(0);
+  const exponent = Number((bits >> 52n) & 0x7ffn);
+  const fraction = bits & 0xfffffffffffffn;
+  const magnitude = exponent === 0 ? fraction : (fraction | 0x10000000000000n) << BigInt(exponent - 1);
+  return bits >> 63n === 1n ? -magnitude : magnitude;
+}
+
+/** The double nearest to `numerator / (denominator * 2^shift)`, ties to even. */
+export function toDouble(numerator: bigint, denominator: bigint, shift: bigint): number {
+  if (numerator === 0n) return 0;
+  if (numerator < 0n) return -toDouble(-numerator, denominator, shift);
+  let high = numerator;
+  let low = denominator << shift;
+  // Scale so that the quotient has 54 or 55 bits: 53 and the rest for rounding.
+  const length = (x: bigint) => x.toString(2).length;
+  const scale = 55 - (length(high) - length(low));
+  if (scale > 0) high <<= BigInt(scale);
+  else low <<= BigInt(-scale);
+  const quotient = high / low;
+  const sticky = high % low === 0n ? 0n : 1n;
+  const extra = BigInt(length(quotient) - 53);
+  const kept = quotient >> extra;
+  const rest = ((quotient & ((1n << extra) - 1n)) << 1n) | sticky;
+  const half = 1n << extra;
+  const rounded = rest > half || (rest === half && (kept & 1n) === 1n) ? kept + 1n : kept;
+  return Number(rounded) * 2 ** (Number(extra) - scale);
+}
+
+export function exactSum(values: readonly number[]): number {
+  return toDouble(total(values), 1n, SHIFT);
+}
+
+export function exactMean(values: readonly number[]): number {
+  return toDouble(total(values), BigInt(values.length), SHIFT);
+}
+
+/** Variance with `ddof` degrees of freedom taken off; null where there are too few values. */
+export function exactVariance(values: readonly number[], ddof: number): number | null {
+  const n = BigInt(values.length);
+  if (values.length - ddof <= 0) return null;
+  const sum = total(values);
+  const squares = values.reduce((acc, x) => acc + toScaled(x) * toScaled(x), 0n);
+  return toDouble(n * squares - sum * sum, n * (n - BigInt(ddof)), 2n * SHIFT);
+}
+
+function total(values: readonly number[]): bigint {
+  return values.reduce((acc, x) => acc + toScaled(x), 0n);
+}
