@@ -166,6 +166,18 @@ describe("Forwarder", () => {
     expect(forwarder.status()).toMatchObject({ failures: 0, state: "idle" });
   });
 
+  it("does not let new summaries cut the wait for an upstream that is away short", async () => {
+    const { clock, log, schedule, forwarder, target } = rig();
+    target.away = true;
+    forwarder.start();
+    for (let n = 0; n < 1_000; n++) {
+      append(log, 1);
+      schedule.due();
+      await clock.run(10);
+    }
+    expect(target.batches.length).toBeLessThan(6);
+  });
+
   it("passes over an entry that can never be delivered, and delivers its neighbours", async () => {
     const { clock, log, cursors, schedule, forwarder, target, recorder, positions } = rig();
     append(log, 25);
@@ -196,6 +208,21 @@ describe("Forwarder", () => {
     expect(positions()).toEqual(upTo(30, 19));
     expect(recorder.named("forward-dropped")).toEqual([{ target: "fake", first: 1, last: 18, entries: 18 }]);
     expect(forwarder.status()).toMatchObject({ droppedEntries: 18, lagEntries: 0 });
+  });
+
+  it("sees the hole, too, when the log is cut while it is being read", async () => {
+    const { clock, log, schedule, forwarder, recorder, positions } = rig();
+    append(log, 5);
+    const read = log.read.bind(log);
+    log.read = (after, bounds) => {
+      log.dropBelow(3);
+      return read(after, bounds);
+    };
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual([3, 4, 5]);
+    expect(recorder.named("forward-dropped")).toMatchObject([{ first: 1, last: 2 }]);
   });
 
   it("notices a hole even when everything is gone, and counts it once across a restart", async () => {
@@ -333,6 +360,18 @@ describe("Forwarder.stop", () => {
     target.release();
     await settle();
     expect(cursors.saves).toEqual([]);
+  });
+
+  it("delivers nothing more when the stop comes while the log is being read", async () => {
+    const { clock, log, target, schedule, forwarder } = rig();
+    append(log, 5);
+    forwarder.start();
+    await clock.run(0);
+    schedule.due();
+    const stopped = forwarder.stop();
+    await clock.run(0);
+    await stopped;
+    expect(target.batches).toEqual([]);
   });
 
   it.each([
