@@ -365,10 +365,14 @@ describe("Forwarder.stop", () => {
   it("delivers nothing more when the stop comes while the log is being read", async () => {
     const { clock, log, target, schedule, forwarder } = rig();
     append(log, 5);
+    let stopped: Promise<void> | undefined;
+    const read = log.read.bind(log);
+    log.read = (after, bounds) => {
+      stopped = forwarder.stop();
+      return read(after, bounds);
+    };
     forwarder.start();
-    await clock.run(0);
     schedule.due();
-    const stopped = forwarder.stop();
     await clock.run(0);
     await stopped;
     expect(target.batches).toEqual([]);
