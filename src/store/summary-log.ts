@@ -62,7 +62,7 @@ export class StoredSummaryLog implements SummaryLog {
       log.dropped = reader.varint();
     }
     log.#head = counted;
-    for await (const [key, value] of database.entries({ ...keySpace("l"), gt: KEYS.log(counted) })) {
+    for await (const [key, value] of database.entries(behind(counted))) {
       log.#head = numberOf(key);
       log.#bytes += value.length + ENTRY_OVERHEAD_BYTES;
     }
@@ -114,7 +114,7 @@ export class StoredSummaryLog implements SummaryLog {
     const entries: LogEntry[] = [];
     if (after >= this.#head) return entries;
     let bytes = 0;
-    const range = { ...keySpace("l"), gt: KEYS.log(after), limit: bounds.entriesMax };
+    const range = { ...behind(after), limit: bounds.entriesMax };
     for await (const [key, value] of this.#options.database.entries(range)) {
       const entry = this.#entry(key, value);
       if (entry === undefined) continue;
@@ -168,6 +168,11 @@ export class StoredSummaryLog implements SummaryLog {
     writer.varint(this.dropped);
     return { type: "put", key: KEYS.meta("log"), value: writer.seal(BOOKKEEPING_VERSION) };
   }
+}
+
+/** The log behind a position. A range with both bounds below would silently ignore the tighter one. */
+function behind(position: number): { readonly gt: string; readonly lt: string } {
+  return { gt: KEYS.log(position), lt: keySpace("l").lt };
 }
 
 function sealText(text: string): Uint8Array {

@@ -1,0 +1,99 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CorruptRecord } from "../../../src/model/bytes.js";
+import { decodeBlock, encodeBlock } from "../../../src/store/journal-codec.js";
+
+const instant = fc.integer({ min: -(2 ** 42), max: 2 ** 45 });
+const numeric = fc.oneof(
+  fc.integer({ min: -100_000, max: 100_000 }).map((n) => n / 100),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0),
+  fc.constant(Number.NaN),
+);
+const group = fc
+  .record({
+    profile: fc.constantFrom("aa", "bb"),
+    device: fc.string({ minLength: 1, maxLength: 20 }).filter((s) => s.isWellFormed()),
+    rows: fc.array(
+      fc.record({
+        arrival: instant,
+        time: fc.oneof(instant, fc.constant(Number.NaN)),
+        values: fc.tuple(
+          numeric,
+          numeric,
+          fc.oneof(
+            fc.string().filter((s) => s.isWellFormed()),
+            numeric,
+          ),
+        ),
+        key: fc.string().filter((s) => s.isWellFormed()),
+        delivery: fc.maxSafeInteger(),
+      }),
+      { maxLength: 30 },
+    ),
+    keyed: fc.boolean(),
+    rejected: fc.array(fc.nat(1000), { maxLength: 13 }),
+  })
+  .map(({ profile, device, rows, keyed, rejected }) => ({
+    profile,
+    device,
+    arrivals: rows.map((r) => r.arrival),
+    times: rows.map((r) => r.time),
+    values: rows.map((r) => [...r.values]),
+    keys: keyed && rows.length > 0 ? rows.map((r) => r.key) : undefined,
+    deliveries: rows.map((r) => r.delivery),
+    rejected,
+  }));
+const block = fc.record({
+  sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  processingMs: fc.integer({ min: 0, max: 2 ** 45 }),
+  clockTrusted: fc.boolean(),
+  tick: fc.boolean(),
+  groups: fc.array(group, { maxLength: 4 }),
+});
+
+describe("journal blocks", () => {
+  it("come back exactly as they were written", () => {
+    fc.assert(
+      fc.property(block, (b) => {
+        expect(decodeBlock(encodeBlock(b))).toEqual(b);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are refused when any bit of them has changed, or any byte is missing", () => {
+    fc.assert(
+      fc.property(block, fc.nat(), fc.integer({ min: 0, max: 7 }), (b, at, bit) => {
+        const bytes = encodeBlock(b);
+        const flipped = bytes.slice();
+        flipped[at % bytes.length]! ^= 1 << bit;
+        expect(() => decodeBlock(flipped)).toThrow(CorruptRecord);
+        expect(() => decodeBlock(bytes.subarray(0, at % bytes.length))).toThrow(CorruptRecord);
+      }),
+    );
+  });
+
+  it("take under 12 bytes for a regular reading with one decimal value", () => {
+    const count = 1000;
+    const rows = Array.from({ length: count }, (_, i) => i);
+    const bytes = encodeBlock({
+      sequence: 1,
+      processingMs: 0,
+      clockTrusted: true,
+      tick: false,
+      groups: [
+        {
+          profile: "0123456789abcdef",
+          device: "boiler-3",
+          arrivals: rows.map((i) => 1_700_000_000_000 + i * 1000 + (i % 7)),
+          times: rows.map((i) => 1_700_000_000_000 + i * 1000),
+          values: rows.map((i) => [20 + (i % 30) / 10]),
+          keys: undefined,
+          deliveries: rows.map(() => 0),
+          rejected: [],
+        },
+      ],
+    });
+    expect(bytes.length / count).toBeLessThan(12);
+  });
+});

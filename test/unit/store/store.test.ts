@@ -1,0 +1,121 @@
+import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EventNames, openStore } from "../../helpers/store.js";
+
+const everything = { entriesMax: 1_000_000, bytesMax: 1e9 };
+
+describe("the store", () => {
+  let path: string;
+  beforeEach(async () => {
+    path = await mkdtemp(join(tmpdir(), "weir-test-"));
+  });
+  afterEach(() => rm(path, { recursive: true, force: true }));
+
+  it("has journal, summaries and cursors again after it was closed", async () => {
+    const store = await openStore(path);
+    const block = { sequence: 1, processingMs: 5, clockTrusted: true, tick: false, groups: [] };
+    await store.commit({ block, summaries: ['{"a":1}', '{"b":2}'], records: [] });
+    await store.save("cloud", 1);
+    await store.close();
+    const again = await openStore(path);
+    const blocks = [];
+    for await (const b of again.journal()) blocks.push(b);
+    expect(blocks).toEqual([block]);
+    expect(again.log.head()).toBe(2);
+    expect(again.log.tail()).toBe(1);
+    expect((await again.log.read(1, everything)).map((e) => e.json)).toEqual(['{"b":2}']);
+    expect(await again.load("cloud")).toBe(1);
+    expect(await again.load("other")).toBe(0);
+    await again.close();
+  });
+
+  it("lets only one process in, and says who may be there", async () => {
+    const store = await openStore(path);
+    await expect(openStore(path)).rejects.toMatchObject({ code: "store-locked" });
+    await store.close();
+  });
+
+  it.each(["CURRENT", "MANIFEST"])(
+    "sets a database with a damaged %s aside and begins a new one",
+    async (name) => {
+      const store = await openStore(path);
+      await store.commit({ summaries: ["{}"], records: [] });
+      await store.close();
+      const files = await readdir(join(path, "db"));
+      const file = files.find((f) => f.startsWith(name))!;
+      await truncate(join(path, "db", file), 3);
+      const events = new EventNames();
+      const again = await openStore(path, { observer: events });
+      expect(events.names).toContain("store-set-aside");
+      expect(again.log.head()).toBe(0);
+      await again.commit({ summaries: ["{}"], records: [] });
+      await again.close();
+      expect((await readdir(path)).some((f) => f.startsWith("db.damaged-"))).toBe(true);
+    },
+  );
+
+  it("does not touch a store of a newer format", async () => {
+    const store = await openStore(path);
+    await store.close();
+    const { Level } = await import("level");
+    const db = new Level<string, Uint8Array>(join(path, "db"), { valueEncoding: "view" });
+    await db.put("mformat", Uint8Array.of(99));
+    await db.close();
+    await expect(openStore(path)).rejects.toMatchObject({ code: "store-too-new" });
+    expect((await readdir(path)).some((f) => f.startsWith("db.damaged-"))).toBe(false);
+  });
+
+  it("drops the oldest confirmed summaries when the log is full, and reports unconfirmed ones as loss", async () => {
+    const events = new EventNames();
+    const store = await openStore(path, { logBytesMax: 20_000, observer: events });
+    const summary = JSON.stringify({ filler: "x".repeat(900) });
+    for (let i = 0; i < 30; i++) await store.commit({ summaries: [summary], records: [] });
+    await store.save("cloud", 30);
+    await store.trimLog(["cloud"]);
+    expect(store.log.bytes).toBeLessThanOrEqual(20_000);
+    expect(store.log.tail()).toBeGreaterThan(1);
+    expect(events.names).not.toContain("log-unsent-dropped");
+    for (let i = 0; i < 30; i++) await store.commit({ summaries: [summary], records: [] });
+    await store.trimLog(["cloud"]);
+    expect(events.names).toContain("log-unsent-dropped");
+    const kept = await store.log.read(0, everything);
+    expect(kept[0]!.position).toBe(store.log.tail());
+    expect(kept.at(-1)!.position).toBe(60);
+    expect(store.log.dropped).toBe(store.log.tail() - 1 - 30);
+    await store.close();
+    const again = await openStore(path, { logBytesMax: 20_000 });
+    expect([again.log.head(), again.log.tail(), again.log.dropped]).toEqual([
+      60,
+      store.log.tail(),
+      store.log.dropped,
+    ]);
+    expect(Math.abs(again.log.bytes - store.log.bytes)).toBeLessThan(2_000);
+    await again.close();
+  });
+
+  it("passes over a summary whose bytes have changed and says so", async () => {
+    const store = await openStore(path);
+    await store.commit({ summaries: ['{"n":1}', '{"n":2}'], records: [] });
+    await store.close();
+    const { Level } = await import("level");
+    const db = new Level<string, Uint8Array>(join(path, "db"), { valueEncoding: "view" });
+    const [key] = await db.keys({ gte: "l", lt: "m" }).all();
+    const value = (await db.get(key!))!.slice();
+    value[7]! ^= 1;
+    await db.put(key!, value);
+    await db.close();
+    const events = new EventNames();
+    const again = await openStore(path, { observer: events });
+    expect((await again.log.read(0, everything)).map((e) => e.json)).toEqual(['{"n":2}']);
+    expect(events.names).toContain("log-entry-damaged");
+    await again.close();
+  });
+
+  it("starts although a stray file lies in its folder", async () => {
+    await writeFile(join(path, "notes.txt"), "by hand");
+    const store = await openStore(path);
+    await store.close();
+  });
+});
