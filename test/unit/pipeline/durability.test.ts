@@ -1,0 +1,176 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Engine } from "../../../src/engine/engine.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  newEngine,
+  type TestReading,
+  tumbling,
+} from "../../helpers/engine.js";
+import { Pipeline } from "../../helpers/pipeline.js";
+
+async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
+  const path = await mkdtemp(join(tmpdir(), "weir-test-"));
+  try {
+    await body(path);
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+const profile = engineProfile({
+  fields: [field("x")],
+  windows: [
+    tumbling("10s", 10_000, [{ field: 0, names: ["count", "sum", "stddev"] }], 5_000),
+    tumbling("1m", 60_000, [{ field: 0, names: ["mean", "last"] }]),
+  ],
+});
+
+const reading = fc.record({
+  device: fc.constantFrom("a", "b", "c"),
+  timeMs: fc.integer({ min: 0, max: 200 }).map((n) => n * 1_000),
+  values: fc.tuple(fc.integer({ min: 0, max: 999 }).map((n) => n / 10)),
+});
+type Step = "commit" | "crash" | TestReading;
+const steps = fc.array(
+  fc.oneof(
+    { weight: 12, arbitrary: reading as fc.Arbitrary<Step> },
+    { weight: 3, arbitrary: fc.constant<Step>("commit") },
+    { weight: 1, arbitrary: fc.constant<Step>("crash") },
+  ),
+  { maxLength: 80 },
+);
+
+describe("group commit", () => {
+  it("tells no source before its readings are in a synced batch", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      const { store } = pipeline;
+      const commit = store.commit.bind(store);
+      let release: () => void = () => {};
+      let begun: () => void = () => {};
+      const beginning = new Promise<void>((resolve) => {
+        begun = resolve;
+      });
+      store.commit = async (what) => {
+        begun();
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        await commit(what);
+      };
+      let told = 0;
+      pipeline.put({ timeMs: 1, values: [1] }, () => told++);
+      pipeline.clock.advance(100);
+      await beginning;
+      await pipeline.clock.run(60_000);
+      expect(told).toBe(0);
+      release();
+      store.commit = commit;
+      await pipeline.committer.drain();
+      expect(told).toBe(1);
+      await pipeline.crash();
+    }));
+
+  it("lets a small group wait for the delay, and a large one that has gone quiet go at once", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      let told = 0;
+      pipeline.put({ timeMs: 1, values: [1] }, () => told++);
+      pipeline.clock.advance(99);
+      expect(pipeline.engine.sequence).toBe(0);
+      pipeline.clock.advance(1);
+      await pipeline.committer.drain();
+      expect(told).toBe(1);
+      for (let i = 0; i < 100; i++) pipeline.put({ timeMs: i * 7, values: [i] }, () => told++);
+      pipeline.clock.advance(5);
+      expect(pipeline.engine.sequence).toBe(2);
+      await pipeline.committer.drain();
+      expect(told).toBe(101);
+      await pipeline.crash();
+    }));
+});
+
+describe("recovery", () => {
+  it("ends in the state and the log of a run that was never interrupted, wherever it crashed and checkpointed", async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.constantFrom(1, 300, 1e6), async (todo, journalBytesMax) => {
+        await inFolder(async (path) => {
+          let pipeline = await Pipeline.open(path, profile, journalBytesMax);
+          const expected = newEngine(profile);
+          const blocks = new BlockMaker(profile);
+          const log: string[] = [];
+          let gathering: TestReading[] = [];
+          const commit = async () => {
+            if (gathering.length === 0) return;
+            log.push(...expected.apply(blocks.block(gathering)).map((s) => JSON.stringify(s)));
+            gathering = [];
+            await pipeline.committer.drain();
+          };
+          for (const step of [...todo, "commit", "crash"] as Step[]) {
+            if (step === "commit") await commit();
+            else if (step === "crash") {
+              await commit();
+              await pipeline.crash();
+              pipeline = await Pipeline.open(path, profile, journalBytesMax);
+            } else {
+              gathering.push(step);
+              pipeline.put(step);
+            }
+          }
+          expect((await pipeline.summaries()).map((s) => JSON.stringify(s))).toEqual(log);
+          expect(byName(pipeline.engine)).toEqual(byName(expected));
+          expect(
+            pipeline.engine
+              .flush()
+              .map((s) => JSON.stringify(s))
+              .sort(),
+          ).toEqual(
+            expected
+              .flush()
+              .map((s) => JSON.stringify(s))
+              .sort(),
+          );
+          await pipeline.crash();
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("keeps the journal short by checkpoints", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile, 2_000);
+      for (let i = 0; i < 300; i++) {
+        pipeline.put({ timeMs: i * 1_000, values: [i] });
+        await pipeline.committer.drain();
+      }
+      expect(pipeline.store.journalBytes).toBeLessThan(4_000);
+      await pipeline.crash();
+    }));
+
+  it("does not count a redelivered packet twice although it has no event time and the agent crashed in between", () =>
+    inFolder(async (path) => {
+      let pipeline = await Pipeline.open(path, profile);
+      pipeline.put({ timeMs: Number.NaN, arrivalMs: 1_000, values: [1], delivery: 77 });
+      await pipeline.committer.drain();
+      await pipeline.crash();
+      pipeline = await Pipeline.open(path, profile);
+      pipeline.put({ timeMs: Number.NaN, arrivalMs: 9_000, values: [1], delivery: -77 });
+      pipeline.put({ timeMs: Number.NaN, arrivalMs: 9_500, values: [1], delivery: -78 });
+      await pipeline.committer.drain();
+      const [counts] = pipeline.engine.counts();
+      expect(counts).toMatchObject({ received: 3, accepted: 2, rejected: { duplicate: 1 } });
+      await pipeline.crash();
+    }));
+});
+
+/** The order of devices is not part of the state. */
+function byName(engine: Engine) {
+  return engine.counts().sort((a, b) => (a.device < b.device ? -1 : 1));
+}
