@@ -36,10 +36,14 @@ export function parseDocument<T>(text: string, options: ParseOptions<T>): Parsed
 
   const plain = tree.toPlain(options.onText);
   const { value, findings } = tree.unfolded ? validateTree(tree, plain, options.schema) : NOTHING;
-  const diagnostics = inOrder([
-    ...tree.problems.map((problem) => ({ file, ...problem })),
-    ...findings.map((finding) => ({ file, ...diagnosticOf(finding, tree) })),
-  ]);
+  const first = tree.problems.map((problem) => ({ file, ...problem }));
+  // What cannot be read or replaced is not also of the wrong type.
+  const further = findings
+    .map((finding) => ({ file, ...diagnosticOf(finding, tree) }))
+    .filter(
+      ({ line, column }) => !first.some((problem) => problem.line === line && problem.column === column),
+    );
+  const diagnostics = inOrder([...first, ...further]);
   return {
     value: diagnostics.length === 0 ? (value as T) : undefined,
     diagnostics,

@@ -22,6 +22,8 @@ type Issue = z.core.$ZodIssue;
 interface Notes {
   readonly knownKeys?: readonly string[];
   readonly description?: string;
+  /** Whether the value must not be shown. */
+  readonly secret?: boolean;
 }
 
 /** What is known of the file besides zod's view of it. */
@@ -61,6 +63,7 @@ const noteSchema: z.core.$ZodErrorMap = (issue) => {
   const notes: { -readonly [K in keyof Notes]: Notes[K] } = {};
   if (schema instanceof z.ZodObject) notes.knownKeys = Object.keys(schema.shape);
   if (schema instanceof z.ZodType && schema.description !== undefined) notes.description = schema.description;
+  if (schema instanceof z.ZodType && schema.meta()?.["x-form"] === "secret") notes.secret = true;
   Object.assign(issue, notes);
   return undefined;
 };
@@ -121,7 +124,7 @@ function missingKey(issue: Issue & Notes, path: Path): Finding {
 }
 
 function describe(
-  issue: Issue,
+  issue: Issue & Notes,
   path: Path,
   input: unknown,
   source: Source,
@@ -131,7 +134,13 @@ function describe(
   if (options !== undefined) return notAnOption(what, input, options);
   switch (issue.code) {
     case "invalid_type":
-      return wrongType(path, [issue.expected], input, source);
+      return issue.secret === true
+        ? {
+            code: "bad-type",
+            message: `${what} must be a text, not ${typeName(input)}`,
+            hint: "put it in quotes",
+          }
+        : wrongType(path, [issue.expected], input, source);
     case "too_small":
     case "too_big":
       return { code: "out-of-bounds", message: `${what} ${boundText(issue)}` };
@@ -176,10 +185,9 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   if (expected.includes("array") && input !== undefined)
     return { code, message, hint: 'begin each item with "- "' };
   if (typeof input !== "string") return { code, message };
-  const wanted = expected.some((type) => type === "number" || type === "int") ? "number" : "boolean";
-  return expected.includes("boolean") || wanted === "number"
-    ? ({ code, message, wanted } as const)
-    : { code, message };
+  if (expected.some((type) => type === "number" || type === "int"))
+    return { code, message, wanted: "number" } as const;
+  return expected.includes("boolean") ? ({ code, message, wanted: "boolean" } as const) : { code, message };
 }
 
 /** The branch whose type fits and that has the fewest problems; where no type fits, what types would. */

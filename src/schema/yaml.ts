@@ -17,6 +17,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { LIMITS } from "../model/limits.js";
+import { syntaxProblems } from "./yaml-syntax.js";
 
 export type Path = readonly (string | number)[];
 
@@ -38,6 +39,11 @@ export type TextHook = (
   problem: (found: Omit<TreeProblem, "line" | "column">) => void,
 ) => string;
 
+const UNKNOWN_ALIAS = {
+  code: "unknown-alias",
+  message: "an alias without an anchor before it",
+  hint: 'a text that begins with "*" needs quotes',
+};
 const ANCHOR_HINT = "anchors are for short repetitions; write the value out";
 
 /** A parsed file. `problems` are in no particular order. */
@@ -66,32 +72,11 @@ export class YamlTree {
       logLevel: "error",
     });
     const lines = new Set<number>();
-    for (const error of this.#document.errors) {
-      const place = this.#at(error.pos[0]);
+    for (const { offset, ...problem } of syntaxProblems(this.#document)) {
+      const place = this.#at(offset);
       // One slip makes the parser stumble several times in a line.
-      if (lines.has(place.line)) continue;
+      if (!lines.has(place.line)) this.problems.push({ ...problem, ...place });
       lines.add(place.line);
-      this.problems.push({
-        code: "yaml-syntax",
-        message: sentence(error.message),
-        ...place,
-        ...syntaxHint(error),
-      });
-    }
-    for (const warning of this.#document.warnings) {
-      const code = warning.code === "TAG_RESOLVE_FAILED" ? "bad-tag" : "yaml-syntax";
-      this.problems.push({ code, message: sentence(warning.message), ...this.#at(warning.pos[0]) });
-    }
-    const version = this.#document.directives?.yaml.version;
-    if (version !== undefined && version !== "1.2") {
-      const hint = "remove the %YAML directive";
-      this.problems.push({
-        code: "yaml-syntax",
-        message: `YAML ${version} is not understood`,
-        hint,
-        line: 1,
-        column: 1,
-      });
     }
     this.readable = this.problems.length === 0;
   }
@@ -151,7 +136,9 @@ export class YamlTree {
         if (this.#aliases === LIMITS.yamlAliasesMax + 1) this.#tooManyAliases(node);
         return undefined;
       }
-      return this.#plain(node.resolve(this.#document), path, hook);
+      const anchored = node.resolve(this.#document);
+      if (anchored === undefined) this.problems.push({ ...UNKNOWN_ALIAS, ...this.#placeOf(node) });
+      return this.#plain(anchored, path, hook);
     }
     if (isMap(node)) return this.#plainMap(node, path, hook);
     if (isSeq(node)) return node.items.map((item, index) => this.#plain(item, [...path, index], hook));
@@ -213,18 +200,4 @@ export class YamlTree {
 
 function keyText(key: unknown): string {
   return String(isScalar(key) ? key.value : key);
-}
-
-/** The parser's messages are sentences of their own; ours go on after the place. */
-function sentence(message: string): string {
-  const first = message.split("\n")[0]!.replace(/[.:]$/, "");
-  return /^[A-Z][a-z]/.test(first) ? first[0]!.toLowerCase() + first.slice(1) : first;
-}
-
-function syntaxHint(error: { readonly code: string; readonly message: string }): { hint?: string } {
-  if (error.code === "TAB_AS_INDENT" || error.message.includes("Tabs")) return { hint: "indent with spaces" };
-  if (error.code === "MULTIPLE_DOCS") return { hint: 'remove the "---" line and what does not belong here' };
-  if (error.code === "BAD_SCALAR_START") return { hint: "put the text in quotes" };
-  if (error.code === "BLOCK_AS_IMPLICIT_KEY") return { hint: 'a text with ": " in it needs quotes' };
-  return {};
 }

@@ -165,6 +165,13 @@ describe("the YAML that is understood", () => {
     expect(problems("id: a\nmany: &m [*m]\n").length).toBe(1);
   });
 
+  it("points to an alias without an anchor, and quotes nothing of what may be a password", () => {
+    expect(problems("id: *hunter2\n")).toEqual([
+      'f:1:5 unknown-alias an alias without an anchor before it (a text that begins with "*" needs quotes)',
+    ]);
+    expect(problems("id: !hunter2\n")[0]).not.toContain("hunter2");
+  });
+
   it("reads an alias and finds problems in what it stands for", () => {
     const text = "id: a\nends:\n  - &e { type: file, path: 5 }\n  - *e\n";
     expect(problems(text).map((line) => line.split(" ")[0])).toEqual(["f:3:28", "f:3:28"]);
@@ -242,6 +249,15 @@ describe("the hook over texts", () => {
   it("leaves a quoted replacement a text", () => {
     const { diagnostics } = parseDocument('n: "<N>"\ns: a\n', { file: "f", schema: numbers, onText });
     expect(diagnostics.map((d) => d.code)).toEqual(["bad-type"]);
+  });
+
+  it("does not complain about the type of what could not be replaced", () => {
+    const failing = (text: string, problem: (found: { code: string; message: string }) => void) => {
+      if (text === "<N>") problem({ code: "missing", message: "is missing" });
+      return text;
+    };
+    const { diagnostics } = parseDocument("n: <N>\ns: a\n", { file: "f", schema: numbers, onText: failing });
+    expect(diagnostics.map((d) => d.code)).toEqual(["missing"]);
   });
 
   it("does not see keys", () => {

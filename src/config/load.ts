@@ -1,0 +1,102 @@
+/** From a config file to what the parts of the agent are given: checked, with every default and path filled in. */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { Diagnostic } from "../model/diagnostic.js";
+import { messageOf } from "../model/errors.js";
+import { parseDocument } from "../schema/document.js";
+import type { Path, Place } from "../schema/yaml.js";
+import type { z } from "../schema/zod.js";
+import { createConfigSchema } from "./schema.js";
+import type { ConfigContext } from "./types.js";
+import { type Environment, substituteVariables } from "./variables.js";
+
+export interface LoadOptions extends Pick<ConfigContext, "validateSchedule" | "validateTopic"> {
+  readonly env: Environment;
+}
+
+type Parsed = z.output<ReturnType<typeof createConfigSchema>>;
+type ParsedSource<T extends string> = Extract<Parsed["sources"][number], { readonly type: T }>;
+type ParsedTarget<T extends string> = Extract<Parsed["targets"][number], { readonly type: T }>;
+
+/** The keys whose default depends on another part of the config are there after loading. */
+type Filled<T, K extends keyof T> = Readonly<Omit<T, K> & { [P in K]-?: Exclude<T[P], undefined> }>;
+
+export type BrokerSourceConfig = Filled<ParsedSource<"broker">, "anonymous">;
+export type MqttSourceConfig = Filled<ParsedSource<"mqtt">, "clientId">;
+export type SerialSourceConfig = Filled<ParsedSource<"serial">, "device">;
+export type SourceConfig = BrokerSourceConfig | MqttSourceConfig | SerialSourceConfig;
+export type MqttTargetConfig = Filled<ParsedTarget<"mqtt">, "clientId" | "timezone">;
+export type FileTargetConfig = Filled<ParsedTarget<"file">, "timezone">;
+export type TargetConfig = MqttTargetConfig | FileTargetConfig;
+
+/** Sizes are bytes, durations milliseconds, rates per second, paths absolute. */
+export interface Config extends Readonly<Omit<Parsed, "sources" | "targets">> {
+  readonly sources: readonly SourceConfig[];
+  readonly targets: readonly TargetConfig[];
+}
+
+export interface LoadedConfig {
+  /** Undefined when there are diagnostics. */
+  readonly config: Config | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Where a key's value stands in the file. */
+  place(path: Path): Place;
+}
+
+/** Never throws: a file that cannot be read is a diagnostic, too. */
+export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const hint = "give the path of the config with -c";
+    const message = `cannot read the config: ${messageOf(error)}`;
+    return {
+      config: undefined,
+      diagnostics: [{ file, line: 1, column: 1, code: "unreadable-file", message, hint }],
+      place: () => ({ line: 1, column: 1 }),
+    };
+  }
+  return parseConfig(text, file, options);
+}
+
+/** The same from a text; relative paths start at the folder of `file`. */
+export function parseConfig(text: string, file: string, options: LoadOptions): LoadedConfig {
+  const { env, ...checks } = options;
+  const schema = createConfigSchema({
+    ...checks,
+    folder: dirname(resolve(file)),
+    readFile: (path) => readFileSync(path, "utf8"),
+  });
+  const { value, diagnostics, place } = parseDocument(text, {
+    file,
+    schema,
+    onText: substituteVariables(env),
+  });
+  return { config: value === undefined ? undefined : fill(value), diagnostics, place };
+}
+
+function fill(parsed: Parsed): Config {
+  return {
+    ...parsed,
+    sources: parsed.sources.map((source) => fillSource(source, parsed.gateway.id)),
+    targets: parsed.targets.map((target) => fillTarget(target, parsed.gateway)),
+  };
+}
+
+function fillSource(source: Parsed["sources"][number], gateway: string): SourceConfig {
+  switch (source.type) {
+    case "broker":
+      return { ...source, anonymous: source.anonymous ?? source.users === undefined };
+    case "mqtt":
+      return { ...source, clientId: source.clientId ?? `weir-${gateway}-in-${source.name}` };
+    case "serial":
+      return { ...source, device: source.device ?? source.name };
+  }
+}
+
+function fillTarget(target: Parsed["targets"][number], gateway: Parsed["gateway"]): TargetConfig {
+  const timezone = target.timezone ?? gateway.zone;
+  if (target.type === "file") return { ...target, timezone };
+  return { ...target, timezone, clientId: target.clientId ?? `weir-${gateway.id}-out-${target.name}` };
+}

@@ -1,0 +1,63 @@
+/** Where summaries go: `targets` of the gateway's config. */
+import { byteSize, count, name, rate, timeZone } from "../schema/types.js";
+import { z } from "../schema/zod.js";
+import { mqttConnection } from "./connection.js";
+import { type ConfigContext, filePath, schedule, topicTemplate } from "./types.js";
+
+/** The keys of every target. */
+function common(context: ConfigContext) {
+  return {
+    name: name().describe("Name of the target, unique among them. Its progress is kept under it."),
+    schedule: schedule(context)
+      .describe(
+        "When summaries are sent: `immediate`, or a cron expression of five fields, or six with seconds in front.",
+      )
+      .default("immediate"),
+    timezone: timeZone().optional().describe("Time zone of the schedule. Default: the gateway's."),
+    batch: z
+      .strictObject({
+        entriesMax: count({ max: 100_000 }).describe("Summaries in one delivery.").default(500),
+        bytesMax: byteSize({ minBytes: 1_024, maxBytes: 67_108_864 })
+          .describe("Bytes in one delivery; a larger summary goes alone.")
+          .prefault("1MiB"),
+      })
+      .describe("How much is sent before waiting for the confirmation.")
+      .prefault({}),
+    rateMax: rate().optional().describe("Summaries per time. Default: no limit."),
+  };
+}
+
+function mqttTarget(context: ConfigContext) {
+  return mqttConnection(context, {
+    ...common(context),
+    type: z.literal("mqtt").describe("Publishes to an MQTT broker, QoS 1."),
+    topic: topicTemplate(context, "summary")
+      .describe("Topic of a summary, with `{site}`, `{gateway}`, `{profile}`, `{device}` and `{window}`.")
+      .default("edge/{site}/{gateway}/d/{device}/{window}"),
+    statusTopic: topicTemplate(context, "status")
+      .describe("Topic of the retained status, with a last will; with `{site}` and `{gateway}`.")
+      .default("edge/{site}/{gateway}/status"),
+    inflightMax: count({ max: 65_535 }).describe("Messages sent and not yet acknowledged.").default(32),
+  }).describe("An MQTT broker upstream.");
+}
+
+function fileTarget(context: ConfigContext) {
+  return z
+    .strictObject({
+      ...common(context),
+      type: z.literal("file").describe("Appends JSON lines to a file."),
+      path: filePath(context).describe("The file. Its folder must exist."),
+      rotateBytes: byteSize({ minBytes: 4_096 })
+        .describe("Length at which the file is moved to `PATH.1`, `PATH.1` to `PATH.2` and so on.")
+        .prefault("16MB"),
+      keep: count({ min: 0, max: 10_000 }).describe("Rotated files that stay.").default(4),
+    })
+    .describe("JSON lines in a local file, each delivery synced.");
+}
+
+export function targets(context: ConfigContext) {
+  return z
+    .array(z.discriminatedUnion("type", [mqttTarget(context), fileTarget(context)]))
+    .describe("Where summaries go. Without a target they stay in the log of the store.")
+    .default([]);
+}
