@@ -260,13 +260,7 @@ export class MqttSession {
   /** The first error is the cause; what follows are its effects. */
   #note(error: Error): void {
     if (this.#code !== "closed") return;
-    const { code } = error as { code?: unknown };
-    this.#code =
-      typeof code === "number"
-        ? (CONNACK_CODES[code] ?? "refused")
-        : typeof code === "string"
-          ? code
-          : "protocol";
+    this.#code = codeOf(error);
     this.#reason = messageOf(error) || this.#code;
   }
 
