@@ -6,19 +6,19 @@
  *   that the receiver needs.
  * - The schedule sets a goal, the log's end at that time; the drain goes on until the cursor is there, however
  *   often it has to be repeated. Nothing but the goal differs between `immediate` and a cron expression.
- * - A failure waits (exponential, full jitter) and repeats from the cursor. Each target has its own forwarder, so
- *   one that is away holds back only itself.
+ * - A failure waits (exponential, full jitter) and repeats from the cursor; a target that says it is ready again
+ *   ends the wait. Each target has its own forwarder, so one that is away holds back only itself.
  * - A batch that fails for good (an error that is not retryable) is repeated one entry at a time; the entry that
  *   then fails for good is passed over with an event and a count. It stays in the log.
  * - When the log has given up entries beyond the cursor, the hole is reported with its bounds, and counted.
  * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
  */
+import { Backoff, type BackoffOptions } from "../model/backoff.js";
 import type { Clock, Random, Timer, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { Cursors, SummaryLog, Target } from "../model/summary-log.js";
-import { Backoff, type BackoffOptions } from "./backoff.js";
 import {
   forwardAbandoned,
   forwardCursorAhead,
@@ -84,6 +84,8 @@ export class Forwarder {
   private stopping = false;
   private abandoned = false;
   private running: Promise<void> = Promise.resolve();
+  /** Ends the subscription to the target's `onReady`. */
+  private forget: (() => void) | undefined;
   /** Ends the current pause, if any. */
   private resume: (() => void) | undefined;
 
@@ -117,6 +119,9 @@ export class Forwarder {
     if (this.state !== "new") return;
     this.state = "idle";
     this.target.start();
+    this.forget = this.target.onReady?.(() => {
+      if (this.state === "retrying") this.resume?.();
+    });
     this.running = this.run();
     this.options.schedule.start(() => {
       this.goal = Math.max(this.goal, this.options.log.head());
@@ -129,6 +134,7 @@ export class Forwarder {
     if (this.state === "new" || this.stopping) return;
     const stopMsMax = this.options.stopMsMax ?? STOP_MS_MAX_DEFAULT;
     this.options.schedule.stop();
+    this.forget?.();
     this.stopping = true;
     this.resume?.();
     const ended = await this.endedWithin(stopMsMax);
@@ -296,7 +302,7 @@ export class Forwarder {
     this.lastError = { code, message, atMs: this.options.clock.wallMs() };
   }
 
-  /** Until `ms` have passed or `stop` is called; without `ms`, until the schedule sets a new goal. */
+  /** Until `ms` have passed, `stop` is called, or the target is ready again; without `ms`, until the schedule sets a new goal. */
   private pause(state: ForwarderState, ms: number | undefined): Promise<void> {
     this.state = state;
     return new Promise((resolve) => {

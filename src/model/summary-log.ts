@@ -29,8 +29,14 @@ export interface Target {
   /** Begins connecting; returns at once, an unreachable upstream is not an error. */
   start(): void;
   stop(): Promise<void>;
-  /** Resolves when the upstream has confirmed every entry; rejects (a retryable `WeirError`) otherwise. */
+  /**
+   * Resolves when the upstream has confirmed every entry; one call at a time. Otherwise it rejects, within a bounded
+   * time, with a `WeirError`: a retryable one, or, when one of the entries can never be delivered as it is (not when
+   * only the upstream or its settings stand in the way), one that is not.
+   */
   deliver(entries: readonly LogEntry[]): Promise<void>;
+  /** Calls back whenever the upstream has come (back) into reach, so that nobody waits for a retry in vain. */
+  onReady?(listener: () => void): () => void;
   /** Bytes and entries that one `deliver` may carry. */
   readonly batch: { readonly entriesMax: number; readonly bytesMax: number };
   status(): { readonly state: string; readonly detail?: string };
