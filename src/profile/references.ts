@@ -1,0 +1,232 @@
+/**
+ * Rules of a profile that concern more than one section: names that must exist, expressions over other fields,
+ * places that the format must be able to find. They run with the schema, even where some part is wrong already,
+ * and therefore look at the type of everything they read.
+ */
+
+import { aggregateNames } from "../aggregate/catalog.js";
+import { createDecoder } from "../decode/decoder.js";
+import type { DecodeSpec } from "../decode/spec.js";
+import { messageOf, WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
+import { nearest } from "../model/nearest.js";
+import type { FieldType } from "../model/profile.js";
+import type { Problem, Unchecked } from "../schema/zod.js";
+import { enumNames } from "./coerce.js";
+import { compileComputed, type FieldShape, fieldVariables } from "./computed.js";
+import { captureName } from "./record-path.js";
+import { parseTopicPattern, type TopicPattern } from "./topic-pattern.js";
+
+type Report = (problem: Problem) => void;
+type Path = readonly (string | number)[];
+
+export function checkReferences(profile: Unchecked, report: Report): void {
+  const fields = entriesOf(profile.fields);
+  if (fields.length === 0 || fields.length > LIMITS.profileFieldsMax) {
+    const message = `a profile has from 1 to ${LIMITS.profileFieldsMax} fields, not ${fields.length}`;
+    report({ code: "bad-field", message, path: ["fields"], at: "key" });
+  }
+  const patterns = topicPatterns(profile);
+  checkPaths(profile, patterns, report);
+  checkIdentity(profile, patterns, report);
+  checkComputed(fields, report);
+  const known = new Map(fields);
+  checkClean(profile, known, report);
+  checkWindows(profile, known, report);
+}
+
+function entriesOf(value: unknown): [string, Unchecked][] {
+  return isObject(value) ? Object.entries(value).map(([key, item]) => [key, isObject(item) ? item : {}]) : [];
+}
+
+function isObject(value: unknown): value is Unchecked {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : value === undefined ? [] : [value];
+}
+
+function typeOf(field: Unchecked): FieldType {
+  return typeof field.type === "string" ? (field.type as FieldType) : "float";
+}
+
+function topicPatterns(profile: Unchecked): readonly TopicPattern[] {
+  const mqtt = isObject(profile.match) && isObject(profile.match.mqtt) ? profile.match.mqtt : {};
+  return listOf(mqtt.topics).flatMap((topic) => {
+    try {
+      return [parseTopicPattern(String(topic))];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Every `from` must be a place that the payload's format can have. */
+function checkPaths(profile: Unchecked, patterns: readonly TopicPattern[], report: Report): void {
+  const getter = pathCompiler(profile.decode);
+  const check = (from: unknown, path: Path): void => {
+    for (const [index, place] of listOf(from).entries()) {
+      if (typeof place !== "string") continue;
+      const at = Array.isArray(from) ? [...path, index] : path;
+      const capture = captureName(place);
+      if (capture !== undefined) checkCapture(capture, patterns, at, report);
+      else if (getter !== undefined) attempt(() => getter(place), "bad-path", at, report);
+    }
+  };
+  for (const [name, field] of entriesOf(profile.fields)) check(field.from, ["fields", name, "from"]);
+  for (const section of ["identity", "time", "duplicates"]) {
+    const content = profile[section];
+    if (isObject(content)) check(content.from, [section, "from"]);
+  }
+}
+
+function pathCompiler(decode: unknown): ((from: string) => unknown) | undefined {
+  if (!isObject(decode)) return undefined;
+  try {
+    const decoder = createDecoder(decode as unknown as DecodeSpec);
+    return (from) => decoder.getter(from);
+  } catch {
+    // The section itself is wrong, which its schema has reported.
+    return undefined;
+  }
+}
+
+function attempt(action: () => unknown, code: string, path: Path, report: Report): void {
+  try {
+    action();
+  } catch (error) {
+    const hint = error instanceof WeirError && error.hint !== undefined ? { hint: error.hint } : {};
+    report({ code, message: messageOf(error), path, ...hint });
+  }
+}
+
+function checkCapture(name: string, patterns: readonly TopicPattern[], path: Path, report: Report): void {
+  if (patterns.length > 0 && patterns.every((pattern) => pattern.captures.includes(name))) return;
+  const message = `the topics do not capture {${name}}`;
+  const captured = [...new Set(patterns.flatMap((pattern) => pattern.captures))];
+  const hint =
+    captured.length === 0 ? `write {${name}} in the topics` : `they capture ${captured.join(", ")}`;
+  report({ code: "bad-path", message, path, hint });
+}
+
+function checkIdentity(profile: Unchecked, patterns: readonly TopicPattern[], report: Report): void {
+  if (profile.identity !== undefined) return;
+  const without = patterns.find((pattern) => !pattern.captures.includes("device"));
+  if (without === undefined) return;
+  report({
+    code: "no-identity",
+    message: `the topic "${without.text}" does not say which device it is from`,
+    path: ["match", "mqtt", "topics"],
+    hint: "capture {device} in the topic, or add identity: { from: … }",
+  });
+}
+
+function checkComputed(fields: readonly [string, Unchecked][], report: Report): void {
+  const before: (FieldShape & { name: string })[] = [];
+  for (const [name, field] of fields) {
+    const values = field.values as Parameters<typeof enumNames>[0];
+    const shape = {
+      name,
+      type: typeOf(field),
+      names: isObject(values) || Array.isArray(values) ? enumNames(values) : [],
+    };
+    const { compute } = field;
+    if (typeof compute === "string" && compute.length > 0) {
+      const path = ["fields", name, "compute"];
+      attempt(() => compileComputed(compute, shape, fieldVariables(before)), "bad-expression", path, report);
+    }
+    before.push(shape);
+  }
+}
+
+function checkClean(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>, report: Report): void {
+  for (const [index, rule] of listOf(profile.clean).entries()) {
+    if (!isObject(rule)) continue;
+    for (const [place, name] of listOf(rule.on).entries()) {
+      if (typeof name !== "string") continue;
+      const path = Array.isArray(rule.on) ? ["clean", index, "on", place] : ["clean", index, "on"];
+      const field = fields.get(name);
+      if (field === undefined) unknownField(name, fields, path, report);
+      else if (typeof rule.outside === "string" && field[rule.outside] === undefined) {
+        const message = `the field ${name} has no ${rule.outside}`;
+        report({ code: "bad-clean", message, path, hint: `give it ${rule.outside}: [low, high]` });
+      }
+    }
+  }
+}
+
+function unknownField(
+  name: string,
+  fields: ReadonlyMap<string, Unchecked>,
+  path: Path,
+  report: Report,
+  at: "key" | "value" = "value",
+): void {
+  const guess = nearest(name, fields.keys());
+  const hint =
+    guess === undefined ? `fields are ${[...fields.keys()].join(", ")}` : `did you mean "${guess}"?`;
+  report({ code: "unknown-field", message: `there is no field ${name}`, path, at, hint });
+}
+
+function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>, report: Report): void {
+  const names = new Set<unknown>();
+  for (const [index, window] of listOf(profile.windows).entries()) {
+    if (!isObject(window)) continue;
+    if (names.has(window.name)) {
+      const message = `there are two windows named ${window.name}`;
+      report({
+        code: "duplicate-name",
+        message,
+        path: ["windows", index, "name"],
+        hint: "names are part of the id",
+      });
+    }
+    names.add(window.name);
+    const requested = pairsOf(window.fields);
+    if (isObject(window.fields) && requested.length === 0) {
+      const hint = 'fields: { "*": [count, mean] }';
+      report({
+        code: "bad-window",
+        message: "a window needs fields",
+        path: ["windows", index, "fields"],
+        hint,
+      });
+    }
+    for (const [name, list] of requested) {
+      const path = ["windows", index, "fields", name];
+      const field = fields.get(name);
+      if (name !== "*" && field === undefined) unknownField(name, fields, path, report, "key");
+      else checkAggregates(listOf(list), field === undefined ? undefined : typeOf(field), path, report);
+    }
+  }
+}
+
+function pairsOf(value: unknown): [string, unknown][] {
+  return isObject(value) ? Object.entries(value) : [];
+}
+
+/** @param type undefined for `*`, which takes what suits each field */
+function checkAggregates(
+  list: readonly unknown[],
+  type: FieldType | undefined,
+  path: Path,
+  report: Report,
+): void {
+  const all = aggregateNames("float");
+  const allowed = type === undefined ? all : aggregateNames(type);
+  for (const [index, name] of list.entries()) {
+    if (typeof name !== "string") continue;
+    const at = [...path, index];
+    if (list.indexOf(name) < index) {
+      report({ code: "duplicate-name", message: `${name} is listed twice`, path: at, hint: "remove one" });
+    } else if (!all.includes(name)) {
+      const guess = nearest(name, all);
+      const hint = guess === undefined ? `aggregates are ${all.join(", ")}` : `did you mean "${guess}"?`;
+      report({ code: "unknown-aggregate", message: `there is no aggregate ${name}`, path: at, hint });
+    } else if (!allowed.includes(name)) {
+      const message = `${name} is not for fields of type ${type}`;
+      report({ code: "bad-aggregate", message, path: at, hint: `they have ${allowed.join(", ")}` });
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { convert } from "../model/units.js";
+import { count } from "../schema/types.js";
+import { type Unchecked, withRule, z } from "../schema/zod.js";
+import { bounds, unit } from "./schema-parts.js";
+
+const token = z.union([z.string().max(64), z.number(), z.boolean()]);
+
+/** Keys that make sense only for fields that are read and are numbers. */
+const NUMERIC = ["unit", "as", "scale", "offset", "range", "plausible"] as const;
+const READ_ONLY = ["as", "scale", "offset", "missing", "whenTrue", "whenFalse"] as const;
+
+const fieldObject = z.strictObject({
+  from: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({
+      description:
+        "Where the value is: a JSON Pointer, a column's name or number (`#3`), or a key. Or use `compute`.",
+      examples: ["/SCD40/Temperature", "temperature", "#3"],
+    }),
+  compute: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        "An expression over the fields before this one, in the units they are kept in, after cleaning. All numbers are doubles; where a field is missing, so is the result.",
+      examples: ["temperature * 1.8 + 32"],
+    }),
+  type: z.enum(["float", "int", "decimal", "bool", "enum", "string"]).default("float").meta({
+    description:
+      "float: any number. int: whole numbers. decimal: rounded to `digits` places. bool: kept as 0 and 1. enum: one of `values`. string: text of at most 256 characters.",
+  }),
+  digits: count({ min: 0, max: 9 }).optional().meta({
+    description: "Decimal places of a `decimal`; values are rounded to them, half away from zero.",
+  }),
+  unit: unit()
+    .optional()
+    .meta({ description: "Unit of the value as read (and after `scale` and `offset`)." }),
+  as: unit().optional().meta({ description: "Unit in which the value is kept; converted from `unit`." }),
+  scale: z.number().optional().meta({ description: "Factor on the value as read; before `offset`." }),
+  offset: z.number().optional().meta({ description: "Added to the value as read, after `scale`." }),
+  missing: z
+    .array(z.union([z.string().max(64), z.number()]))
+    .max(32)
+    .optional()
+    .meta({
+      description: "Values, as read, that mean that there is none, such as a sensor's 85.0 or -127.",
+    }),
+  range: bounds(
+    "Inclusive bounds, in the unit kept, beyond which a value is impossible. It is removed unless `clean` says otherwise.",
+  ).optional(),
+  plausible: bounds("Inclusive bounds, in the unit kept, that `clean` rules act on.").optional(),
+  values: z
+    .union([z.array(z.string().min(1).max(64)), z.record(z.string().max(64), z.string().min(1).max(64))])
+    .optional()
+    .meta({
+      description: "Names of an enum's values; or a mapping from what is read to names.",
+      examples: [["off", "heat", "cool"], { "0": "closed", "1": "open" }],
+    }),
+  whenTrue: z.array(token).min(1).max(16).optional().meta({
+    description: "What reads as true. Default: true, 1, `true`, `on`, `yes`, `1` in any case.",
+  }),
+  whenFalse: z.array(token).min(1).max(16).optional().meta({
+    description: "What reads as false. Default: false, 0, `false`, `off`, `no`, `0` in any case.",
+  }),
+});
+
+/** One field; the rules name the key that is out of place. */
+export const fieldSchema = withRule(fieldObject, (field, report) => {
+  const has = (key: string): boolean => field[key] !== undefined;
+  if (has("from") === has("compute")) {
+    const message = has("from") ? "a field is either read or computed" : "a field needs a place to come from";
+    report({ code: "bad-field", message, hint: "give either from or compute" });
+  }
+  const type = typeof field.type === "string" ? field.type : "float";
+  const numeric = type === "float" || type === "int" || type === "decimal";
+  const misplaced = (keys: readonly string[], allowed: boolean, why: string): void => {
+    for (const key of allowed ? [] : keys.filter(has)) {
+      report({ code: "bad-field", message: `"${key}" ${why}`, path: [key], at: "key", hint: "remove it" });
+    }
+  };
+  misplaced(NUMERIC, numeric, `does not go with the type ${type}`);
+  misplaced(["digits"], type === "decimal", `does not go with the type ${type}`);
+  misplaced(["values"], type === "enum", `does not go with the type ${type}`);
+  misplaced(["whenTrue", "whenFalse"], type === "bool", `does not go with the type ${type}`);
+  misplaced(READ_ONLY, !has("compute"), "does not go with compute");
+  if (type === "enum" && !has("values")) {
+    report({ code: "missing-key", message: "an enum needs its values", hint: "values: [off, on]" });
+  }
+  if (type === "decimal" && !has("digits")) {
+    report({ code: "missing-key", message: "a decimal needs its digits", hint: "digits: 2" });
+  }
+  checkUnits(field, report);
+});
+
+function checkUnits(field: Unchecked, report: Parameters<Parameters<typeof withRule>[1]>[1]): void {
+  const { unit: from, as: to } = field;
+  if (typeof to !== "string") return;
+  if (from === undefined) {
+    report({
+      code: "bad-unit",
+      message: "to convert, the unit as read is needed",
+      path: ["as"],
+      hint: "add unit",
+    });
+  } else if (typeof from === "string" && convert(from, to) === undefined) {
+    report({ code: "bad-unit", message: `${from} cannot be converted to ${to}`, path: ["as"] });
+  }
+}

@@ -1,0 +1,43 @@
+import { aggregateNames } from "../aggregate/catalog.js";
+import type { FieldType } from "../model/profile.js";
+import type { FieldAggregates, WindowDefinition, WindowKind } from "../model/window.js";
+import type { WindowDocument } from "./schema.js";
+
+const DAY_MS = 86_400_000;
+
+/**
+ * @param fields names and types in the profile's order
+ * @param gatewayZone what `zone: gateway` stands for
+ */
+export function compileWindow(
+  window: WindowDocument,
+  fields: readonly { readonly name: string; readonly type: FieldType }[],
+  gatewayZone: string,
+): WindowDefinition {
+  const requested = new Map(Object.entries(window.fields));
+  const aggregates = fields.flatMap((field, index): FieldAggregates[] => {
+    const names = requested.get(field.name) ?? suited(requested.get("*") ?? [], field.type);
+    return names.length === 0 ? [] : [{ field: index, names }];
+  });
+  return {
+    name: window.name,
+    kind: kindOf(window, gatewayZone),
+    allowedLatenessMs: window.allowedLateness,
+    aggregates,
+  };
+}
+
+/** `*` gives each field what its type can have. */
+function suited(names: readonly string[], type: FieldType): readonly string[] {
+  const allowed = aggregateNames(type);
+  return names.filter((name) => allowed.includes(name));
+}
+
+function kindOf(window: WindowDocument, gatewayZone: string): WindowKind {
+  if (window.tumbling === undefined) return { type: "global" };
+  if (window.zone === undefined) {
+    return { type: "tumbling", sizeMs: window.tumbling, offsetMs: (window.offset ?? 0) % window.tumbling };
+  }
+  const zone = window.zone === "gateway" ? gatewayZone : window.zone;
+  return { type: "day", days: window.tumbling / DAY_MS, zone };
+}
