@@ -102,6 +102,17 @@ export class Database {
     return new Database(options, db, reserve);
   }
 
+  /**
+   * For looking at the store of an agent that is not running: nothing is created, set aside or reserved.
+   * @throws WeirError `store-locked`, `store-unavailable`
+   */
+  static async inspect(options: DatabaseOptions): Promise<Database> {
+    const db = await openLevel(options.path, { createIfMissing: false }).catch((error: unknown) =>
+      Promise.reject(unavailable(options.path, error)),
+    );
+    return new Database(options, db, new Reserve(options.path));
+  }
+
   /** Why writes fail at present; undefined when they do not. */
   get failing(): string | undefined {
     return this.#failing;
@@ -202,8 +213,12 @@ export class Database {
   }
 }
 
-async function openLevel(path: string): Promise<Db> {
-  const db = new Level<string, Uint8Array>(join(path, "db"), { keyEncoding: "utf8", valueEncoding: "view" });
+async function openLevel(path: string, options: { readonly createIfMissing?: boolean } = {}): Promise<Db> {
+  const db = new Level<string, Uint8Array>(join(path, "db"), {
+    keyEncoding: "utf8",
+    valueEncoding: "view",
+    ...options,
+  });
   await db.open();
   return db;
 }
