@@ -4,6 +4,12 @@ interface AtTarget {
   readonly target: string;
 }
 
+/**
+ * Code of the rejection by a target without a connection. The target has its own events about that, so for the
+ * forwarder it is a matter of waiting, and right after the start it is the rule.
+ */
+export const TARGET_AWAY = "target-away";
+
 /** The first failure in a row; the following ones are `forwardRetry`, so that a long outage does not fill the log. */
 export const forwardFailed = defineEvent<
   AtTarget & {

@@ -27,6 +27,7 @@ import {
   forwardRecovered,
   forwardRetry,
   forwardSetAside,
+  TARGET_AWAY,
 } from "./events.js";
 import type { Schedule } from "./schedule.js";
 import { TokenBucket } from "./token-bucket.js";
@@ -98,6 +99,8 @@ export class Forwarder {
   /** Up to this position entries go one at a time, because a batch failed for good. */
   private singleUntil = 0;
 
+  /** `forwardFailed` was said, and `forwardRecovered` not yet. */
+  private warned = false;
   private deliveredEntries = 0;
   private droppedEntries = 0;
   private setAsideEntries = 0;
@@ -275,8 +278,9 @@ export class Forwarder {
 
   private recovered(): void {
     const { failures } = this.backoff;
-    if (failures === 0) return;
     this.backoff.reset();
+    if (!this.warned) return;
+    this.warned = false;
     this.options.observer.emit(forwardRecovered, { target: this.target.name, failures });
   }
 
@@ -289,7 +293,8 @@ export class Forwarder {
     const delayMs = this.backoff.nextMs();
     const { failures } = this.backoff;
     this.remember(code, error);
-    if (failures === 1) {
+    if (!this.warned && code !== TARGET_AWAY) {
+      this.warned = true;
       const hint = (thrown instanceof WeirError ? thrown.hint : undefined) ?? "";
       observer.emit(forwardFailed, { target, code, error, hint, delayMs });
     } else {

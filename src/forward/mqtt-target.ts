@@ -23,6 +23,7 @@ import type { LogEntry, Summary } from "../model/summary.js";
 import type { Target } from "../model/summary-log.js";
 import { MqttConnection, type MqttConnectionOptions } from "../mqtt/connection.js";
 import type { MqttSession } from "../mqtt/session.js";
+import { TARGET_AWAY } from "./events.js";
 import { compileTopic, topicFits } from "./topic-template.js";
 
 export interface MqttTargetOptions {
@@ -105,7 +106,7 @@ export class MqttTarget implements Target {
     const messages = entries.map((entry) => this.message(entry));
     const { session, status } = this.connection;
     if (session === undefined) {
-      throw new WeirError("target-away", `not connected: ${status.detail}`, {
+      throw new WeirError(TARGET_AWAY, `not connected: ${status.detail}`, {
         retryable: true,
         hint: "look at the events of the connection, and check url, credentials and network",
       });

@@ -8,7 +8,7 @@
  *
  * - All times up to now that were not looked at yet make one call of `onDue`, however many match: a drain takes
  *   everything there is. So a stall of the process or a small forward step loses no time.
- * - A forward step of more than `catchUpMsMax` is a clock being set, not time that passed: what lies between does
+ * - A forward step of more than `CATCH_UP_MS_MAX` is a clock being set, not time that passed: what lies between does
  *   not count. The limit is the one of Vixie cron.
  * - After a backward step the times come again. A second drain does no harm.
  * - A local time that the zone leaves out in spring does not come on that day; one that it has twice in autumn
@@ -43,7 +43,7 @@ export const IMMEDIATE = "immediate";
 const EXPRESSION_CHARACTERS_MAX = 256;
 const MINUTE_MS = 60_000;
 /** Times that a forward step of the clock jumps over count up to this length. */
-export const catchUpMsMax = 3 * 60 * MINUTE_MS;
+export const CATCH_UP_MS_MAX = 3 * 60 * MINUTE_MS;
 
 /** @returns what is wrong with a schedule, or undefined */
 export function validateSchedule(expression: string, zone: string): string | undefined {
@@ -148,7 +148,7 @@ class CronSchedule implements Schedule {
   private passed(nowMs: number): boolean {
     const fromMs = this.seenMs;
     this.seenMs = nowMs;
-    if (nowMs - fromMs > catchUpMsMax) return this.matchesBetween(nowMs - 1, nowMs);
+    if (nowMs - fromMs > CATCH_UP_MS_MAX) return this.matchesBetween(nowMs - 1, nowMs);
     return this.matchesBetween(fromMs, nowMs);
   }
 

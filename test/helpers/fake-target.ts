@@ -18,6 +18,7 @@ export class FakeTarget implements Target {
   holding = false;
   deliveriesOpen = 0;
   started = false;
+  readonly listeners = new Set<() => void>();
   private stopped = false;
   private held: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
@@ -51,8 +52,19 @@ export class FakeTarget implements Target {
     }
   }
 
+  onReady(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
   status(): { readonly state: string } {
     return { state: this.away ? "waiting" : "connected" };
+  }
+
+  /** Comes back, and says so. */
+  comeBack(): void {
+    this.away = false;
+    for (const listener of this.listeners) listener();
   }
 
   /** Lets the held deliveries go on, and later ones through. */
@@ -63,5 +75,5 @@ export class FakeTarget implements Target {
 }
 
 function away(what: string): WeirError {
-  return new WeirError("target-away", `the target is ${what}`, { retryable: true });
+  return new WeirError("fake-away", `the target is ${what}`, { retryable: true });
 }

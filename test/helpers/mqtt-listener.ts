@@ -1,4 +1,4 @@
-import { connectAsync, type MqttClient } from "mqtt";
+import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { onTestFinished } from "vitest";
 
 export interface HeardMessage {
@@ -24,17 +24,17 @@ export class MqttListener {
   static async open(
     url: string,
     filters: readonly string[],
-    options: { readonly username?: string; readonly password?: string; readonly ca?: Buffer } = {},
+    options: Pick<IClientOptions, "username" | "password" | "ca" | "clientId"> = {},
   ): Promise<MqttListener> {
     const client = await connectAsync(url, {
-      ...options,
       clientId: `listener-${Math.random().toString(36).slice(2)}`,
       clean: false,
       reconnectPeriod: 20,
+      ...options,
     });
     const listener = new MqttListener(client);
     onTestFinished(() => listener.close());
-    await client.subscribeAsync([...filters], { qos: 1 });
+    if (filters.length > 0) await client.subscribeAsync([...filters], { qos: 1 });
     return listener;
   }
 

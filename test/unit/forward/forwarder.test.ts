@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Forwarder, type ForwarderOptions } from "../../../src/forward/forwarder.js";
 import type { Schedule } from "../../../src/forward/schedule.js";
+import { WeirError } from "../../../src/model/errors.js";
 import { FakeTarget } from "../../helpers/fake-target.js";
 import { ManualClock, settle } from "../../helpers/manual-clock.js";
 import { MemoryCursors, MemoryLog, summaryJson } from "../../helpers/memory-log.js";
@@ -159,11 +160,47 @@ describe("Forwarder", () => {
     expect(attempts.slice(0, 7)).toEqual([0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]);
     expect(recorder.named("forward-failed")).toHaveLength(1);
     expect(recorder.named("forward-retry").length).toBeGreaterThan(5);
-    expect(forwarder.status().lastError).toMatchObject({ code: "target-away" });
+    expect(forwarder.status().lastError).toMatchObject({ code: "fake-away" });
     target.away = false;
     await clock.run(60_000);
     expect(recorder.named("forward-recovered")).toEqual([{ target: "fake", failures: 8 }]);
     expect(forwarder.status()).toMatchObject({ failures: 0, state: "idle" });
+  });
+
+  it("does not warn of a target without a connection, which warns itself and is so at every start", async () => {
+    const { clock, log, schedule, forwarder, target, recorder, positions } = rig();
+    append(log, 3);
+    const deliver = target.deliver.bind(target);
+    target.deliver = async () => {
+      throw new WeirError("target-away", "not connected", { retryable: true });
+    };
+    forwarder.start();
+    schedule.due();
+    await clock.run(10);
+    expect(forwarder.status()).toMatchObject({ state: "retrying", lastError: { code: "target-away" } });
+    target.deliver = deliver;
+    target.comeBack();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(3));
+    expect(recorder.events.map(({ name }) => name)).toEqual(["forward-retry"]);
+  });
+
+  it("delivers at once when the target says that it is back, and only wakes from the wait for a retry", async () => {
+    const { clock, log, schedule, forwarder, target, positions } = rig();
+    append(log, 3);
+    target.away = true;
+    forwarder.start();
+    schedule.due();
+    await clock.run(120_000);
+    target.comeBack();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(3));
+    append(log, 1);
+    target.comeBack();
+    await clock.run(60_000);
+    expect(positions()).toEqual(upTo(3)); // not due
+    await forwarder.stop();
+    expect(target.listeners.size).toBe(0);
   });
 
   it("does not let new summaries cut the wait for an upstream that is away short", async () => {
