@@ -12,11 +12,6 @@ function clientTls(context: ConfigContext) {
       ),
     cert: filePath(context, { readable: true }).optional().describe("Client certificate, PEM."),
     key: filePath(context, { readable: true }).optional().describe("Its private key, PEM."),
-    serverName: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("Name that the broker's certificate is for, where it is not the host of the URL."),
   });
   return withRule(schema, ({ cert, key }, report) => {
     if ((cert === undefined) === (key === undefined)) return;

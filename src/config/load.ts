@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
-import { messageOf } from "../model/errors.js";
 import { parseDocument } from "../schema/document.js";
 import type { Path, Place } from "../schema/yaml.js";
 import type { z } from "../schema/zod.js";
+import { cannotRead } from "./files.js";
 import { createConfigSchema } from "./schema.js";
 import type { ConfigContext } from "./types.js";
 import { type Environment, substituteVariables } from "./variables.js";
@@ -50,7 +50,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
     text = readFileSync(file, "utf8");
   } catch (error) {
     const hint = "give the path of the config with -c";
-    const message = `cannot read the config: ${messageOf(error)}`;
+    const message = cannotRead(file, error);
     return {
       config: undefined,
       diagnostics: [{ file, line: 1, column: 1, code: "unreadable-file", message, hint }],

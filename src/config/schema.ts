@@ -25,7 +25,7 @@ const gateway = z
   })
   .describe("Who this gateway is.");
 
-function store(context: ConfigContext) {
+export function store(context: ConfigContext) {
   return z
     .strictObject({
       path: filePath(context).describe("Folder of the database; created when missing.").prefault("weir-data"),

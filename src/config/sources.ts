@@ -72,6 +72,15 @@ function mqttSource(context: ConfigContext) {
       .min(1)
       .optional()
       .describe("Topic filters to subscribe to. Default: the topics of all profiles."),
+    packetBytesMax: byteSize({ minBytes: 128, maxBytes: 268_435_455 })
+      .describe("Longest packet; the payload of a longer one is dropped and counted.")
+      .prefault("256KiB"),
+    inflightMax: count({ max: 65_535 })
+      .describe("Messages that wait for their commit; then the broker has to wait.")
+      .default(10_000),
+    waitingBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
+      .describe("Bytes of messages that wait for their commit; then the broker has to wait.")
+      .prefault("4MiB"),
   }).describe("A client of an external broker, which queues while the agent is away.");
 }
 

@@ -37,7 +37,10 @@ function mqttTarget(context: ConfigContext) {
     statusTopic: topicTemplate(context, "status")
       .describe("Topic of the retained status, with a last will; with `{site}` and `{gateway}`.")
       .default("edge/{site}/{gateway}/status"),
-    inflightMax: count({ max: 65_535 }).describe("Messages sent and not yet acknowledged.").default(32),
+    inflightMax: count({ max: 65_535 }).describe("Messages sent and not yet acknowledged.").default(100),
+    packetBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
+      .describe("Longest packet that the broker takes.")
+      .prefault("128KiB"),
   }).describe("An MQTT broker upstream.");
 }
 

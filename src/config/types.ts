@@ -1,8 +1,8 @@
 /** Values that only the gateway's config has. What needs the outside world (files, other parts) comes in a context. */
 import { resolve } from "node:path";
-import { messageOf } from "../model/errors.js";
 import { nearest } from "../model/nearest.js";
 import { report, z } from "../schema/zod.js";
+import { cannotRead } from "./files.js";
 import { Secret } from "./secret.js";
 
 /** What checking a config needs besides its text. Absent parts are not checked. */
@@ -31,7 +31,7 @@ export function filePath(context: ConfigContext, options: { readonly readable?: 
       try {
         context.readFile(path);
       } catch (error) {
-        report(issues, { code: "unreadable-file", message: `cannot read ${path}: ${messageOf(error)}` });
+        report(issues, { code: "unreadable-file", message: cannotRead(path, error) });
       }
       return path;
     });
@@ -51,7 +51,7 @@ export function secret(context: ConfigContext) {
         const hint = "the file holds the secret and nothing else";
         report(issues, {
           code: "unreadable-file",
-          message: `cannot read ${path}: ${messageOf(error)}`,
+          message: cannotRead(path, error),
           hint,
         });
         return z.NEVER;

@@ -54,8 +54,7 @@ export function parseDocument<T>(text: string, options: ParseOptions<T>): Parsed
 const NOTHING = { value: undefined, findings: [] as readonly Finding[] };
 
 /**
- * A number or boolean that came from a variable is a text by then; it is read as what the schema wants where an
- * unquoted scalar would have been.
+ * What came from a variable is a text, in quotes or not; where the schema wants a number or boolean, it is read as one.
  */
 function validateTree<T>(tree: YamlTree, plain: unknown, schema: z.ZodType<T>) {
   const source = { value: plain, sourceOf: (path: Path) => tree.sourceOf(path) };

@@ -9,9 +9,21 @@ export interface SyntaxProblem {
   readonly hint?: string;
 }
 
-export function syntaxProblems(document: ReturnType<typeof parseDocument>): SyntaxProblem[] {
+/** Between braces and brackets a plain text ends at the next brace. */
+const BARE_VARIABLE = {
+  code: "yaml-syntax",
+  message: "a variable inside { } or [ ] needs quotes",
+  hint: `put it in double quotes: "\${…}"`,
+};
+
+/** @param text the file, to recognise what people trip over */
+export function syntaxProblems(document: ReturnType<typeof parseDocument>, text: string): SyntaxProblem[] {
   const { errors, warnings, directives } = document;
-  const problems = [...errors, ...warnings].map((error) => ({ offset: error.pos[0], ...explain(error) }));
+  const problems = [...errors, ...warnings].map((error): SyntaxProblem => {
+    const offset = error.pos[0];
+    if (text[offset] === "{" && text[offset - 1] === "$") return { offset: offset - 1, ...BARE_VARIABLE };
+    return { offset, ...explain(error) };
+  });
   const version = directives?.yaml.version;
   if (version !== undefined && version !== "1.2") {
     const message = `YAML ${version} is not understood, only 1.2`;

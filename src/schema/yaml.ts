@@ -49,7 +49,7 @@ const ANCHOR_HINT = "anchors are for short repetitions; write the value out";
 /** A parsed file. `problems` are in no particular order. */
 export class YamlTree {
   readonly problems: TreeProblem[] = [];
-  /** Paths (as JSON) of unquoted texts that the hook changed. */
+  /** Paths (as JSON) of texts that the hook changed. */
   readonly #replaced = new Set<string>();
   /** Whether the tree is whole; with syntax errors nothing sensible can be said about values. */
   readonly readable: boolean;
@@ -72,7 +72,7 @@ export class YamlTree {
       logLevel: "error",
     });
     const lines = new Set<number>();
-    for (const { offset, ...problem } of syntaxProblems(this.#document)) {
+    for (const { offset, ...problem } of syntaxProblems(this.#document, text)) {
       const place = this.#at(offset);
       // One slip makes the parser stumble several times in a line.
       if (!lines.has(place.line)) this.problems.push({ ...problem, ...place });
@@ -93,7 +93,7 @@ export class YamlTree {
   }
 
   /**
-   * Turns a text that the hook changed, and that was not in quotes, into the number or boolean it spells.
+   * Turns a text that the hook changed into the number or boolean it spells.
    * @returns whether it did
    */
   retype(plain: unknown, path: Path, wanted: "number" | "boolean"): boolean {
@@ -145,7 +145,7 @@ export class YamlTree {
     if (!isScalar(node)) return null;
     if (typeof node.value !== "string" || hook === undefined) return node.value;
     const text = hook(node.value, (found) => this.problems.push({ ...found, ...this.#placeOf(node) }));
-    if (text !== node.value && node.type === "PLAIN") this.#replaced.add(JSON.stringify(path));
+    if (text !== node.value) this.#replaced.add(JSON.stringify(path));
     return text;
   }
 

@@ -241,13 +241,14 @@ describe("the hook over texts", () => {
   const onText = (text: string) => text.replace("<N>", "7");
   const numbers = z.strictObject({ n: z.number(), s: z.string() });
 
-  it("reads an unquoted replacement as the number the schema wants, and as text where it wants text", () => {
-    const { value } = parseDocument("n: <N>\ns: <N>\n", { file: "f", schema: numbers, onText });
-    expect(value).toEqual({ n: 7, s: "7" });
+  it("reads a replacement as the number the schema wants, and as text where it wants text", () => {
+    for (const text of ["n: <N>\ns: <N>\n", 'n: "<N>"\ns: "<N>"\n']) {
+      expect(parseDocument(text, { file: "f", schema: numbers, onText }).value).toEqual({ n: 7, s: "7" });
+    }
   });
 
-  it("leaves a quoted replacement a text", () => {
-    const { diagnostics } = parseDocument('n: "<N>"\ns: a\n', { file: "f", schema: numbers, onText });
+  it("leaves a text that was not replaced a text", () => {
+    const { diagnostics } = parseDocument('n: "7"\ns: <N>\n', { file: "f", schema: numbers, onText });
     expect(diagnostics.map((d) => d.code)).toEqual(["bad-type"]);
   });
 

@@ -1,0 +1,79 @@
+/**
+ * What the config lets the agent use, added up: the promise that memory and disk are bounded, in numbers that are
+ * logged at start-up. Sums are of the worst case, except for devices, whose state depends on their profiles.
+ */
+import type { Config, SourceConfig, TargetConfig } from "./load.js";
+
+export interface Bound {
+  /** The key that sets it, or what it is. */
+  readonly name: string;
+  readonly of: "disk" | "memory";
+  readonly bytes: number;
+  /** True where the figure is typical and not a maximum. */
+  readonly estimate: boolean;
+}
+
+export interface Bounds {
+  readonly bounds: readonly Bound[];
+  readonly diskBytes: number;
+  readonly memoryBytes: number;
+}
+
+/** A device with some ten fields and two windows open: slices, watermark, counters, names. */
+const DEVICE_MEMORY_BYTES = 4_096;
+/** The same as records, with LevelDB's room for versions that were not compacted yet. */
+const DEVICE_DISK_BYTES = 4_096;
+/** LevelDB's write buffer, twice, and its block cache. */
+const DATABASE_MEMORY_BYTES = 16_777_216;
+/** Given up when the disk is full, so that the database can be opened. */
+const RESERVE_BYTES = 4_194_304;
+/** A checkpoint comes when the journal is full; meanwhile it goes on growing, and the old one is dropped later. */
+const JOURNALS = 2;
+/** One commit is being synced while the next gathers. */
+const COMMITS = 2;
+/** What a socket has read and not yet handed on. */
+const SOCKET_BYTES = 65_536;
+
+export function boundsOf(config: Config): Bounds {
+  const { store, commit, limits } = config;
+  const bounds: Bound[] = [
+    disk("store.logBytesMax", store.logBytesMax),
+    disk("store.journalBytesMax", JOURNALS * store.journalBytesMax),
+    disk("reserve for a full disk", RESERVE_BYTES),
+    { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
+    { ...memory("devices", limits.devices * DEVICE_MEMORY_BYTES), estimate: true },
+    memory("database", DATABASE_MEMORY_BYTES),
+    memory("commit.maxBytes", COMMITS * commit.maxBytes),
+    ...config.sources.map(sourceBound),
+    ...config.targets.flatMap(targetBounds),
+  ];
+  const sum = (of: Bound["of"]) =>
+    bounds.reduce((total, bound) => total + (bound.of === of ? bound.bytes : 0), 0);
+  return { bounds, diskBytes: sum("disk"), memoryBytes: sum("memory") };
+}
+
+function sourceBound(source: SourceConfig): Bound {
+  const name = `source ${source.name}`;
+  switch (source.type) {
+    case "broker":
+      return memory(name, source.connectionsMax * (SOCKET_BYTES + source.packetBytesMax));
+    case "mqtt":
+      return memory(name, SOCKET_BYTES + source.packetBytesMax + source.waitingBytesMax);
+    case "serial":
+      return memory(name, SOCKET_BYTES + source.framing.lineBytesMax);
+  }
+}
+
+function targetBounds(target: TargetConfig): Bound[] {
+  const name = `target ${target.name}`;
+  const batch = memory(name, target.batch.bytesMax);
+  return target.type === "file" ? [batch, disk(name, (target.keep + 1) * target.rotateBytes)] : [batch];
+}
+
+function disk(name: string, bytes: number): Bound {
+  return { name, of: "disk", bytes, estimate: false };
+}
+
+function memory(name: string, bytes: number): Bound {
+  return { name, of: "memory", bytes, estimate: false };
+}

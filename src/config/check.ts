@@ -1,0 +1,70 @@
+/** Whether a config and the device profiles around it go together. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Diagnostic } from "../model/diagnostic.js";
+import { nearest } from "../model/nearest.js";
+import { cannotRead } from "./files.js";
+import type { LoadedConfig } from "./load.js";
+
+/** A profile file as far as it could be read. */
+export interface KnownProfile {
+  readonly id: string;
+  readonly file: string;
+}
+
+export interface ProfileFiles {
+  /** Paths of all `*.yaml` in the folder, in order of name. */
+  readonly files: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The profiles that a config's `profiles.path` holds. `file` is the config's, for messages. */
+export function findProfiles(file: string, loaded: LoadedConfig): ProfileFiles {
+  if (loaded.config === undefined) return { files: [], diagnostics: [] };
+  const folder = loaded.config.profiles.path;
+  const place = loaded.place(["profiles", "path"]);
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith(".yaml") && !name.startsWith("."));
+  } catch (error) {
+    const message = cannotRead(folder, error);
+    const hint = "profiles.path is the folder of the device profiles";
+    return { files: [], diagnostics: [{ file, ...place, code: "unreadable-folder", message, hint }] };
+  }
+  if (names.length === 0) {
+    const message = `there is no *.yaml in ${folder}, so no reading would be understood`;
+    const hint = "copy the profiles of your devices there";
+    return { files: [], diagnostics: [{ file, ...place, code: "no-profiles", message, hint }] };
+  }
+  return { files: names.sort().map((name) => join(folder, name)), diagnostics: [] };
+}
+
+/** Ids that two files claim, and ids in the config that no file has. Pass every profile that could be read. */
+export function checkProfileIds(
+  file: string,
+  loaded: LoadedConfig | undefined,
+  profiles: readonly KnownProfile[],
+): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  const files = new Map<string, string>();
+  for (const { id, file: profile } of profiles) {
+    const first = files.get(id);
+    if (first === undefined) {
+      files.set(id, profile);
+      continue;
+    }
+    const message = `the profile ${id} is already in ${first}`;
+    const hint = "each profile needs an id of its own";
+    diagnostics.push({ file: profile, line: 1, column: 1, code: "duplicate-profile", message, hint });
+  }
+  for (const [index, source] of (loaded?.config?.sources ?? []).entries()) {
+    if (source.type !== "serial" || files.has(source.profile)) continue;
+    const guess = nearest(source.profile, files.keys());
+    const hint =
+      guess === undefined ? "it is the id inside a file of profiles.path" : `did you mean "${guess}"?`;
+    const message = `there is no profile "${source.profile}"`;
+    const place = loaded!.place(["sources", index, "profile"]);
+    diagnostics.push({ file, ...place, code: "unknown-profile", message, hint });
+  }
+  return diagnostics;
+}
