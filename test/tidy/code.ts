@@ -130,15 +130,22 @@ const explained: Rule = {
   bad: [{ "src/model/a.ts": 'import { b } from "./b.js";\nexport const a = b; // why' }],
 };
 
+/** On its first line, or before the first thing after the imports. */
 function startsWithComment(file: SourceFile): boolean {
-  return /^(#!.*\n)?\s*\/[/*]/.test(file.text);
+  const body = file.program.body as readonly SyntaxNode[];
+  const first = body.find((node) => node.type !== "ImportDeclaration");
+  return /^(#!.*\n)?\s*\/[/*]/.test(file.text) || (first !== undefined && documented(file, first));
 }
 
 function exportsDocumented(file: SourceFile): boolean {
-  const docEnds = file.comments.filter(({ value }) => value.startsWith("*")).map(({ end }) => end);
-  return file
-    .nodes("ExportNamedDeclaration")
-    .some(({ start }) => docEnds.some((end) => end <= start && file.text.slice(end, start).trim() === ""));
+  return file.nodes("ExportNamedDeclaration").some((node) => documented(file, node));
+}
+
+function documented(file: SourceFile, node: SyntaxNode): boolean {
+  return file.comments.some(
+    ({ value, end }) =>
+      value.startsWith("*") && end <= node.start && file.text.slice(end, node.start).trim() === "",
+  );
 }
 
 const events: Rule = {
