@@ -80,6 +80,8 @@ export interface Profile extends EngineProfile {
   readonly file: string;
   /** Whether readings carry an event time of their own. */
   readonly hasEventTime: boolean;
+  /** Encoding of the text its payloads are. */
+  readonly encoding: "utf-8" | "latin1";
   /** MQTT topics it claims: patterns with {name} for one level and {name...} for the rest. */
   readonly topics: readonly string[];
   /** Whether its `decode` may decline a payload (it has a `where`). */

@@ -1,0 +1,177 @@
+import { compilePointer } from "../decode/json-pointer.js";
+import { type DeviceCounts, Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { Block } from "../model/block.js";
+import { WeirError } from "../model/errors.js";
+import type { Profile } from "../model/profile.js";
+import type { FieldValue, ReadingSink } from "../model/reading.js";
+import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import type { Summary } from "../model/summary.js";
+import { BlockBuilder } from "../pipeline/block-builder.js";
+
+/**
+ * Recorded payloads through the very engine that `weir run` uses, without store and clock: a block per batch of
+ * lines, a flush at the end. A recording says little of when its payloads arrived, so the event time stands in for
+ * arrival unless each payload carries one, and `maxPast` and `maxFuture` are not applied.
+ */
+export interface ReplayOptions {
+  readonly profile: Profile;
+  /** For payloads that do not name their device. */
+  readonly device: string | undefined;
+  /** JSON Pointer to the arrival time in each payload, in milliseconds since the epoch. */
+  readonly arrivalPointer: string | undefined;
+  readonly onSummary: (summary: Summary) => void;
+}
+
+/** What became of everything that was read. */
+export interface ReplayTotals {
+  readonly received: number;
+  readonly accepted: number;
+  readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  readonly partlyLate: number;
+  readonly conflicting: number;
+  readonly devices: number;
+  readonly revisions: number;
+  readonly windows: number;
+}
+
+const GATEWAY = "replay";
+
+export class Replay implements ReadingSink {
+  readonly #options: ReplayOptions;
+  readonly #engine = new Engine({ gateway: GATEWAY, devicesMax: Number.POSITIVE_INFINITY });
+  readonly #arrivalOf: ((line: string | Uint8Array) => number) | undefined;
+  readonly #captures: Readonly<Record<string, string>>;
+  #decoder: Pick<Profile, "decode">;
+  #builder = new BlockBuilder();
+  #arrivalMs = Number.NaN;
+  #sequence = 0;
+  #revisions = 0;
+  #finals = 0;
+
+  constructor(options: ReplayOptions) {
+    this.#options = options;
+    this.#engine.addProfile(options.profile);
+    this.#decoder = options.profile.openStream();
+    this.#captures = options.device === undefined ? {} : { device: options.device };
+    this.#arrivalOf =
+      options.arrivalPointer === undefined ? undefined : arrivalReader(options.arrivalPointer);
+  }
+
+  /** A new file: a header line may come again. */
+  beginFile(): void {
+    this.#decoder = this.#options.profile.openStream();
+  }
+
+  /** Works through consecutive payloads of the file. */
+  take(lines: readonly (string | Uint8Array)[]): void {
+    const context = { captures: this.#captures, topic: undefined, arrivalMs: Number.NaN };
+    for (const line of lines) {
+      this.#arrivalMs = this.#arrivalOf === undefined ? Number.NaN : this.#arrivalOf(line);
+      this.#decoder.decode(line, context, this);
+    }
+    this.#apply();
+  }
+
+  reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
+    const arrivalMs = Number.isNaN(this.#arrivalMs) ? timeMs : this.#arrivalMs;
+    if (Number.isNaN(arrivalMs)) {
+      this.reject(device, "invalidTime");
+      return;
+    }
+    const profile = this.#options.profile.hash;
+    this.#builder.add({ profile, device, arrivalMs, timeMs, values, key, delivery: 0 });
+  }
+
+  reject(device: string | undefined, reason: RejectReason): void {
+    this.#builder.reject(this.#options.profile.hash, device ?? UNKNOWN_DEVICE, reason);
+  }
+
+  #apply(): void {
+    const block: Block = {
+      sequence: ++this.#sequence,
+      processingMs: 0,
+      clockTrusted: this.#arrivalOf !== undefined,
+      tick: false,
+      groups: this.#builder.groups(),
+    };
+    this.#builder = new BlockBuilder();
+    this.#emit(this.#engine.apply(block));
+  }
+
+  /** Fires what is still open. */
+  finish(): ReplayTotals {
+    this.#emit(this.#engine.flush());
+    const counts = this.#engine.counts();
+    return { ...totalsOf(counts), revisions: this.#revisions, windows: this.#finals };
+  }
+
+  #emit(summaries: readonly Summary[]): void {
+    for (const summary of summaries) {
+      this.#revisions++;
+      if (summary.final) this.#finals++;
+      this.#options.onSummary(summary);
+    }
+  }
+}
+
+function totalsOf(counts: readonly DeviceCounts[]): Omit<ReplayTotals, "revisions" | "windows"> {
+  const rejected: Partial<Record<RejectReason, number>> = {};
+  for (const reason of REJECT_REASONS) {
+    const count = counts.reduce((sum, device) => sum + (device.rejected[reason] ?? 0), 0);
+    if (count > 0) rejected[reason] = count;
+  }
+  const sum = (pick: (device: DeviceCounts) => number) =>
+    counts.reduce((total, device) => total + pick(device), 0);
+  return {
+    received: sum((device) => device.received),
+    accepted: sum((device) => device.accepted),
+    rejected,
+    partlyLate: sum((device) => device.partlyLate),
+    conflicting: sum((device) => device.conflicting),
+    devices: counts.filter((device) => device.device !== UNKNOWN_DEVICE).length,
+  };
+}
+
+/** Reads the arrival time out of a JSON payload; NaN where it has none. */
+function arrivalReader(pointer: string): (line: string | Uint8Array) => number {
+  const find = compilePointer(pointer);
+  return (line) => {
+    if (typeof line !== "string") return Number.NaN;
+    try {
+      const value = find(JSON.parse(line));
+      return typeof value === "number" ? Math.floor(value) : Number.NaN;
+    } catch {
+      return Number.NaN;
+    }
+  };
+}
+
+/** The event time of a payload's first reading, for sorting; the lowest there is when it has none. */
+export function timeReader(profile: Profile, device: string | undefined): (line: string) => number {
+  const decoder = profile.openStream();
+  const captures = device === undefined ? {} : { device };
+  let found = Number.NEGATIVE_INFINITY;
+  const sink: ReadingSink = {
+    reading(_device, timeMs) {
+      if (found === Number.NEGATIVE_INFINITY && !Number.isNaN(timeMs)) found = timeMs;
+    },
+    reject() {},
+  };
+  return (line) => {
+    found = Number.NEGATIVE_INFINITY;
+    decoder.decode(line, { captures, topic: undefined, arrivalMs: Number.NaN }, sink);
+    return found;
+  };
+}
+
+/** @throws WeirError `bad-usage` when the profile cannot be replayed as asked */
+export function checkReplayable(profile: Profile, arrivalPointer: string | undefined): void {
+  if (profile.hasEventTime || arrivalPointer !== undefined) return;
+  throw new WeirError(
+    "bad-usage",
+    `the profile ${profile.id} takes the arrival time, which a recording does not have`,
+    {
+      hint: "say where each payload carries it: --arrival /received --arrival-format epoch-ms",
+    },
+  );
+}

@@ -1,0 +1,246 @@
+import { readFileSync } from "node:fs";
+import { formatDiagnostic } from "../model/diagnostic.js";
+import { messageOf, WeirError } from "../model/errors.js";
+import type { Profile } from "../model/profile.js";
+import { canonicalJson, type Summary } from "../model/summary.js";
+import { isZone } from "../model/zone.js";
+import { loadProfile } from "../profile/load.js";
+import { openRecording, type Recording } from "../source/file.js";
+import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
+import { ExternalSort, sortableTime } from "./external-sort.js";
+import { writeText } from "./output.js";
+import { checkReplayable, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
+
+/** `weir replay`: recordings through a profile, summaries on stdout, the accounting on stderr. */
+const LINE_BYTES_MAX = 1_048_576;
+const PROGRESS_EVERY_MS = 250;
+const OUTPUT_CHARACTERS = 64 * 1024;
+
+interface Request {
+  readonly profile: Profile;
+  readonly device: string | undefined;
+  readonly arrivalPointer: string | undefined;
+  readonly byTime: boolean;
+  readonly allRevisions: boolean;
+  readonly files: readonly string[];
+}
+
+export const command = defineCommand({
+  name: "replay",
+  usage: "--profile PROFILE.yaml [OPTIONS] FILE… | -",
+  about: [
+    "Reads recorded payloads, one a line (gzip is recognised), through the same engine that `weir run` uses, and",
+    "prints the final summaries as JSON lines, ordered by device, window and start. The accounting goes to stderr.",
+  ].join("\n"),
+  examples: [
+    {
+      line: "weir replay --profile sensor-community-csv.yaml sds011.csv.gz",
+      does: "Summaries of a recorded file",
+    },
+    { line: "zcat *.gz | weir replay --profile p.yaml - > summaries.jsonl", does: "From a pipe" },
+    { line: "weir replay --profile lora.yaml --arrival /_timestamp FILE", does: "As it arrived then" },
+  ],
+  options: {
+    profile: { type: "string", short: "p", placeholder: "FILE", help: "The device profile" },
+    device: {
+      type: "string",
+      placeholder: "ID",
+      help: "Name of the device, for payloads that do not say it",
+    },
+    "site-zone": { type: "string", default: "UTC", placeholder: "TZ", help: "The gateway's time zone" },
+    "in-order-of": {
+      type: "string",
+      default: "file",
+      placeholder: "file|time",
+      help: "Order of the payloads",
+    },
+    "all-revisions": { type: "boolean", help: "Print every revision as it fires, not only the final ones" },
+    arrival: {
+      type: "string",
+      placeholder: "POINTER",
+      help: "Where a JSON payload carries its arrival time",
+    },
+    "arrival-format": { type: "string", default: "epoch-ms", placeholder: "epoch-ms", help: "Its format" },
+  },
+  positionals: { min: 1 },
+  async run({ values, positionals }, io) {
+    if (values.profile === undefined)
+      throw usageError("weir replay needs --profile", "weir help replay shows how");
+    if (!isZone(values["site-zone"])) throw usageError(`there is no time zone "${values["site-zone"]}"`);
+    if (values["arrival-format"] !== "epoch-ms") throw usageError("the arrival format can only be epoch-ms");
+    const order = values["in-order-of"];
+    if (order !== "file" && order !== "time") throw usageError("--in-order-of is file or time");
+    const profile = await readProfile(values.profile, values["site-zone"], io);
+    if (profile === undefined) return EXIT.usage;
+    checkReplayable(profile, values.arrival);
+    const request: Request = {
+      profile,
+      device: values.device,
+      arrivalPointer: values.arrival,
+      byTime: order === "time",
+      allRevisions: values["all-revisions"] === true,
+      files: positionals,
+    };
+    await replay(request, io);
+    return EXIT.ok;
+  },
+});
+
+async function readProfile(file: string, zone: string, io: CommandIo): Promise<Profile | undefined> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new WeirError("bad-usage", `cannot read the profile: ${messageOf(error)}`, {
+      hint: "check the path",
+    });
+  }
+  const { profile, diagnostics } = loadProfile(text, { file, zone });
+  for (const diagnostic of diagnostics) await writeText(io.stderr, `${formatDiagnostic(diagnostic)}\n`);
+  return profile;
+}
+
+async function replay(request: Request, io: CommandIo): Promise<void> {
+  const startMs = performance.now();
+  const sorted = new ExternalSort();
+  let output = "";
+  const run = new Replay({
+    ...request,
+    onSummary: (summary) => {
+      if (request.allRevisions) output += `${canonicalJson(summary)}\n`;
+      else if (summary.final) sorted.add(sortKey(summary), canonicalJson(summary));
+    },
+  });
+  const flushOutput = async (min: number) => {
+    if (output.length <= min) return;
+    const text = output;
+    output = "";
+    await writeText(io.stdout, text);
+  };
+  const progress = new Progress(io);
+  try {
+    for (const path of request.files) {
+      run.beginFile();
+      for await (const lines of linesOf(path, request, progress)) {
+        run.take(lines);
+        await sorted.settle();
+        await flushOutput(OUTPUT_CHARACTERS);
+      }
+    }
+    const totals = run.finish();
+    await flushOutput(0);
+    for await (const line of sorted.lines()) {
+      output += `${line}\n`;
+      await flushOutput(OUTPUT_CHARACTERS);
+    }
+    await flushOutput(0);
+    progress.clear();
+    await writeText(io.stderr, report(totals, progress.overlongLines, performance.now() - startMs));
+  } finally {
+    await sorted.close();
+  }
+}
+
+/** By device, window and start. */
+function sortKey(summary: Summary): string {
+  const { name, start } = summary.window;
+  const startMs = start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start);
+  return `${encodeURIComponent(summary.device)} ${name} ${sortableTime(Math.max(startMs, -8.64e15))}`;
+}
+
+async function* linesOf(
+  path: string,
+  request: Request,
+  progress: Progress,
+): AsyncGenerator<readonly (string | Uint8Array)[]> {
+  const recording = await openRecording({
+    path,
+    encoding: request.profile.encoding,
+    lineBytesMax: LINE_BYTES_MAX,
+  });
+  const batches = watched(recording, progress);
+  if (!request.byTime) {
+    yield* batches;
+    return;
+  }
+  const sorter = new ExternalSort();
+  const timeOf = timeReader(request.profile, request.device);
+  try {
+    for await (const batch of batches) {
+      for (const line of batch) {
+        // Lines that are not text have no time to be sorted by; they are rejected wherever they stand.
+        const text = typeof line === "string" ? line : Buffer.from(line).toString("latin1");
+        sorter.add(sortableTime(Math.max(timeOf(text), -8.64e15)), text);
+      }
+      await sorter.settle();
+    }
+    for await (const line of sorter.lines()) yield [line];
+  } finally {
+    await sorter.close();
+  }
+}
+
+async function* watched(recording: Recording, progress: Progress) {
+  for await (const batch of recording.batches()) {
+    progress.show(recording);
+    yield batch;
+  }
+  progress.overlongLines += recording.overlongLines;
+}
+
+/** A line on a terminal that is written over. */
+class Progress {
+  readonly #io: CommandIo;
+  readonly #isTerminal: boolean;
+  #shownMs = 0;
+  overlongLines = 0;
+
+  constructor(io: CommandIo) {
+    this.#io = io;
+    this.#isTerminal = "isTTY" in io.stderr && io.stderr.isTTY === true;
+  }
+
+  show(recording: Recording): void {
+    const nowMs = performance.now();
+    if (!this.#isTerminal || nowMs - this.#shownMs < PROGRESS_EVERY_MS) return;
+    this.#shownMs = nowMs;
+    const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+    const { bytesRead, bytesTotal } = recording;
+    const text =
+      bytesTotal === undefined
+        ? `${megabytes(bytesRead)} MB`
+        : `${bar(bytesRead / bytesTotal)} ${megabytes(bytesRead)} of ${megabytes(bytesTotal)} MB`;
+    this.#io.stderr.write(`\r\x1b[K${text}`);
+  }
+
+  clear(): void {
+    if (this.#isTerminal) this.#io.stderr.write("\r\x1b[K");
+  }
+}
+
+function bar(share: number): string {
+  const done = Math.round(Math.min(1, share) * 30);
+  return `[${"#".repeat(done)}${".".repeat(30 - done)}]`;
+}
+
+function report(totals: ReplayTotals, overlongLines: number, elapsedMs: number): string {
+  const rows: [string, string][] = [
+    ["received", count(totals.received)],
+    ["accepted", count(totals.accepted)],
+    ...Object.entries(totals.rejected).map(([reason, n]): [string, string] => [`  ${reason}`, count(n)]),
+    ["devices", count(totals.devices)],
+    ["windows", count(totals.windows)],
+    ["revisions", count(totals.revisions)],
+    ["elapsed", `${(elapsedMs / 1000).toFixed(2)} s`],
+    ["readings/s", count(Math.round(totals.received / (elapsedMs / 1000)))],
+  ];
+  if (totals.partlyLate > 0) rows.splice(2, 0, ["  of them late for a window", count(totals.partlyLate)]);
+  if (totals.conflicting > 0) rows.splice(2, 0, ["  of them at a taken time", count(totals.conflicting)]);
+  if (overlongLines > 0) rows.push(["lines too long", count(overlongLines)]);
+  const width = Math.max(...rows.map(([label]) => label.length)) + 2;
+  return rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`).join("");
+}
+
+function count(n: number): string {
+  return n.toLocaleString("en-US");
+}
