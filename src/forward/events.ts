@@ -40,7 +40,7 @@ export const forwardDropped = defineEvent<
 >(
   "forward-dropped",
   "error",
-  "the log gave up summaries that this target had not confirmed; raise store.logBytesMax or look why the target is away",
+  "the log gave up summaries that this target had not confirmed; see why it is away, or raise store.logBytesMax",
 );
 
 export const forwardSetAside = defineEvent<

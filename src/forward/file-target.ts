@@ -25,11 +25,9 @@ export interface FileTargetOptions {
   readonly rotateBytes: number;
   /** Rotated files that stay; the oldest beyond that is removed. */
   readonly keep: number;
-  readonly batch?: Target["batch"];
+  readonly batch: Target["batch"];
   readonly observer: Observer;
 }
-
-const BATCH_DEFAULT = { entriesMax: 1_000, bytesMax: 1_048_576 };
 
 /** What the operator can do, by error code of the system. */
 const REMEDIES: Readonly<Record<string, readonly [code: string, hint: string]>> = {
@@ -55,7 +53,7 @@ export class FileTarget implements Target {
 
   constructor(options: FileTargetOptions) {
     this.name = options.name;
-    this.batch = options.batch ?? BATCH_DEFAULT;
+    this.batch = options.batch;
     this.options = options;
   }
 

@@ -48,7 +48,10 @@ export interface ForwarderOptions {
   readonly stopMsMax?: number;
 }
 
-/** new: not started. idle: everything asked for is delivered. limited: waiting for the rate limit. retrying: waiting after a failure. */
+/**
+ * new: not started. idle: everything asked for is delivered. limited: waiting for the rate limit. retrying: waiting
+ * after a failure.
+ */
 export type ForwarderState = "new" | "stopped" | "idle" | "delivering" | "limited" | "retrying";
 
 export interface ForwarderStatus {
@@ -307,7 +310,7 @@ export class Forwarder {
     this.lastError = { code, message, atMs: this.options.clock.wallMs() };
   }
 
-  /** Until `ms` have passed, `stop` is called, or the target is ready again; without `ms`, until the schedule sets a new goal. */
+  /** Until `ms` have passed (without `ms`: until the schedule sets a new goal), or something calls `resume`. */
   private pause(state: ForwarderState, ms: number | undefined): Promise<void> {
     this.state = state;
     return new Promise((resolve) => {

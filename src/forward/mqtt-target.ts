@@ -24,7 +24,7 @@ import type { Target } from "../model/summary-log.js";
 import { MqttConnection, type MqttConnectionOptions } from "../mqtt/connection.js";
 import type { MqttSession } from "../mqtt/session.js";
 import { TARGET_AWAY } from "./events.js";
-import { compileTopic, topicFits } from "./topic-template.js";
+import { compileTopic, STATUS_PLACEHOLDERS, topicFits } from "./topic-template.js";
 
 export interface MqttTargetOptions {
   readonly name: string;
@@ -32,16 +32,16 @@ export interface MqttTargetOptions {
   readonly site: string;
   readonly gateway: string;
   /** With `{site}`, `{gateway}`, `{profile}`, `{device}`, `{window}`. */
-  readonly topic?: string | undefined;
+  readonly topic: string;
   /** With `{site}`, `{gateway}`. */
-  readonly statusTopic?: string | undefined;
-  readonly batch?: Target["batch"] | undefined;
+  readonly statusTopic: string;
+  readonly batch: Target["batch"];
   /** Messages without their PUBACK. */
-  readonly inflightMax?: number | undefined;
+  readonly inflightMax: number;
   /** Longest packet that the broker takes; AWS IoT Core and many others allow 128 KiB. */
-  readonly packetBytesMax?: number | undefined;
+  readonly packetBytesMax: number;
   /** Longest wait for the next PUBACK. */
-  readonly answerMsMax?: number | undefined;
+  readonly answerMsMax?: number;
   readonly timers: Timers;
   readonly random: Random;
   readonly observer: Observer;
@@ -52,11 +52,6 @@ interface Message {
   readonly payload: Buffer;
 }
 
-export const SUMMARY_TOPIC_DEFAULT = "edge/{site}/{gateway}/d/{device}/{window}";
-export const STATUS_TOPIC_DEFAULT = "edge/{site}/{gateway}/status";
-const BATCH_DEFAULT = { entriesMax: 500, bytesMax: 1_048_576 };
-const INFLIGHT_MAX_DEFAULT = 100;
-const PACKET_BYTES_MAX_DEFAULT = 131_072;
 const ANSWER_MS_MAX_DEFAULT = 30_000;
 /** How long a stop waits for the broker to take the last status. */
 const GOODBYE_MS_MAX = 500;
@@ -77,10 +72,10 @@ export class MqttTarget implements Target {
   constructor(options: MqttTargetOptions) {
     const { name, site, gateway, timers, random, observer } = options;
     this.name = name;
-    this.batch = options.batch ?? BATCH_DEFAULT;
+    this.batch = options.batch;
     this.options = options;
-    this.topicOf = compileTopic(options.topic ?? SUMMARY_TOPIC_DEFAULT);
-    this.statusTopic = compileTopic(options.statusTopic ?? STATUS_TOPIC_DEFAULT)({ site, gateway });
+    this.topicOf = compileTopic(options.topic);
+    this.statusTopic = compileTopic(options.statusTopic, STATUS_PLACEHOLDERS)({ site, gateway });
     this.connection = new MqttConnection(
       {
         ...options.broker,
@@ -111,8 +106,7 @@ export class MqttTarget implements Target {
         hint: "look at the events of the connection, and check url, credentials and network",
       });
     }
-    const { timers, answerMsMax = ANSWER_MS_MAX_DEFAULT } = this.options;
-    const inflightMax = this.options.inflightMax ?? INFLIGHT_MAX_DEFAULT;
+    const { timers, inflightMax, answerMsMax = ANSWER_MS_MAX_DEFAULT } = this.options;
     await publishAll({ session, messages, inflightMax, timers, answerMsMax });
   }
 
@@ -163,7 +157,7 @@ export class MqttTarget implements Target {
   }
 
   private message(entry: LogEntry): Message {
-    const { site, gateway, packetBytesMax = PACKET_BYTES_MAX_DEFAULT } = this.options;
+    const { site, gateway, packetBytesMax } = this.options;
     const summary = parseSummary(entry);
     const topic = this.topicOf({
       site,

@@ -48,8 +48,11 @@ export function validateTopicTemplate(
  * A function from values to topics. In a value, `/`, `+`, `#`, `%`, and control characters are percent-encoded, so
  * that a device's name can neither add a level nor be taken for another's; an empty value leaves an empty level.
  */
-export function compileTopic(template: string): (values: Partial<TopicValues>) => string {
-  const problem = validateTopicTemplate(template);
+export function compileTopic(
+  template: string,
+  placeholders: readonly string[] = SUMMARY_PLACEHOLDERS,
+): (values: Partial<TopicValues>) => string {
+  const problem = validateTopicTemplate(template, placeholders);
   if (problem !== undefined) throw new WeirError("bad-topic", `topic "${template}": ${problem}`);
   return (values) => {
     const topic = template.replace(PLACEHOLDER, (_, name: keyof TopicValues) =>

@@ -35,7 +35,14 @@ describe("the file target on a full disk", () => {
     await writeFile(ballast, Buffer.alloc(900_000));
     const path = join(disk, "summaries.jsonl");
     const observer = new Recorder();
-    const target = new FileTarget({ name: "archive", path, rotateBytes: 100_000_000, keep: 3, observer });
+    const target = new FileTarget({
+      name: "archive",
+      path,
+      rotateBytes: 100_000_000,
+      keep: 3,
+      batch: { entriesMax: 500, bytesMax: 1_000_000 },
+      observer,
+    });
 
     let next = 1;
     let failure: unknown;

@@ -36,6 +36,11 @@ function rig(options: RigOptions): Rig {
     timers: systemTimers,
     random: systemRandom,
     observer: recorder,
+    topic: "edge/{site}/{gateway}/d/{device}/{window}",
+    statusTopic: "edge/{site}/{gateway}/status",
+    batch: { entriesMax: 500, bytesMax: 1_000_000 },
+    inflightMax: 100,
+    packetBytesMax: 131_072,
     ...options,
     broker: { backoff, ...options.broker },
   });

@@ -22,7 +22,14 @@ async function rig(options: Partial<FileTargetOptions> & { readonly folder?: str
   const path = options.path ?? join(folder, "summaries.jsonl");
   const recorder = new Recorder();
   const { rotateBytes = 1_000_000, keep = 3 } = options;
-  const target = new FileTarget({ name: "archive", path, rotateBytes, keep, observer: recorder });
+  const target = new FileTarget({
+    name: "archive",
+    path,
+    rotateBytes,
+    keep,
+    batch: { entriesMax: 500, bytesMax: 1_000_000 },
+    observer: recorder,
+  });
   onTestFinished(() => target.stop());
   target.start();
   return { target, recorder, folder, path };

@@ -29,6 +29,11 @@ async function rig(options: Partial<MqttTargetOptions> = {}): Promise<Rig> {
     gateway: "gw-7",
     timers: systemTimers,
     random: () => 1,
+    topic: "edge/{site}/{gateway}/d/{device}/{window}",
+    statusTopic: "edge/{site}/{gateway}/status",
+    batch: { entriesMax: 500, bytesMax: 1_000_000 },
+    inflightMax: 100,
+    packetBytesMax: 131_072,
     observer: new Recorder(),
     ...options,
   });
@@ -222,7 +227,7 @@ describe("MqttTarget", () => {
 
   it.each([
     [{ topic: "edge/{devise}" }, "bad-topic"],
-    [{ statusTopic: "edge/#" }, "bad-topic"],
+    [{ statusTopic: "edge/{device}" }, "bad-topic"],
     [{ broker: { url: "http://cloud", clientId: "gw-7" } }, "bad-broker-url"],
   ])("is not made from %j", (options, code) => {
     const good = {
@@ -232,6 +237,11 @@ describe("MqttTarget", () => {
       gateway: "gw-7",
       timers: systemTimers,
       random: () => 0,
+      topic: "edge/{site}/{gateway}/d/{device}/{window}",
+      statusTopic: "edge/{site}/{gateway}/status",
+      batch: { entriesMax: 500, bytesMax: 1_000_000 },
+      inflightMax: 100,
+      packetBytesMax: 131_072,
       observer: new Recorder(),
     };
     expect(() => new MqttTarget({ ...good, ...options })).toThrow(expect.objectContaining({ code }));
