@@ -1,9 +1,9 @@
 /**
  * Decides who may connect to the embedded broker.
  *
- * A user name is checked against the user file. Without one a client is let in only where that cannot open the
- * gateway to a network: when `anonymous` is set and the listener is bound to the loopback, or when the listener asked
- * for a client certificate and there is no user file.
+ * A user name is checked against the user file. Without a name, or without a user file, a client is let in only where
+ * that cannot open the gateway to a network: when `anonymous` is set, which needs a listener on the loopback, or when
+ * the listener asked for a client certificate and there is no user file.
  *
  * scrypt runs in libuv's thread pool, which LevelDB writes through, so at most `CHECKS_MAX` run at a time and the
  * others wait; a flood of logins slows down logins and not commits. The queue is bounded by the connections.
@@ -61,7 +61,10 @@ export class Authenticator {
 
   async check(login: Login): Promise<Verdict> {
     const { username, password, address } = login;
-    if (username === undefined || username === "") return this.#withoutName(login);
+    // Many devices cannot be set up without a name; where nobody has one, any will do.
+    if (this.#options.anonymous && this.#users === undefined) return "anonymous";
+    if (login.certified && this.#users === undefined) return "anonymous";
+    if (username === undefined || username === "") return this.#options.anonymous ? "anonymous" : "wrong";
     if (!this.#throttle.allows(address)) return "throttled";
     const stored = this.#users?.get(username);
     const given = password ?? Buffer.alloc(0);
@@ -84,11 +87,6 @@ export class Authenticator {
     }
     this.#throttle.failed(address);
     return "wrong";
-  }
-
-  #withoutName(login: Login): Verdict {
-    if (this.#options.anonymous) return "anonymous";
-    return login.certified && this.#users === undefined ? "anonymous" : "wrong";
   }
 
   async #turn(): Promise<void> {

@@ -11,15 +11,16 @@
  * TCP pushes back on the broker, which queues. A packet longer than `packetBytesMax` is dropped, counted and
  * acknowledged, because the broker would send it again for ever.
  */
-import type { Random, Timer, Timers } from "../model/clock.js";
-import type { Intake, Source } from "../model/delivery.js";
+import type { Timer } from "../model/clock.js";
+import type { Source } from "../model/delivery.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
-import { defineEvent, type Observer } from "../model/log-event.js";
+import { defineEvent } from "../model/log-event.js";
 import { MqttConnection, type MqttConnectionOptions } from "../mqtt/connection.js";
 import type { IncomingMessage, MqttSession } from "../mqtt/session.js";
 import { Gate } from "./gate.js";
 import { packetIdentity } from "./identity.js";
+import type { SourceParts } from "./parts.js";
 
 export interface MqttSourceOptions {
   readonly name: string;
@@ -29,13 +30,6 @@ export interface MqttSourceOptions {
   /** Messages that may wait for their commit before reading stops. */
   readonly inflightMax?: number;
   readonly waitingBytesMax?: number;
-}
-
-export interface SourceParts {
-  readonly intake: Intake;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly observer: Observer;
 }
 
 export const subscriptionRefused = defineEvent<{ readonly source: string; readonly filter: string }>(

@@ -1,0 +1,74 @@
+import type { Socket } from "node:net";
+import { PacketLimit } from "../mqtt/packet-limit.js";
+import { Gate } from "./gate.js";
+
+export interface BrokerConnectionOptions {
+  readonly socket: Socket;
+  /** Whether TLS has verified a certificate of the client. */
+  readonly certified: boolean;
+  readonly packetBytesMax: number;
+  /** Publishes of this connection that may wait for their commit before it is not read any more. */
+  readonly inflightMax: number;
+  /** Whether the broker as a whole may read; it calls `wake` when it may again. */
+  readonly mayRead: () => boolean;
+  readonly onTooLarge: (announcedBytes: number) => void;
+}
+
+/**
+ * A client's socket with what aedes does not bound.
+ *
+ * aedes takes everything that has arrived with one `read(null)` whenever it wants more. So that is where packets that
+ * are too long are noticed, before the parser collects them, and where push-back happens: a `read` that gives nothing
+ * leaves the bytes in the socket's buffer, Node stops reading when that is full, and TCP tells the device. aedes's own
+ * push-back (it reads on when every packet of the last chunk has called back) lets through a chunk for every
+ * 'readable' event, and so does not hold for a device that sends packet by packet while the disk stands still.
+ */
+export class BrokerConnection {
+  readonly socket: Socket;
+  readonly gate: Gate;
+  readonly certified: boolean;
+  /** Name the client logged in with. */
+  user: string | undefined;
+  #starved = false;
+
+  constructor(options: BrokerConnectionOptions) {
+    const { socket, mayRead } = options;
+    this.socket = socket;
+    this.certified = options.certified;
+    const { inflightMax } = options;
+    // Bytes are bounded over all connections together.
+    this.gate = new Gate({ deliveriesMax: inflightMax, bytesMax: Number.POSITIVE_INFINITY }, () =>
+      this.wake(),
+    );
+    let refused = false;
+    const limit = new PacketLimit({
+      bytesMax: options.packetBytesMax,
+      onTooLarge: (bytes) => {
+        refused = true;
+        options.onTooLarge(bytes);
+      },
+    });
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number): Buffer | null => {
+      // Node itself asks for 0 bytes to get the stream going.
+      if (size === 0) return read(0);
+      if (!this.gate.open || !mayRead()) {
+        this.#starved = true;
+        return null;
+      }
+      const chunk: Buffer | null = read(size);
+      if (chunk === null || refused) return null;
+      const kept = limit.filter(chunk);
+      if (!refused) return kept;
+      socket.destroy();
+      return null;
+    };
+  }
+
+  /** Lets aedes read again if it was refused. */
+  wake(): void {
+    if (!this.#starved) return;
+    this.#starved = false;
+    this.socket.emit("readable");
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * The embedded MQTT broker (aedes): sensors connect to the gateway itself.
+ *
+ * Acknowledged is kept: aedes writes PUBACK and PUBREC after `authorizePublish` has called back, so that is where a
+ * publish is taken in, and for QoS 1 and 2 the callback waits for the commit. A bad payload is counted by the intake
+ * and acknowledged like any other; an error would cut the connection and the device would send it for ever. A publish
+ * that no profile claims is committed at once and goes to the local subscribers, as on any broker. For QoS 0 nobody
+ * waits. A will comes through the same hook, without a packet id. QoS 2 redeliveries come through it every time,
+ * before aedes looks at their packet id, and aedes forgets those ids in a crash: `identity.ts` lets the duplicate
+ * filter, which is durable, recognise them.
+ *
+ * Bounds, each with a counter when it acts: connections, bytes of a packet, topic levels, publishes waiting per
+ * connection and payload bytes waiting in all (then sockets are not read), length of a client id, subscriptions per
+ * client, retained messages, kept sessions and their queues (`broker-persistence.ts`), passwords being checked
+ * (`authenticator.ts`), time for a CONNECT, for a TLS handshake and for a slow subscriber to take what it is sent.
+ *
+ * A stop publishes no wills: that the gateway restarts says nothing about the device.
+ */
+import type { Socket } from "node:net";
+import { Aedes, type Client, type PublishPacket, type Subscription } from "aedes";
+import type { Source } from "../model/delivery.js";
+import { defineEvent } from "../model/log-event.js";
+import { BrokerConnection } from "./broker-connection.js";
+import { BrokerDoor } from "./broker-door.js";
+import { BrokerListener } from "./broker-listener.js";
+import {
+  BROKER_DEFAULTS,
+  type BrokerSettings,
+  type BrokerSourceOptions,
+  checkAccess,
+  MEMORY_DEFAULTS,
+} from "./broker-options.js";
+import { boundPersistence, type Persistence } from "./broker-persistence.js";
+import { Gate } from "./gate.js";
+import { packetIdentity } from "./identity.js";
+import type { SourceParts } from "./parts.js";
+import { readUsers } from "./users.js";
+
+type About = { readonly source: string; readonly client: string };
+
+export const connectionRefused = defineEvent<{ readonly source: string; readonly address: string }>(
+  "broker-connection-refused",
+  "warn",
+  "there are already as many connections as allowed",
+);
+export const clientLost = defineEvent<About & { readonly reason: string; readonly detail: string }>(
+  "broker-client-lost",
+  "info",
+  "the connection of a client failed or broke a rule",
+);
+export const packetTooLarge = defineEvent<About & { readonly bytes: number }>(
+  "broker-packet-too-large",
+  "warn",
+  "a client sent a packet that is longer than allowed and was disconnected",
+);
+export const subscriptionLimit = defineEvent<About>(
+  "broker-subscription-limit",
+  "warn",
+  "a client wants more subscriptions than allowed",
+);
+export const brokerFailed = defineEvent<{ readonly source: string; readonly detail: string }>(
+  "broker-failed",
+  "error",
+  "the embedded broker met an error of its own",
+);
+
+/** For what follows the last commit (PUBREC is some turns away), and for clients to see that we close. */
+const FLUSH_MS = 50;
+const GOODBYE_MS = 500;
+/** What aedes has and its types do not show. */
+type AedesInside = Aedes & { persistence: Persistence; readonly clients: Readonly<Record<string, Client>> };
+
+export class BrokerSource implements Source {
+  readonly name: string;
+  readonly #options: BrokerSettings;
+  readonly #parts: SourceParts;
+  readonly #listener: BrokerListener;
+  readonly #aedes: Aedes;
+  readonly #gate: Gate;
+  /** Raw sockets, also those still in their TLS handshake. */
+  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Map<object, BrokerConnection>();
+  readonly #subscriptions = new WeakMap<Client, Set<string>>();
+  readonly #door: BrokerDoor;
+  #stopping = false;
+
+  /** @throws WeirError as `checkAccess` */
+  constructor(options: BrokerSourceOptions, parts: SourceParts) {
+    this.name = options.name;
+    this.#options = { ...BROKER_DEFAULTS, ...options };
+    this.#parts = parts;
+    checkAccess(options);
+    const { anonymous = false, clientIdBytesMax } = this.#options;
+    this.#door = new BrokerDoor({ ...parts, source: options.name, anonymous, clientIdBytesMax });
+    const { waitingBytesMax, connectTimeoutMs } = this.#options;
+    this.#gate = new Gate({ deliveriesMax: Number.POSITIVE_INFINITY, bytesMax: waitingBytesMax }, () => {
+      for (const connection of this.#connections.values()) connection.wake();
+    });
+    this.#aedes = this.#createBroker();
+    this.#listener = new BrokerListener({
+      ...parts,
+      source: options.name,
+      host: options.host,
+      port: options.port,
+      tls: options.tls,
+      handshakeTimeoutMs: connectTimeoutMs,
+      admit: (socket) => this.#admit(socket),
+      connected: (socket, certified) => this.#onConnected(socket, certified),
+    });
+  }
+
+  /** The port it listens on; undefined while it does not. */
+  get port(): number | undefined {
+    return this.#listener.port;
+  }
+
+  /** @throws WeirError when the user file cannot be read or has a mistake */
+  async start(): Promise<void> {
+    const { usersFile } = this.#options;
+    if (usersFile !== undefined) this.#door.replaceUsers(await readUsers(usersFile));
+    await this.#aedes.listen();
+    const broker = this.#aedes as AedesInside;
+    broker.persistence = boundPersistence(broker.persistence, {
+      source: this.name,
+      limits: { ...MEMORY_DEFAULTS, ...this.#options.memory },
+      observer: this.#parts.observer,
+      online: (id) => broker.clients[id] !== undefined,
+    });
+    await this.#listener.start();
+  }
+
+  /**
+   * Reads the user file and the certificates again, and disconnects who may no longer be here.
+   * @throws WeirError when one of them is bad; the old one stays
+   */
+  async reload(): Promise<void> {
+    const { usersFile } = this.#options;
+    if (usersFile !== undefined) {
+      const mayStay = this.#door.replaceUsers(await readUsers(usersFile));
+      for (const { user, socket } of this.#connections.values()) {
+        if (user !== undefined && !mayStay(user)) socket.destroy();
+      }
+    }
+    await this.#listener.reloadTls();
+  }
+
+  /** Resolves when everything handed over is committed and acknowledged, and all connections are closed. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#listener.close();
+    await this.#gate.drained();
+    await this.#pause(FLUSH_MS);
+    for (const { socket } of this.#connections.values()) socket.end();
+    if (this.#sockets.size > 0) await this.#allClosed();
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#aedes.close(resolve));
+  }
+
+  status(): { readonly state: string; readonly detail?: string } {
+    const { address, problem, port } = this.#listener;
+    if (this.#stopping) return { state: "stopped" };
+    if (port === undefined) return { state: "waiting", detail: `${address}: ${problem ?? "starting"}` };
+    return { state: "listening", detail: `${address}, ${this.#connections.size} clients` };
+  }
+
+  #createBroker(): Aedes {
+    const options = this.#options;
+    const broker = new Aedes({
+      connectTimeout: options.connectTimeoutMs,
+      drainTimeout: options.drainTimeoutMs,
+      keepaliveLimit: Math.ceil((options.keepaliveMaxMs ?? 0) / 1_000),
+      // What a client may send behind CONNECT while its password is checked; bounded by one read in any case.
+      queueLimit: options.inflightMax,
+      maxInflightInbound: options.inflightMax,
+      maxClientsIdLength: options.clientIdBytesMax,
+      maxTopicLevels: options.topicLevelsMax,
+      preConnect: (_client, packet, callback) => {
+        const problem = packet.will === undefined ? undefined : badWillTopic(packet.will.topic);
+        if (problem === undefined) callback(null, true);
+        else callback(new Error(problem), false);
+      },
+      authenticate: (client, username, password, done) => {
+        const connection = this.#connections.get(client.conn);
+        void this.#door.refusal({ client, connection, username, password }).then((error) => {
+          done(error ?? null, error === undefined);
+        });
+      },
+      authorizePublish: (client, packet, callback) => this.#onPublish(client, packet, callback),
+      authorizeSubscribe: (client, subscription, callback) =>
+        callback(null, this.#maySubscribe(client, subscription) ? subscription : null),
+    });
+    const lost = (client: Client, error: Error): void => this.#onLost(client, error);
+    broker.on("clientError", lost);
+    broker.on("connectionError", lost);
+    broker.on("unsubscribe", (filters, client) => {
+      for (const filter of filters) this.#subscriptions.get(client)?.delete(filter);
+    });
+    const { observer } = this.#parts;
+    // Not in aedes's types: its own memory has failed.
+    (broker as NodeJS.EventEmitter).on("error", (error: Error) =>
+      observer.emit(brokerFailed, { source: this.name, detail: error.message }),
+    );
+    return broker;
+  }
+
+  #admit(socket: Socket): boolean {
+    if (this.#stopping) return false;
+    if (this.#sockets.size >= this.#options.connectionsMax) {
+      this.#parts.observer.emit(connectionRefused, { source: this.name, address: addressOf(socket) });
+      return false;
+    }
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    return true;
+  }
+
+  #onConnected(socket: Socket, certified: boolean): void {
+    const { packetBytesMax, inflightMax } = this.#options;
+    const connection = new BrokerConnection({
+      socket,
+      certified,
+      packetBytesMax,
+      inflightMax,
+      mayRead: () => !this.#stopping && this.#gate.open,
+      onTooLarge: (bytes) =>
+        this.#parts.observer.emit(packetTooLarge, { source: this.name, client: client.id ?? "", bytes }),
+    });
+    this.#connections.set(socket, connection);
+    socket.once("close", () => this.#connections.delete(socket));
+    const client: Client = this.#aedes.handle(socket);
+  }
+
+  #onPublish(client: Client | null, packet: PublishPacket, callback: (error?: Error | null) => void): void {
+    if (packet.topic.startsWith("$SYS/")) {
+      callback(new Error("topics under $SYS belong to the broker"));
+      return;
+    }
+    if (this.#stopping) {
+      callback(new Error("the broker is stopping"));
+      return;
+    }
+    const connection = client === null ? undefined : this.#connections.get(client.conn);
+    const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+    const { topic, qos, dup, messageId } = packet;
+    const bytes = payload.length;
+    connection?.gate.enter(1);
+    this.#gate.enter(bytes);
+    this.#parts.intake({
+      source: this.name,
+      topic,
+      payload,
+      retained: false,
+      identity:
+        qos === 0 || messageId === undefined || client === null
+          ? 0
+          : packetIdentity({ clientId: client.id, messageId, topic, payload, dup }),
+      committed: () => {
+        if (qos > 0) callback();
+        connection?.gate.leave(1);
+        this.#gate.leave(bytes);
+      },
+    });
+    if (qos === 0) callback();
+  }
+
+  #maySubscribe(client: Client, { topic }: Subscription): boolean {
+    const filters = this.#subscriptions.get(client) ?? new Set<string>();
+    this.#subscriptions.set(client, filters);
+    if (filters.size >= this.#options.subscriptionsPerClientMax && !filters.has(topic)) {
+      this.#parts.observer.emit(subscriptionLimit, { source: this.name, client: client.id });
+      return false;
+    }
+    filters.add(topic);
+    return true;
+  }
+
+  #onLost(client: Client, error: Error): void {
+    // What follows the end of a connection, such as an acknowledgement that has nowhere to go, is no news.
+    if (client.closed) return;
+    this.#parts.observer.emit(clientLost, {
+      source: this.name,
+      client: client.id ?? "",
+      reason: reasonOf(error),
+      detail: error.message,
+    });
+  }
+
+  #allClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.timers.after(GOODBYE_MS, resolve);
+      for (const socket of this.#sockets) {
+        socket.once("close", () => {
+          if (this.#sockets.size > 0) return;
+          timer.cancel();
+          resolve();
+        });
+      }
+    });
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#parts.timers.after(ms, resolve);
+    });
+  }
+}
+
+/** aedes does not look at the topic of a will. */
+function badWillTopic(topic: string): string | undefined {
+  if (topic === "") return "the topic of the will is empty";
+  return /[#+]/.test(topic) ? "the topic of the will has a wildcard" : undefined;
+}
+
+function addressOf(socket: Socket): string {
+  return socket.remoteAddress ?? "";
+}
+
+/** aedes's errors have no codes; those worth counting apart. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/keep ?alive timeout/i, "keepalive"],
+  [/connect did not arrive/i, "no-connect"],
+  [/drain timeout/i, "slow-subscriber"],
+  [/too many levels/i, "topic-levels"],
+  [/maxInflightInbound|await their PUBREL|queue limit/i, "inflight"],
+  [/\$SYS/, "reserved-topic"],
+  [/ECONNRESET|EPIPE|ETIMEDOUT|closed/, "reset"],
+];
+
+function reasonOf(error: Error): string {
+  return REASONS.find(([pattern]) => pattern.test(error.message))?.[1] ?? "protocol";
+}
