@@ -3,6 +3,40 @@ import { duration } from "../schema/types.js";
 import { withRule, z } from "../schema/zod.js";
 import { type ConfigContext, filePath, mqttUrl, secret } from "./types.js";
 
+/** The keys of a connection. Put `connectionRule` around the object that has them. */
+export function connectionKeys(context: ConfigContext) {
+  return {
+    url: mqttUrl().describe("The broker."),
+    username: z.string().min(1).optional().describe("User name."),
+    password: secret(context).optional().describe("Password. Better not in this file."),
+    clientId: z
+      .string()
+      .min(1)
+      .max(128)
+      .optional()
+      .describe(
+        "Client id, which the broker keeps the session under. Default: from the gateway's id and the name.",
+      ),
+    keepalive: duration({ minMs: 1_000, maxMs: 65_535_000 })
+      .describe("Silence after which the connection is probed.")
+      .prefault("30s"),
+    tls: clientTls(context).optional().describe("Certificates, for an `mqtts` URL."),
+  };
+}
+
+export function connectionRule<S extends z.ZodType>(schema: S): S {
+  return withRule(schema, ({ url, tls, username, password }, report) => {
+    if (tls !== undefined && typeof url === "string" && url.startsWith("mqtt:")) {
+      const message = "the connection is not encrypted, so tls has no effect";
+      report({ code: "bad-value", message, hint: "write mqtts:// in the url", path: ["tls"], at: "key" });
+    }
+    if (password !== undefined && username === undefined) {
+      const message = "MQTT takes no password without a user name";
+      report({ code: "missing-key", message, hint: "add the key username", path: ["password"], at: "key" });
+    }
+  });
+}
+
 function clientTls(context: ConfigContext) {
   const schema = z.strictObject({
     ca: filePath(context, { readable: true })
@@ -18,37 +52,5 @@ function clientTls(context: ConfigContext) {
     const [there, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
     const message = `tls.${there} needs tls.${missing} beside it`;
     report({ code: "missing-key", message, path: [there], at: "key" });
-  });
-}
-
-/** The keys of a connection, and those of the source or target around them. */
-export function mqttConnection<Shape extends z.ZodRawShape>(context: ConfigContext, shape: Shape) {
-  const schema = z.strictObject({
-    ...shape,
-    url: mqttUrl().describe("The broker; `mqtts` for TLS."),
-    username: z.string().min(1).optional().describe("User name."),
-    password: secret(context).optional().describe("Password, or `file:PATH`. Better not in this file."),
-    clientId: z
-      .string()
-      .min(1)
-      .max(128)
-      .optional()
-      .describe(
-        "Client id, which the broker keeps the session under. Default: from the gateway's id and the name.",
-      ),
-    keepalive: duration({ minMs: 1_000, maxMs: 65_535_000 })
-      .describe("Silence after which the connection is probed.")
-      .prefault("30s"),
-    tls: clientTls(context).optional().describe("Certificates, for an `mqtts` URL."),
-  });
-  return withRule(schema, ({ url, tls, username, password }, report) => {
-    if (tls !== undefined && typeof url === "string" && url.startsWith("mqtt:")) {
-      const message = "the connection is not encrypted, so tls has no effect";
-      report({ code: "bad-value", message, hint: "write mqtts:// in the url", path: ["tls"], at: "key" });
-    }
-    if (password !== undefined && username === undefined) {
-      const message = "MQTT takes no password without a user name";
-      report({ code: "missing-key", message, hint: "add the key username", path: ["password"], at: "key" });
-    }
   });
 }

@@ -6,7 +6,7 @@ import { sources } from "./sources.js";
 import { targets } from "./targets.js";
 import { type ConfigContext, filePath } from "./types.js";
 
-export const CONFIG_HEAD = {
+const ABOUT = {
   title: "The gateway's config",
   description: [
     "A YAML file (1.2). Relative paths start at the file's folder.",
@@ -96,7 +96,7 @@ export function createConfigSchema(context: ConfigContext) {
     targets: targets(context),
     log,
   });
-  return withRule(schema, (value, report) => {
+  return withRule(schema.meta(ABOUT), (value, report) => {
     const all = { sources: items(value.sources), targets: items(value.targets) };
     unique(all.sources, "sources", "name", report);
     unique(all.targets, "targets", "name", report);

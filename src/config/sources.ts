@@ -2,7 +2,7 @@
 import { LIMITS } from "../model/limits.js";
 import { byteSize, count, name } from "../schema/types.js";
 import { withRule, z } from "../schema/zod.js";
-import { mqttConnection } from "./connection.js";
+import { connectionKeys, connectionRule } from "./connection.js";
 import { type ConfigContext, filePath, isLoopback, listenAddress, topicFilter } from "./types.js";
 
 const sourceName = () => name().describe("Name of the source, unique among them; in messages and counters.");
@@ -64,9 +64,10 @@ function brokerSource(context: ConfigContext) {
 
 /** A client of a broker that devices publish to. */
 function mqttSource(context: ConfigContext) {
-  return mqttConnection(context, {
+  const schema = z.strictObject({
     name: sourceName(),
     type: z.literal("mqtt").describe("A client of another MQTT broker, with a persistent session."),
+    ...connectionKeys(context),
     topics: z
       .array(topicFilter())
       .min(1)
@@ -81,7 +82,10 @@ function mqttSource(context: ConfigContext) {
     waitingBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
       .describe("Bytes of messages that wait for their commit; then the broker has to wait.")
       .prefault("4MiB"),
-  }).describe("A client of an external broker, which queues while the agent is away.");
+  });
+  return connectionRule(
+    schema.describe("A client of an external broker, which queues while the agent is away."),
+  );
 }
 
 const USB_ID = /^[0-9A-Fa-f]{4}$/;
@@ -106,7 +110,7 @@ const framing = z
           .default("\n"),
         lineBytesMax: byteSize({ maxBytes: 1_048_576 })
           .describe("Longest message; a longer one is thrown away and counted as `tooLarge`.")
-          .default(LIMITS.serialLineBytesMax),
+          .prefault(LIMITS.serialLineBytesMax),
       })
       .describe("Messages that end with a delimiter."),
   ])

@@ -1,18 +1,16 @@
 /** Where summaries go: `targets` of the gateway's config. */
 import { byteSize, count, name, rate, timeZone } from "../schema/types.js";
 import { z } from "../schema/zod.js";
-import { mqttConnection } from "./connection.js";
+import { connectionKeys, connectionRule } from "./connection.js";
 import { type ConfigContext, filePath, schedule, topicTemplate } from "./types.js";
 
-/** The keys of every target. */
+const targetName = () =>
+  name().describe("Name of the target, unique among them. Its progress is kept under it.");
+
+/** The keys of every target about when and how much. */
 function common(context: ConfigContext) {
   return {
-    name: name().describe("Name of the target, unique among them. Its progress is kept under it."),
-    schedule: schedule(context)
-      .describe(
-        "When summaries are sent: `immediate`, or a cron expression of five fields, or six with seconds in front.",
-      )
-      .default("immediate"),
+    schedule: schedule(context).describe("When summaries are sent.").default("immediate"),
     timezone: timeZone().optional().describe("Time zone of the schedule. Default: the gateway's."),
     batch: z
       .strictObject({
@@ -28,9 +26,11 @@ function common(context: ConfigContext) {
 }
 
 function mqttTarget(context: ConfigContext) {
-  return mqttConnection(context, {
-    ...common(context),
+  const schema = z.strictObject({
+    name: targetName(),
     type: z.literal("mqtt").describe("Publishes to an MQTT broker, QoS 1."),
+    ...connectionKeys(context),
+    ...common(context),
     topic: topicTemplate(context, "summary")
       .describe("Topic of a summary, with `{site}`, `{gateway}`, `{profile}`, `{device}` and `{window}`.")
       .default("edge/{site}/{gateway}/d/{device}/{window}"),
@@ -41,19 +41,21 @@ function mqttTarget(context: ConfigContext) {
     packetBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
       .describe("Longest packet that the broker takes.")
       .prefault("128KiB"),
-  }).describe("An MQTT broker upstream.");
+  });
+  return connectionRule(schema.describe("An MQTT broker upstream."));
 }
 
 function fileTarget(context: ConfigContext) {
   return z
     .strictObject({
-      ...common(context),
+      name: targetName(),
       type: z.literal("file").describe("Appends JSON lines to a file."),
       path: filePath(context).describe("The file. Its folder must exist."),
       rotateBytes: byteSize({ minBytes: 4_096 })
         .describe("Length at which the file is moved to `PATH.1`, `PATH.1` to `PATH.2` and so on.")
         .prefault("16MB"),
       keep: count({ min: 0, max: 10_000 }).describe("Rotated files that stay.").default(4),
+      ...common(context),
     })
     .describe("JSON lines in a local file, each delivery synced.");
 }

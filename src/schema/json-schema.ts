@@ -27,13 +27,9 @@ export interface JsonSchema {
   readonly "x-form"?: string;
 }
 
-export interface SchemaHead {
-  readonly title: string;
-  readonly description?: string;
-}
-
-export function toJsonSchema(schema: z.ZodType, head: SchemaHead): JsonSchema {
-  const { $schema, ...body } = z.toJSONSchema(schema, {
+/** A schema's `meta` (title, description, examples) is part of it. */
+export function toJsonSchema(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, {
     io: "input",
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
@@ -41,11 +37,10 @@ export function toJsonSchema(schema: z.ZodType, head: SchemaHead): JsonSchema {
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
     },
-  });
-  return { ...($schema === undefined ? {} : { $schema }), ...head, ...(body as JsonSchema) };
+  }) as JsonSchema;
 }
 
-/** The file's text as it is committed. */
-export function jsonSchemaText(schema: z.ZodType, head: SchemaHead): string {
-  return `${JSON.stringify(toJsonSchema(schema, head), null, 2)}\n`;
+/** As a file for editors. */
+export function jsonSchemaText(schema: z.ZodType): string {
+  return `${JSON.stringify(toJsonSchema(schema), null, 2)}\n`;
 }

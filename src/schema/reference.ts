@@ -1,8 +1,8 @@
 /**
  * Reference documentation in Markdown, from the same schema that checks the file: a section per top-level key, a
- * table row per key below it, and a table of its own for each variant of a section (`type: mqtt`).
+ * table row per key below it, a table of its own for each variant (`type: mqtt`), and how each form is written.
  */
-import { type JsonSchema, type SchemaHead, toJsonSchema } from "./json-schema.js";
+import { type JsonSchema, toJsonSchema } from "./json-schema.js";
 import type { z } from "./zod.js";
 
 interface Row {
@@ -12,20 +12,30 @@ interface Row {
   readonly meaning: string;
 }
 
-/** A table to come: the rows of one object, or of one variant of it. */
+/** The rows of one object and the objects in it, or of one variant of it. */
 interface Table {
+  /** Undefined for the first table of a section. */
   readonly heading: string | undefined;
   readonly meaning: string | undefined;
+  /** What the keys in the rows are relative to. */
+  readonly base: string;
   readonly rows: Row[];
 }
 
-const FORM_NAMES: Readonly<Record<string, string>> = {
-  duration: "duration",
-  size: "size",
-  rate: "rate",
-  name: "name",
-  pointer: "JSON Pointer",
-  zone: "time zone",
+/** How texts with an `x-form` are written; shown once, for the forms that occur. */
+const FORMS: Readonly<Record<string, string>> = {
+  duration: "a number with `ms`, `s`, `m`, `h` or `d`, or several: `250ms`, `30s`, `1h30m`",
+  size: "bytes, or a number with `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`: `64KiB`, `1MB`, `8192`",
+  rate: "a number per `s`, `min` or `h`: `100/s`, `30/min`",
+  name: "letters, digits, `-`, `_` and `.`, not beginning with `.`",
+  "JSON Pointer": "RFC 6901: keys and indices that each follow a slash: `/Time`, `/sensors/0/value`",
+  "time zone": "a name of the IANA database: `UTC`, `Europe/Berlin`",
+  path: "absolute, or relative to the file's folder",
+  secret: "the text itself, or `file:PATH` for the content of a file; never printed",
+  "MQTT URL": "`mqtt://host:1883`, or `mqtts://host:8883` for TLS; the port may be left out",
+  "topic filter": "an MQTT topic, where `+` stands for one level and `#` for the rest: `tele/+/SENSOR`",
+  address: "`host:port`: `127.0.0.1:1883`, `[::1]:1883`, `0.0.0.0:1883` for every interface",
+  schedule: "`immediate`, or a cron expression: `*/15 * * * *`, with seconds in front `30 0 6 * * *`",
 };
 
 const SIMPLE_NAMES: Readonly<Record<string, string>> = {
@@ -37,28 +47,30 @@ const SIMPLE_NAMES: Readonly<Record<string, string>> = {
   object: "mapping",
 };
 
-export function referenceMarkdown(schema: z.ZodType, head: SchemaHead): string {
-  const json = toJsonSchema(schema, head);
-  const parts = [`# ${head.title}`];
-  if (head.description !== undefined) parts.push(head.description);
+/** The schema's `title` and `description` become the heading and the introduction. */
+export function referenceMarkdown(schema: z.ZodType): string {
+  const json = toJsonSchema(schema);
   const plain: Row[] = [];
   const sections: string[] = [];
   for (const [key, property] of Object.entries(json.properties ?? {})) {
-    const tables = tablesOf(key, property);
-    if (tables.every(({ rows }) => rows.length === 0))
-      plain.push(rowOf(key, property, isRequired(json, key)));
-    else sections.push(section(key, property, isRequired(json, key), tables));
+    const tables = tablesOf(key, property).filter(({ rows }) => rows.length > 0);
+    const row = rowOf(key, property, isRequired(json, key));
+    if (tables.length === 0) plain.push(row);
+    else sections.push(sectionText(key, row, tables));
   }
+  const parts = [`# ${json.title ?? "Reference"}`];
+  if (json.description !== undefined) parts.push(json.description);
+  const forms = [...formsIn(json)].filter((form) => FORMS[form] !== undefined).sort();
+  if (forms.length > 0) parts.push(forms.map((form) => `- *${form}*: ${FORMS[form]}`).join("\n"));
   if (plain.length > 0) parts.push(tableText(plain));
   return `${[...parts, ...sections].join("\n\n")}\n`;
 }
 
-function section(key: string, json: JsonSchema, required: boolean, tables: readonly Table[]): string {
-  const own = rowOf(key, json, required);
-  const facts = [`${own.type}, ${own.default === "required" ? "required" : `default ${own.default}`}`];
-  const parts = [`## ${key}`, `*${(own.default === "" ? own.type : facts[0])!}.* ${own.meaning}`.trimEnd()];
+function sectionText(key: string, row: Row, tables: readonly Table[]): string {
+  const fallback = row.default === "" || row.default === "required" ? row.default : `default ${row.default}`;
+  const facts = fallback === "" ? row.type : `${row.type}, ${fallback}`;
+  const parts = [`## ${key}`, `*${facts}.* ${row.meaning}`.trimEnd()];
   for (const { heading, meaning, rows } of tables) {
-    if (rows.length === 0) continue;
     if (heading !== undefined) parts.push(`### ${heading}`);
     if (meaning !== undefined) parts.push(meaning);
     parts.push(tableText(rows));
@@ -68,63 +80,79 @@ function section(key: string, json: JsonSchema, required: boolean, tables: reado
 
 /** The table of the keys directly and indirectly below `path`, then one for each variant met on the way. */
 function tablesOf(path: string, json: JsonSchema): Table[] {
-  const main: Table = { heading: undefined, meaning: undefined, rows: [] };
+  const main: Table = { heading: undefined, meaning: undefined, base: path, rows: [] };
   const variants: Table[] = [];
   collect(path, json, main, variants);
   return [main, ...variants];
 }
 
 function collect(path: string, json: JsonSchema, table: Table, variants: Table[]): void {
-  for (const [key, property] of Object.entries(json.properties ?? {})) {
-    const below = `${path}.${key}`;
-    table.rows.push(rowOf(below, property, isRequired(json, key)));
+  const add = (below: string, property: JsonSchema, required: boolean): void => {
+    const key = below.slice(table.base.length).replace(/^(\[\])?\.?/, "");
+    // Of a union of one and a list of them, the one is enough.
+    const known = [code(key), code(key.replaceAll("[]", ""))];
+    if (!table.rows.some((row) => known.includes(row.key))) table.rows.push(rowOf(key, property, required));
     collect(below, property, table, variants);
+  };
+  for (const [key, property] of Object.entries(json.properties ?? {})) {
+    add(`${path}.${key}`, property, isRequired(json, key));
   }
   if (json.items !== undefined) collect(`${path}[]`, json.items, table, variants);
-  if (typeof json.additionalProperties === "object") {
-    const below = `${path}.<name>`;
-    if (Object.keys(json.additionalProperties).length > 0) {
-      table.rows.push(rowOf(below, json.additionalProperties, false));
-    }
-    collect(below, json.additionalProperties, table, variants);
-  }
+  if (typeof json.additionalProperties === "object") add(`${path}.<name>`, json.additionalProperties, false);
   for (const option of json.anyOf ?? []) collect(path, option, table, variants);
   for (const option of json.oneOf ?? []) {
-    const variant: Table = { heading: variantName(path, option), meaning: option.description, rows: [] };
+    const variant: Table = {
+      heading: variantName(path, option),
+      meaning: option.description,
+      base: path,
+      rows: [],
+    };
     variants.push(variant);
     collect(path, option, variant, variants);
   }
 }
 
-/** The constant keys that tell a variant from the others: `sources[] with type: mqtt`. */
+/** The constant keys that tell a variant from the others: `sources[]` with `type: mqtt`. */
 function variantName(path: string, json: JsonSchema): string {
   const tags = Object.entries(json.properties ?? {}).filter(([, property]) => property.const !== undefined);
   const text = tags.map(([key, property]) => `\`${key}: ${property.const}\``).join(", ");
   return text === "" ? `\`${path}\`` : `\`${path}\` with ${text}`;
 }
 
-function rowOf(path: string, json: JsonSchema, required: boolean): Row {
+function rowOf(key: string, json: JsonSchema, required: boolean): Row {
   const fallback = json.default === undefined || isEmptyObject(json.default) ? "" : code(json.default);
-  const examples = json.examples === undefined ? "" : ` For example ${json.examples.map(code).join(", ")}.`;
   return {
-    key: `\`${path}\``,
+    key: code(key),
     type: typeText(json),
     default: required ? "required" : fallback,
-    meaning: `${json.description ?? ""}${json.description === undefined ? "" : examples}`,
+    meaning: [json.description, examplesText(json)].filter((text) => text !== undefined).join(" "),
   };
+}
+
+function examplesText(json: JsonSchema): string | undefined {
+  const form = json["x-form"];
+  if (json.examples === undefined || (form !== undefined && FORMS[form] !== undefined)) return undefined;
+  return `For example ${json.examples.map(code).join(", ")}.`;
 }
 
 function typeText(json: JsonSchema): string {
   const form = json["x-form"];
-  if (form !== undefined) return FORM_NAMES[form] ?? form;
+  if (form !== undefined) return form;
   if (json.const !== undefined) return code(json.const);
   if (json.enum !== undefined) return json.enum.map(code).join(", ");
   const options = json.anyOf ?? json.oneOf;
   if (options !== undefined) return [...new Set(options.map(typeText))].join(" or ");
   if (json.prefixItems !== undefined) return `[${json.prefixItems.map(typeText).join(", ")}]`;
-  if (json.type === "array") return json.items === undefined ? "list" : `list of ${typeText(json.items)}`;
+  if (json.type === "array") return json.items === undefined ? "list" : `list of ${plural(json.items)}`;
   const simple = SIMPLE_NAMES[json.type ?? ""] ?? "any";
   return json.type === "integer" || json.type === "number" ? `${simple}${boundsText(json)}` : simple;
+}
+
+function plural(json: JsonSchema): string {
+  const text = typeText(json);
+  return /^[a-zA-Z ]*(text|mapping|number|name|filter|path)$/.test(text) && !text.includes(" or ")
+    ? `${text}s`
+    : text;
 }
 
 function boundsText({ minimum, maximum, exclusiveMinimum }: JsonSchema): string {
@@ -132,6 +160,15 @@ function boundsText({ minimum, maximum, exclusiveMinimum }: JsonSchema): string 
   if (minimum !== undefined) return ` ≥ ${minimum}`;
   if (exclusiveMinimum !== undefined) return ` > ${exclusiveMinimum}`;
   return maximum === undefined ? "" : ` ≤ ${maximum}`;
+}
+
+/** Every form that occurs anywhere in the schema. */
+function formsIn(json: unknown, found = new Set<string>()): Set<string> {
+  if (typeof json !== "object" || json === null) return found;
+  const form = (json as JsonSchema)["x-form"];
+  if (typeof form === "string") found.add(form);
+  for (const part of Object.values(json)) formsIn(part, found);
+  return found;
 }
 
 function tableText(rows: readonly Row[]): string {
@@ -147,8 +184,10 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
+/** Texts that would vanish as code, such as a line feed, are shown as in YAML's double quotes. */
 function code(value: unknown): string {
-  return `\`${typeof value === "string" ? value : JSON.stringify(value)}\``;
+  const shown = typeof value === "string" && /^\S(.*\S)?$/.test(value) ? value : JSON.stringify(value);
+  return `\`${shown}\``;
 }
 
 function isRequired(json: JsonSchema, key: string): boolean {

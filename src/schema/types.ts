@@ -136,7 +136,11 @@ export function name(charactersMax = 64) {
 export function jsonPointer() {
   return z
     .string()
-    .meta({ pattern: "^(/([^~]|~[01])*)?$", examples: ["/Time", "/sensors/0/value"], "x-form": "pointer" })
+    .meta({
+      pattern: "^(/([^~]|~[01])*)?$",
+      examples: ["/Time", "/sensors/0/value"],
+      "x-form": "JSON Pointer",
+    })
     .superRefine((text, context) => {
       if (/^(\/([^~]|~[01])*)?$/.test(text)) return;
       const hint = text.includes("~")
@@ -150,7 +154,7 @@ export function jsonPointer() {
 export function timeZone() {
   return z
     .string()
-    .meta({ examples: ["UTC", "Europe/Berlin"], "x-form": "zone" })
+    .meta({ examples: ["UTC", "Europe/Berlin"], "x-form": "time zone" })
     .superRefine((text, context) => {
       if (text !== "" && isZone(text)) return;
       const hint = 'a name of the IANA database such as "Europe/Berlin" or "UTC"';
