@@ -19,6 +19,8 @@ export interface ReplayOptions {
   readonly device: string | undefined;
   /** JSON Pointer to the arrival time in each payload, in milliseconds since the epoch. */
   readonly arrivalPointer: string | undefined;
+  /** Whether `onSummary` hears of every revision, or only of final ones. */
+  readonly allRevisions: boolean;
   readonly onSummary: (summary: Summary) => void;
 }
 
@@ -38,7 +40,7 @@ const GATEWAY = "replay";
 
 export class Replay implements ReadingSink {
   readonly #options: ReplayOptions;
-  readonly #engine = new Engine({ gateway: GATEWAY, devicesMax: Number.POSITIVE_INFINITY });
+  readonly #engine: Engine;
   readonly #arrivalOf: ((line: string | Uint8Array) => number) | undefined;
   readonly #captures: Readonly<Record<string, string>>;
   #decoder: Pick<Profile, "decode">;
@@ -50,6 +52,8 @@ export class Replay implements ReadingSink {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    const finalOnly = !options.allRevisions;
+    this.#engine = new Engine({ gateway: GATEWAY, devicesMax: Number.POSITIVE_INFINITY, finalOnly });
     this.#engine.addProfile(options.profile);
     this.#decoder = options.profile.openStream();
     this.#captures = options.device === undefined ? {} : { device: options.device };
@@ -107,7 +111,8 @@ export class Replay implements ReadingSink {
 
   #emit(summaries: readonly Summary[]): void {
     for (const summary of summaries) {
-      this.#revisions++;
+      // Where only final revisions are emitted, their number tells how many there were before.
+      this.#revisions += this.#options.allRevisions ? 1 : summary.revision + 1;
       if (summary.final) this.#finals++;
       this.#options.onSummary(summary);
     }

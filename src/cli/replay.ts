@@ -108,7 +108,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     ...request,
     onSummary: (summary) => {
       if (request.allRevisions) output += `${canonicalJson(summary)}\n`;
-      else if (summary.final) sorted.add(sortKey(summary), canonicalJson(summary));
+      else sorted.add(sortKey(summary), canonicalJson(summary));
     },
   });
   const flushOutput = async (min: number) => {

@@ -24,6 +24,8 @@ export interface Device {
   lastSeenMs: number;
   /** Watermark at which something has to fire or to be let go; Infinity when nothing waits. */
   nextDueMs: number;
+  /** Watermark of the last `advance`: windows that ended by then have had their turn to fire. */
+  advancedToMs: number;
   /** Slices by start, not overlapping. */
   readonly slices: Slice[];
   /** Slices cut under an earlier definition: still merged by windows that went on, never added to. */
@@ -65,6 +67,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     idleFloorMs: Number.NEGATIVE_INFINITY,
     lastSeenMs: 0,
     nextDueMs: Number.POSITIVE_INFINITY,
+    advancedToMs: Number.NEGATIVE_INFINITY,
     slices: [],
     retired: [],
     open: plan.windows.map(() => []),
@@ -85,6 +88,11 @@ export function watermark(device: Device, plan: Plan): number {
 export function releaseSlice(device: Device, slice: Slice): void {
   slice.windows--;
   if (slice.windows > 0) return;
+  // The oldest goes first, nearly always; taking it from the front costs nothing.
+  if (device.slices[0] === slice) {
+    device.slices.shift();
+    return;
+  }
   for (const list of [device.slices, device.retired]) {
     const at = list.indexOf(slice);
     if (at >= 0) list.splice(at, 1);

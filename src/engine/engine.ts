@@ -27,6 +27,8 @@ export interface EngineOptions {
   readonly gateway: string;
   /** More devices than this are refused, each reading counted as `overLimit`. */
   readonly devicesMax: number;
+  /** Emit final revisions only, for those who read to the end anyway. */
+  readonly finalOnly?: boolean;
 }
 
 /** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
@@ -241,7 +243,12 @@ export class Engine {
   }
 
   #firing(state: ProfileState, summaries: Summary[]): Firing {
-    return { gateway: this.#options.gateway, plan: state.plan, emit: (summary) => summaries.push(summary) };
+    return {
+      gateway: this.#options.gateway,
+      plan: state.plan,
+      finalOnly: this.#options.finalOnly === true,
+      emit: (summary) => summaries.push(summary),
+    };
   }
 }
 

@@ -17,6 +17,8 @@ import { ACCEPTED_CELL, mergeCells, type Plan, rejectedCell, VALUE_FATES } from 
 export interface Firing {
   readonly gateway: string;
   readonly plan: Plan;
+  /** Whether nobody wants to hear of firings that are not final. */
+  readonly finalOnly: boolean;
   readonly emit: (summary: Summary) => void;
 }
 
@@ -25,30 +27,42 @@ export function advance(on: Firing, device: Device): void {
   const watermarkMs = watermark(device, on.plan);
   let nextDueMs = Number.POSITIVE_INFINITY;
   for (const windows of device.open) {
-    let finals = 0;
-    for (const window of windows) {
-      if (window.plan.isGlobal) {
-        nextDueMs = Math.min(nextDueMs, seal(on, device, window, watermarkMs));
-        continue;
-      }
-      const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
-      if (finalMs <= watermarkMs) {
-        fire(on, device, window, { final: true });
-        letGo(device, window);
-        finals++;
-        continue;
-      }
-      nextDueMs = Math.min(nextDueMs, finalMs);
-      if (window.endMs > watermarkMs) {
-        nextDueMs = Math.min(nextDueMs, window.endMs);
-        break;
-      }
-      if (window.revision === 0 && !window.queued) fire(on, device, window, { final: false });
-    }
-    // Windows of one definition end in the order in which they begin: the final ones are in front.
-    if (finals > 0) windows.splice(0, finals);
+    if (windows[0]?.plan.isGlobal) nextDueMs = Math.min(nextDueMs, seal(on, device, windows[0], watermarkMs));
+    else nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
   }
+  device.advancedToMs = watermarkMs;
   device.nextDueMs = nextDueMs;
+}
+
+/**
+ * Windows of one definition end in the order in which they begin: the final ones are in front, the ones that fire
+ * for the first time near the back, and those in between, of which lateness may make many, need no look.
+ * @returns the watermark at which there is more to do
+ */
+function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], watermarkMs: number): number {
+  let finals = 0;
+  while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs) {
+    const window = windows[finals++]!;
+    fire(on, device, window, { final: true });
+    letGo(device, window);
+  }
+  if (finals === 1) windows.shift();
+  else if (finals > 1) windows.splice(0, finals);
+  let behind = windows.length;
+  while (behind > 0 && windows[behind - 1]!.endMs > watermarkMs) behind--;
+  let first = behind;
+  while (first > 0 && windows[first - 1]!.endMs > device.advancedToMs) first--;
+  for (let i = first; i < behind; i++) {
+    const window = windows[i]!;
+    if (window.revision === 0 && !window.queued) fire(on, device, window, { final: false });
+  }
+  const nextEndMs = behind < windows.length ? windows[behind]!.endMs : Number.POSITIVE_INFINITY;
+  return windows.length === 0 ? nextEndMs : Math.min(nextEndMs, finalAtMs(windows[0]!));
+}
+
+/** Watermark at which nothing can change the window any more. */
+function finalAtMs(window: OpenWindow): number {
+  return window.endMs + window.plan.definition.allowedLatenessMs;
 }
 
 /** Fires the windows that late readings have changed. */
@@ -96,6 +110,7 @@ interface FiringKind {
 function fire(on: Firing, device: Device, window: OpenWindow, kind: FiringKind): void {
   const revision = window.revision++;
   window.queued = false;
+  if (on.finalOnly && !kind.final) return;
   const name = window.plan.definition.name;
   const start = window.plan.isGlobal ? "all" : formatInstant(window.startMs);
   const cells = merged(on.plan, window);

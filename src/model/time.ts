@@ -33,8 +33,23 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`;
 }
 
-/** RFC 3339 in UTC, with milliseconds only where there are any. */
+const DAY_MS = 86_400_000;
+const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, "0"));
+let cachedDay = Number.NaN;
+let cachedDate = "";
+
+/** RFC 3339 in UTC, with milliseconds only where there are any. The date is formatted once for many times of a day. */
 export function formatInstant(ms: number): string {
-  const text = new Date(ms).toISOString();
-  return ms % 1000 === 0 ? `${text.slice(0, -5)}Z` : text;
+  const day = Math.floor(ms / DAY_MS);
+  if (day !== cachedDay) {
+    cachedDate = new Date(day * DAY_MS).toISOString().slice(0, -13);
+    cachedDay = day;
+  }
+  const ofDay = ms - day * DAY_MS;
+  const seconds = Math.floor(ofDay / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = TWO_DIGITS[Math.floor(minutes / 60)];
+  const text = `${cachedDate}${hours}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[seconds % 60]}`;
+  const fraction = ofDay % 1000;
+  return fraction === 0 ? `${text}Z` : `${text}.${String(fraction).padStart(3, "0")}Z`;
 }
