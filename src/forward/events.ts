@@ -40,7 +40,7 @@ export const forwardDropped = defineEvent<
 >(
   "forward-dropped",
   "error",
-  "the log gave up summaries that this target had not confirmed; see why it is away, or raise store.logBytesMax",
+  "the log no longer has summaries that this target had not confirmed; see why it is away, or raise store.logBytesMax",
 );
 
 export const forwardSetAside = defineEvent<

@@ -10,7 +10,8 @@
  *   ends the wait. Each target has its own forwarder, so one that is away holds back only itself.
  * - A batch that fails for good (an error that is not retryable) is repeated one entry at a time; the entry that
  *   then fails for good is passed over with an event and a count. It stays in the log.
- * - When the log has given up entries beyond the cursor, the hole is reported with its bounds, and counted.
+ * - When the log has given up entries beyond the cursor, or cannot read them any more, the hole is counted, and
+ *   reported with its bounds.
  * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
  */
 import { Backoff, type BackoffOptions } from "../model/backoff.js";
@@ -65,7 +66,7 @@ export interface ForwarderStatus {
   readonly lagEntries: number;
   /** Since the start of the process. */
   readonly deliveredEntries: number;
-  /** Given up by the log before this target confirmed them, since the start of the process. */
+  /** Given up or lost by the log before this target confirmed them, since the start of the process. */
   readonly droppedEntries: number;
   /** Passed over as undeliverable, since the start of the process. */
   readonly setAsideEntries: number;
@@ -195,13 +196,9 @@ export class Forwarder {
       bytesMax: target.batch.bytesMax,
     });
     if (this.stopping) return;
-    // The log may have been cut between the look at its tail and the read.
-    const first = entries[0]?.position ?? log.tail();
-    if (first > this.confirmed + 1) return this.skipTo(first);
-    if (entries.length > 0) return this.deliver(entries);
-    throw new WeirError("log-unreadable", `the log has no entry ${first}, though it ends at ${log.head()}`, {
-      retryable: true,
-    });
+    // The log may have been cut since the look at its tail, or it passes over damaged entries (and reports them).
+    const first = entries[0]?.position ?? Math.max(log.tail(), this.confirmed + 1 + count);
+    return first > this.confirmed + 1 ? this.skipTo(first) : this.deliver(entries);
   }
 
   private async load(): Promise<void> {
@@ -251,6 +248,8 @@ export class Forwarder {
     }
     // After an abandoned stop the store may be closed already.
     if (this.abandoned) return;
+    // Between two entries only damaged ones are missing; the log reports each.
+    this.droppedEntries += last.position - this.confirmed - entries.length;
     this.confirmed = last.position;
     await this.save();
     this.recovered();

@@ -3,6 +3,8 @@ import type { Cursors, SummaryLog } from "../../src/model/summary-log.js";
 
 /** A summary log in memory: entries can be appended, given up from the old end, and made unreadable. */
 export class MemoryLog implements SummaryLog {
+  /** Positions that cannot be read any more; the log passes over them. */
+  readonly damaged = new Set<number>();
   /** Rejects the next reads with this, until it is taken away. */
   readError: Error | undefined;
   private entries: LogEntry[] = [];
@@ -24,9 +26,11 @@ export class MemoryLog implements SummaryLog {
     if (this.readError !== undefined) throw this.readError;
     const taken: LogEntry[] = [];
     let bytes = 0;
-    for (const entry of this.entries.slice(Math.max(0, after + 1 - this.first))) {
+    const from = Math.max(0, after + 1 - this.first);
+    for (const entry of this.entries.slice(from, from + bounds.entriesMax)) {
+      if (this.damaged.has(entry.position)) continue;
       bytes += Buffer.byteLength(entry.json);
-      if (taken.length > 0 && (taken.length >= bounds.entriesMax || bytes > bounds.bytesMax)) break;
+      if (taken.length > 0 && bytes > bounds.bytesMax) break;
       taken.push(entry);
     }
     return taken;

@@ -262,6 +262,19 @@ describe("Forwarder", () => {
     expect(recorder.named("forward-dropped")).toMatchObject([{ first: 1, last: 2 }]);
   });
 
+  it("does not stand still before damaged entries, wherever they are, and counts them", async () => {
+    const { clock, log, schedule, forwarder, positions, recorder } = rig();
+    append(log, 45);
+    const damaged = [1, 2, 15, ...upTo(32, 21), 45];
+    for (const position of damaged) log.damaged.add(position);
+    forwarder.start();
+    schedule.due();
+    await clock.run(0);
+    expect(positions()).toEqual(upTo(45).filter((position) => !log.damaged.has(position)));
+    expect(forwarder.status()).toMatchObject({ state: "idle", cursor: 45, droppedEntries: damaged.length });
+    expect(recorder.named("forward-failed")).toEqual([]);
+  });
+
   it("notices a hole even when everything is gone, and counts it once across a restart", async () => {
     const first = rig();
     append(first.log, 5);
