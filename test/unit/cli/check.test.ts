@@ -1,0 +1,111 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { command } from "../../../src/cli/check.js";
+import { EXIT } from "../../../src/cli/command.js";
+import { testIo } from "../../helpers/cli.js";
+
+const EXAMPLE = readFileSync(new URL("../../../device-profiles/tasmota-scd40.yaml", import.meta.url), "utf8");
+const CONFIG = "gateway: { id: a }\nsources:\n  - { name: l, type: broker }\n";
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "weir-check-"));
+  mkdirSync(join(folder, "device-profiles"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** What it prints, without the folder, and its exit code. */
+async function check(...args: string[]): Promise<{ lines: string[]; code: number }> {
+  const { io, written } = testIo();
+  const code = await command.execute(args, io);
+  return { lines: written.stdout.replaceAll(`${folder}/`, "").trimEnd().split("\n"), code };
+}
+
+describe("weir check", () => {
+  it("is content with a good config and good profiles", async () => {
+    write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    expect(await check("-c", write("weir.yaml", CONFIG))).toEqual({
+      lines: ["1 config, 1 profile: no problems"],
+      code: EXIT.ok,
+    });
+  });
+
+  it("reports the problems of every file at once, sorted, and counts them", async () => {
+    write("device-profiles/b.yaml", "id: b\nflieds: {}\n");
+    write("device-profiles/a.yaml", "id: [\n");
+    write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    const config = `gateway: { id: a }\nsources:\n  - { name: m, type: serial, port: /dev/a, profile: tasmota-scd4 }\n`;
+    const { lines, code } = await check("-c", write("weir.yaml", config));
+    expect(code).toBe(EXIT.usage);
+    expect(lines[0]).toMatch(/^device-profiles\/a\.yaml:\d+:\d+ yaml-syntax /);
+    expect(lines.filter((line) => line.startsWith("device-profiles/b.yaml:2:1 unknown-key "))).toHaveLength(
+      1,
+    );
+    expect(lines.at(-2)).toBe(
+      'weir.yaml:3:53 unknown-profile there is no profile "tasmota-scd4" (did you mean "tasmota-scd40"?)',
+    );
+    expect(lines.at(-1)).toBe(`1 config, 3 profiles: ${lines.length - 1} problems`);
+  });
+
+  it("takes a test inside a profile that fails for a problem at its line", async () => {
+    const wrong = EXAMPLE.replace(/co2: \d+/, "co2: 1");
+    const { lines, code } = await check(write("tasmota-scd40.yaml", wrong));
+    expect(code).toBe(EXIT.usage);
+    expect(lines[0]).toMatch(/^tasmota-scd40\.yaml:\d+:\d+ test-failed /);
+    expect(lines.at(-1)).toBe("1 profile: 1 problem");
+  });
+
+  it("does not call a profile missing that is there but broken", async () => {
+    write("device-profiles/p.yaml", "id: p\n");
+    const config = "gateway: { id: a }\nsources:\n  - { name: m, type: serial, port: /dev/a, profile: p }\n";
+    const { lines } = await check("-c", write("weir.yaml", config));
+    expect(lines.join("\n")).not.toContain("unknown-profile");
+  });
+
+  it("finds two profiles with one id", async () => {
+    mkdirSync(join(folder, "other"));
+    const { lines, code } = await check(
+      write("device-profiles/tasmota-scd40.yaml", EXAMPLE),
+      write("other/tasmota-scd40.yaml", EXAMPLE),
+    );
+    expect(code).toBe(EXIT.usage);
+    expect(lines[0]).toMatch(
+      /^other\/tasmota-scd40\.yaml:1:1 duplicate-profile .*already in device-profiles\//,
+    );
+  });
+
+  it("looks at a file once, however it is named", async () => {
+    const path = write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    const config = write("weir.yaml", CONFIG);
+    expect(
+      (await check("-c", config, path, join(folder, "device-profiles/../device-profiles/tasmota-scd40.yaml")))
+        .lines,
+    ).toEqual(["1 config, 1 profile: no problems"]);
+  });
+
+  it("says that files and folders are missing", async () => {
+    expect((await check("-c", join(folder, "none.yaml"))).lines[0]).toMatch(
+      /^none\.yaml:1:1 unreadable-file /,
+    );
+    expect((await check(join(folder, "none.yaml"))).lines[0]).toMatch(/^none\.yaml:1:1 unreadable-file /);
+    const config = write("weir.yaml", CONFIG);
+    expect((await check("-c", config)).lines[0]).toMatch(/^weir\.yaml:1:1 no-profiles /);
+    rmSync(join(folder, "device-profiles"), { recursive: true });
+    const { lines, code } = await check("-c", config);
+    expect(lines[0]).toMatch(/^weir\.yaml:1:1 unreadable-folder /);
+    expect(code).toBe(EXIT.usage);
+  });
+
+  it("wants something to check", async () => {
+    await expect(check()).rejects.toMatchObject({ code: "bad-usage" });
+  });
+});
