@@ -54,6 +54,25 @@ const executables: Rule = {
   bad: [{ "scripts/a": "#!/usr/bin/env bash\nset -e\n" }],
 };
 
+const completeLock: Rule = {
+  name: "the lock file knows the packages of every platform, or `npm ci` refuses it on all of them",
+  check(files) {
+    const lock = files.find(({ path }) => path === "package-lock.json");
+    if (lock === undefined) return [];
+    const { packages } = JSON.parse(lock.text) as { readonly packages: Readonly<Record<string, LockEntry>> };
+    return Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => !(`node_modules/${name}` in packages || `${path}/node_modules/${name}` in packages))
+        .map((name) => `${path}: ${name}`),
+    );
+  },
+  bad: [{ "package-lock.json": '{"packages":{"node_modules/a":{"optionalDependencies":{"a-darwin":"1"}}}}' }],
+};
+
+interface LockEntry {
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
 /** The lock file is npm's, not ours. */
 function lines(
   files: readonly { readonly path: string; readonly text: string }[],
@@ -70,4 +89,4 @@ function lines(
     );
 }
 
-export const treeRules: readonly Rule[] = [topLevel, noPromises, noMachinePaths, executables];
+export const treeRules: readonly Rule[] = [topLevel, noPromises, noMachinePaths, executables, completeLock];
