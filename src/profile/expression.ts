@@ -51,12 +51,12 @@ export function compileExpression(text: string, names: Names, accepted: readonly
   if (text.length > LIMITS.expressionCharactersMax) {
     throw new WeirError(
       "bad-expression",
-      `Expression is longer than ${LIMITS.expressionCharactersMax} characters`,
+      `the expression is longer than ${LIMITS.expressionCharactersMax} characters`,
     );
   }
   const code = compile(parse(text), names);
   if (!accepted.includes(code.type)) {
-    throw new WeirError("bad-expression", `Expression is of type ${code.type}`, {
+    throw new WeirError("bad-expression", `the expression is of type ${code.type}`, {
       hint: `it should be of type ${accepted.filter((type) => type !== "any").join(" or ")}`,
     });
   }
@@ -84,8 +84,12 @@ function parse(text: string): ASTNode {
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     const at = error.range === undefined ? "" : ` at character ${error.range.start + 1}`;
-    throw new WeirError("bad-expression", `${error.summary}${at}`, { cause: error });
+    throw new WeirError("bad-expression", `${lowerFirst(error.summary)}${at}`, { cause: error });
   }
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
 
 function fail(node: ASTNode, message: string, hint?: string): never {
@@ -127,7 +131,7 @@ function compile(node: ASTNode, names: Names): Code {
       return list(node.args.map((element) => compile(element, names)));
   }
   if (isBinary(node.op)) return binary(node, node.op, node.args as readonly [ASTNode, ASTNode], names);
-  return fail(node, "Maps cannot be written in an expression");
+  return fail(node, "maps cannot be written in an expression");
 }
 
 function literal(node: ASTNode, value: unknown): Code {
@@ -140,7 +144,7 @@ function literal(node: ASTNode, value: unknown): Code {
   if (value === null) return { type: "null", run: () => null };
   return fail(
     node,
-    "Bytes and unsigned numbers cannot be written in an expression",
+    "bytes and unsigned numbers cannot be written in an expression",
     "write a plain number or text",
   );
 }
@@ -153,9 +157,9 @@ function unknownName(node: ASTNode, name: string, names: Names): never {
 }
 
 function access(node: ASTNode, container: Code, key: Code): Code {
-  if (container.type !== "any") return fail(node, `A ${container.type} has no members`);
+  if (container.type !== "any") return fail(node, `a ${container.type} has no members`);
   if (key.type !== "text" && key.type !== "number" && key.type !== "any") {
-    return fail(node, "A member is named by text or number");
+    return fail(node, "a member is named by text or number");
   }
   const { run } = container;
   const at = key.run;
@@ -168,7 +172,7 @@ function call(node: ASTNode, name: string, args: readonly ASTNode[], names: Name
     const guess = nearest(name, [...FUNCTIONS.keys()]);
     const hint =
       guess === undefined ? `functions are ${[...FUNCTIONS.keys()].join(", ")}` : `did you mean ${guess}?`;
-    return fail(node, `There is no function ${name}`, hint);
+    return fail(node, `there is no function ${name}`, hint);
   }
   if (args.length < known.argumentsMin || args.length > known.argumentsMax) {
     return fail(node, `${name} does not take ${args.length} arguments`, `it is ${known.signature}`);
@@ -181,7 +185,7 @@ function call(node: ASTNode, name: string, args: readonly ASTNode[], names: Name
 }
 
 function truth(node: ASTNode, code: Code): BoolCode {
-  return asBool(code) ?? fail(node, `Expected a condition, not a ${code.type},`);
+  return asBool(code) ?? fail(node, `expected a condition, not a ${code.type},`);
 }
 
 function negate(value: boolean | undefined): boolean | undefined {
@@ -207,7 +211,7 @@ function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, AST
   const a = compile(yes, names);
   const b = compile(no, names);
   if (a.type !== b.type && a.type !== "any" && b.type !== "any") {
-    return fail(node, `Both results need one type, not ${a.type} and ${b.type},`);
+    return fail(node, `both results need one type, not ${a.type} and ${b.type},`);
   }
   const type = a.type === b.type ? a.type : "any";
   const absent = type === "number" ? Number.NaN : undefined;

@@ -221,7 +221,7 @@ function checkAggregates(
     if (list.indexOf(name) < index) {
       report({ code: "duplicate-name", message: `${name} is listed twice`, path: at, hint: "remove one" });
     } else if (!all.includes(name)) {
-      const guess = nearest(name, all);
+      const guess = COMMON_AGGREGATES[name.toLowerCase()] ?? nearest(name, all);
       const hint = guess === undefined ? `aggregates are ${all.join(", ")}` : `did you mean "${guess}"?`;
       report({ code: "unknown-aggregate", message: `there is no aggregate ${name}`, path: at, hint });
     } else if (!allowed.includes(name)) {
@@ -230,3 +230,15 @@ function checkAggregates(
     }
   }
 }
+
+/** What other tools call them. */
+const COMMON_AGGREGATES: Readonly<Record<string, string>> = {
+  average: "mean",
+  avg: "mean",
+  maximum: "max",
+  minimum: "min",
+  n: "count",
+  std: "stddev",
+  total: "sum",
+  var: "variance",
+};

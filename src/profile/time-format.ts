@@ -56,7 +56,7 @@ export function compileTimeFormat(format: string, zone: string): TimeParser {
     return (raw) =>
       typeof raw === "string" || typeof raw === "number" ? bounded(parse(String(raw))) : Number.NaN;
   }
-  throw new WeirError("bad-time-format", `Time format ${JSON.stringify(format)} is not known`, {
+  throw new WeirError("bad-time-format", `the time format ${JSON.stringify(format)} is not known`, {
     hint: `use one of ${Object.keys(TIME_FORMATS).join(", ")}, or a pattern such as "%d.%m.%Y %H:%M:%S"`,
   });
 }

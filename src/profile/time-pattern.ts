@@ -98,7 +98,7 @@ export function compileTimePattern(pattern: string, zone: Zone): (text: string) 
 }
 
 function unknownDirective(token: string): WeirError {
-  return new WeirError("bad-time-format", `Time format has ${token}, which is not known`, {
+  return new WeirError("bad-time-format", `the time format has ${token}, which is not known`, {
     hint: `known are ${Object.keys(TIME_DIRECTIVES).join(" ")}`,
   });
 }
@@ -107,12 +107,12 @@ function requireDate(pattern: string, used: ReadonlySet<string>): void {
   const year = used.has("%Y") || used.has("%y");
   const day = used.has("%j") || ((used.has("%m") || used.has("%b")) && used.has("%d"));
   if (!used.has("%s") && !(year && day)) {
-    throw new WeirError("bad-time-format", `Time format ${JSON.stringify(pattern)} names no date`, {
+    throw new WeirError("bad-time-format", `the time format ${JSON.stringify(pattern)} names no date`, {
       hint: "it needs a year, a month and a day (or %j, or %s); join several fields if they are apart",
     });
   }
   if (used.has("%I") !== used.has("%p")) {
-    throw new WeirError("bad-time-format", "Time format needs %I and %p together", {
+    throw new WeirError("bad-time-format", "the time format needs %I and %p together", {
       hint: "use %H for a 24-hour clock",
     });
   }

@@ -1,0 +1,239 @@
+import { describe, expect, it } from "vitest";
+import { formatDiagnostic } from "../../../src/model/diagnostic.js";
+import { loadProfile } from "../../../src/profile/load.js";
+
+/** A profile whose sections can be replaced line by line. */
+function load(changes: Readonly<Record<string, string>> = {}, zone = "UTC"): ReturnType<typeof loadProfile> {
+  const sections: Record<string, string> = {
+    schema: "schema: device-profile/1",
+    id: "id: t",
+    version: "version: 1.0.0",
+    match: 'match: { mqtt: { topics: ["t/{device}"] } }',
+    decode: "decode: { format: json }",
+    identity: "",
+    time: "time: { from: /t, format: iso }",
+    fields: "fields: { x: { from: /x, unit: Cel }, s: { from: /s, type: string } }",
+    duplicates: "",
+    clean: "",
+    windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count, mean, last] } }]',
+    ...changes,
+  };
+  return loadProfile(Object.values(sections).join("\n"), { file: "t", zone });
+}
+
+const problems = (changes: Readonly<Record<string, string>>): string[] => {
+  const { profile, diagnostics } = load(changes);
+  expect(profile === undefined).toBe(diagnostics.length > 0);
+  return diagnostics.map(formatDiagnostic);
+};
+
+describe("loading a profile", () => {
+  it("fills in what is not said", () => {
+    const { profile } = load();
+    expect(profile).toMatchObject({
+      id: "t",
+      version: "1.0.0",
+      hasEventTime: true,
+      conditional: false,
+      status: undefined,
+      duplicates: { by: "time", conflicting: "keep" },
+      time: {
+        maxPastMs: Number.POSITIVE_INFINITY,
+        maxFutureMs: 60_000,
+        outOfOrdernessMs: 5_000,
+        idleTimeoutMs: 300_000,
+      },
+    });
+    expect(load({ time: "" }).profile).toMatchObject({ hasEventTime: false, time: { outOfOrdernessMs: 0 } });
+  });
+
+  it("names a definition by source and zone, so that state is never read under another one", () => {
+    const hash = load().profile!.hash;
+    expect(hash).toMatch(/^[0-9a-f]{16}$/);
+    expect(load().profile!.hash).toBe(hash);
+    expect(load({}, "Europe/Berlin").profile!.hash).not.toBe(hash);
+    expect(load({ identity: "# a comment" }).profile!.hash).not.toBe(hash);
+  });
+
+  it("gives texts under * only what applies to them, and a field's own list instead of *", () => {
+    const { profile } = load({
+      fields:
+        "fields: { x: { from: /x }, s: { from: /s, type: string }, y: { from: /y }, constructor: { from: /c } }",
+      windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count, mean, last], y: [], x: [max] } }]',
+    });
+    expect(profile!.windows[0]!.aggregates).toEqual([
+      { field: 0, names: ["max"] },
+      { field: 1, names: ["count", "last"] },
+      { field: 3, names: ["count", "mean", "last"] },
+    ]);
+  });
+
+  it("knows local days, aligned and shifted windows, and one over everything", () => {
+    const { profile } = load(
+      {
+        windows: `windows:
+  - { name: day, tumbling: 1d, zone: gateway, fields: { x: [mean] } }
+  - { name: week, tumbling: 7d, zone: Asia/Tokyo, fields: { x: [mean] } }
+  - { name: shift, tumbling: 8h, offset: 6h, allowedLateness: 1h, fields: { x: [mean] } }
+  - { name: all, global: true, fields: { x: [mean] } }`,
+      },
+      "Europe/Berlin",
+    );
+    expect(profile!.windows.map((window) => window.kind)).toEqual([
+      { type: "day", days: 1, zone: "Europe/Berlin" },
+      { type: "day", days: 7, zone: "Asia/Tokyo" },
+      { type: "tumbling", sizeMs: 28_800_000, offsetMs: 21_600_000 },
+      { type: "global" },
+    ]);
+    expect(profile!.windows[2]!.allowedLatenessMs).toBe(3_600_000);
+  });
+
+  it("reports everything that is wrong at once, each at its place", () => {
+    const { diagnostics } = load({
+      fields: "fields: { x: { from: x, unit: Celsius }, y: { compute: xx + 1 } }",
+      clean: "clean: [{ on: z, outside: range, do: drop }]",
+      windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [avg], x: [mode] } }]\nwindoes: 1',
+    });
+    expect(diagnostics.map(({ line, column, code }) => [line, column, code])).toEqual([
+      [8, 22, "bad-path"],
+      [8, 31, "bad-unit"],
+      [8, 56, "bad-expression"],
+      [10, 15, "unknown-field"],
+      [11, 53, "unknown-aggregate"],
+      [11, 63, "unknown-aggregate"],
+      [12, 1, "unknown-key"],
+    ]);
+  });
+});
+
+describe("a bad profile", () => {
+  it.each<[string, Readonly<Record<string, string>>, RegExp]>([
+    ["of another format", { schema: "schema: device-profile/2" }, /1:9 bad-value .*device-profile\/1/],
+    ["without windows", { windows: "" }, /missing-key .*windows/],
+    [
+      "with a version that is a number",
+      { version: "version: 1.2" },
+      /3:10 bad-type .*\(put it in quotes: "1.2"\)/,
+    ],
+    [
+      "with a topic that names no device",
+      { match: 'match: { mqtt: { topics: ["t/+"] } }' },
+      /no-identity .*capture \{device\}/,
+    ],
+    [
+      "with an unknown capture",
+      { identity: 'identity: { from: "{dev}" }' },
+      /bad-path .*\{dev\} \(they capture device\)/,
+    ],
+    ["with a time without a format", { time: "time: { from: /t }" }, /missing-key "from" needs "format"/],
+    ["with a format without a time", { time: "time: { format: iso }" }, /"format" needs "from"/],
+    ["with an unknown time format", { time: "time: { from: /t, format: rfc }" }, /bad-time-format/],
+    [
+      "with a zone that does not exist",
+      { time: "time: { from: /t, format: iso, zone: CEST }" },
+      /7:\d+ bad-zone/,
+    ],
+    [
+      "with both from and compute",
+      { fields: "fields: { x: { from: /x, compute: '1' } }" },
+      /bad-field .*either read or computed/,
+    ],
+    ["with neither from nor compute", { fields: "fields: { x: { unit: Cel } }" }, /bad-field .*come from/],
+    [
+      "without fields",
+      { fields: "fields: {}", windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count] } }]' },
+      /bad-field .*from 1 to 256/,
+    ],
+    [
+      "with a unit on a text",
+      { fields: "fields: { x: { from: /x, type: string, unit: Cel } }" },
+      /bad-field "unit" does not go/,
+    ],
+    [
+      "with a conversion that cannot be",
+      { fields: "fields: { x: { from: /x, unit: Cel, as: W } }" },
+      /Cel cannot be converted to W/,
+    ],
+    ["with a conversion from nothing", { fields: "fields: { x: { from: /x, as: W } }" }, /add unit/],
+    ["with a decimal without digits", { fields: "fields: { x: { from: /x, type: decimal } }" }, /digits: 2/],
+    [
+      "with an enum without values",
+      { fields: "fields: { x: { from: /x, type: enum } }" },
+      /values: \[off, on\]/,
+    ],
+    [
+      "with bounds the wrong way round",
+      { fields: "fields: { x: { from: /x, range: [5, 1] } }" },
+      /write \[1, 5\]/,
+    ],
+    [
+      "that computes from a later field",
+      { fields: "fields: { y: { compute: x + 1 }, x: { from: /x } }" },
+      /x is not known here/,
+    ],
+    [
+      "that computes text into a number",
+      { fields: "fields: { s: { from: /s, type: string }, x: { compute: s } }" },
+      /of type text/,
+    ],
+    [
+      "with a rule for bounds that are not there",
+      { clean: "clean: [{ on: x, outside: plausible, do: drop }]" },
+      /bad-clean .*plausible: \[low, high\]/,
+    ],
+    [
+      "with a mean of a text",
+      { windows: "windows: [{ name: 1m, tumbling: 1m, fields: { s: [mean] } }]" },
+      /bad-aggregate mean is not for fields of type string/,
+    ],
+    [
+      "with an aggregate listed twice",
+      { windows: "windows: [{ name: 1m, tumbling: 1m, fields: { x: [max, max] } }]" },
+      /duplicate-name max/,
+    ],
+    [
+      "with windows of one name",
+      {
+        windows:
+          "windows: [{ name: a, tumbling: 1m, fields: { x: [max] } }, { name: a, tumbling: 1h, fields: { x: [max] } }]",
+      },
+      /duplicate-name .*named a/,
+    ],
+    [
+      "with a window of two kinds",
+      { windows: "windows: [{ name: a, tumbling: 1m, global: true, fields: { x: [max] } }]" },
+      /bad-window .*either tumbling or global/,
+    ],
+    [
+      "with hours in a zone",
+      { windows: "windows: [{ name: a, tumbling: 1h, zone: UTC, fields: { x: [max] } }]" },
+      /zones are for windows of whole days/,
+    ],
+    [
+      "with a zero window",
+      { windows: "windows: [{ name: a, tumbling: 0s, fields: { x: [max] } }]" },
+      /out-of-bounds/,
+    ],
+    [
+      "with a key that lives forever",
+      { duplicates: "duplicates: { by: key, from: /n }" },
+      /missing-key .*ttl/,
+    ],
+    [
+      "with an alias bomb",
+      { fields: `fields: &f { x: { from: /x } }\ndevice: { vendor: a, model: [${"*f,".repeat(200)}] }` },
+      /aliases/,
+    ],
+  ])("%s is refused with a remedy", (_name, changes, expected) => {
+    expect(problems(changes).join("\n")).toMatch(expected);
+  });
+
+  it("in a file of another name is refused", () => {
+    const text = load().profile!.source;
+    const { diagnostics } = loadProfile(text, { file: "/etc/weir/profiles/other.yaml", zone: "UTC" });
+    expect(diagnostics.map(formatDiagnostic)).toEqual([
+      "/etc/weir/profiles/other.yaml:2:5 id-mismatch the profile t is in a file named other.yaml (name the file t.yaml, or the profile other)",
+    ]);
+    expect(loadProfile(text, { file: "/etc/weir/profiles/t.yaml", zone: "UTC" }).profile).toBeDefined();
+  });
+});
