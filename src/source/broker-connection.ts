@@ -30,6 +30,7 @@ export class BrokerConnection {
   /** Name the client logged in with. */
   user: string | undefined;
   #starved = false;
+  #ending = false;
 
   constructor(options: BrokerConnectionOptions) {
     const { socket, mayRead } = options;
@@ -51,7 +52,7 @@ export class BrokerConnection {
     const read = socket.read.bind(socket);
     socket.read = (size?: number): Buffer | null => {
       // Node itself asks for 0 bytes to get the stream going.
-      if (size === 0) return read(0);
+      if (size === 0 || this.#ending) return read(size);
       if (!this.gate.open || !mayRead()) {
         this.#starved = true;
         return null;
@@ -63,6 +64,17 @@ export class BrokerConnection {
       socket.destroy();
       return null;
     };
+  }
+
+  /**
+   * Says that nothing more will come. What still arrives is thrown away: closing a socket with unread bytes would make
+   * the system send a reset, which may overtake the last acknowledgements.
+   */
+  end(): void {
+    this.#ending = true;
+    this.socket.removeAllListeners("readable");
+    this.socket.resume();
+    this.socket.end();
   }
 
   /** Lets aedes read again if it was refused. */

@@ -150,7 +150,7 @@ export class BrokerSource implements Source {
     this.#listener.close();
     await this.#gate.drained();
     await this.#pause(FLUSH_MS);
-    for (const { socket } of this.#connections.values()) socket.end();
+    for (const connection of this.#connections.values()) connection.end();
     if (this.#sockets.size > 0) await this.#allClosed();
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#aedes.close(resolve));

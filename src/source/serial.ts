@@ -75,6 +75,7 @@ export class SerialSource implements Source {
   readonly #gate: Gate;
   readonly #backoff: Backoff;
   #opening: Opening | undefined;
+  #attempt: Promise<void> = Promise.resolve();
   #retry: Timer | undefined;
   #problem: { readonly code: string; readonly detail: string } | undefined;
   #isOpen = false;
@@ -98,13 +99,16 @@ export class SerialSource implements Source {
   }
 
   async start(): Promise<void> {
-    await this.#open();
+    this.#attempt = this.#open();
+    await this.#attempt;
   }
 
   /** Resolves when the port is closed and everything handed over is committed. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#retry?.cancel();
+    // An open that is under way closes what it gets.
+    await this.#attempt;
     const opening = this.#opening;
     this.#opening = undefined;
     this.#isOpen = false;
@@ -133,7 +137,6 @@ export class SerialSource implements Source {
       this.#opening = opening;
       this.#framer.reset();
       await opened(opening.port);
-      // Meanwhile stopped: `stop` could not close a port that was not open.
       if (this.#stopping) return await close(opening);
       this.#listen(opening, { decoder: profile.openStream(), profile, device });
     } catch (error) {
@@ -143,7 +146,7 @@ export class SerialSource implements Source {
 
   #createPort(path: string): SerialPort {
     const { baudRate, dataBits, parity, stopBits, flowControl } = this.#options;
-    return new SerialPort({
+    const created = new SerialPort({
       path,
       baudRate,
       dataBits: dataBits ?? 8,
@@ -154,6 +157,9 @@ export class SerialSource implements Source {
       xoff: flowControl === "software",
       autoOpen: false,
     });
+    // An error that nobody listens to would end the process.
+    created.on("error", () => undefined);
+    return created;
   }
 
   #listen(opening: Opening, stream: NonNullable<Delivery["stream"]>): void {
@@ -201,7 +207,9 @@ export class SerialSource implements Source {
     this.#problem = problem;
     this.#opening = undefined;
     this.#isOpen = false;
-    this.#retry = this.#parts.timers.after(this.#backoff.nextMs(), () => void this.#open());
+    this.#retry = this.#parts.timers.after(this.#backoff.nextMs(), () => {
+      this.#attempt = this.#open();
+    });
   }
 }
 
