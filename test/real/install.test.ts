@@ -10,12 +10,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../helpers/tools.js";
 
 function install(...args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync("scripts/install", ["--no-build", ...args], {
+  const { status, stdout, stderr } = spawnSync(resolve("scripts/install"), ["--no-build", ...args], {
     encoding: "utf8",
   });
   return { status, stdout, stderr };
