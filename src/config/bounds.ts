@@ -33,6 +33,8 @@ const JOURNALS = 2;
 const COMMITS = 2;
 /** What a socket has read and not yet handed on. */
 const SOCKET_BYTES = 65_536;
+/** What a broker keeps for its clients: retained messages, and the queues of those who are away. */
+const BROKER_BYTES = 16_777_216;
 
 export function boundsOf(config: Config): Bounds {
   const { store, commit, limits } = config;
@@ -56,7 +58,12 @@ function sourceBound(source: SourceConfig): Bound {
   const name = `source ${source.name}`;
   switch (source.type) {
     case "broker":
-      return memory(name, source.connectionsMax * (SOCKET_BYTES + source.packetBytesMax));
+      return memory(
+        name,
+        source.connectionsMax * (SOCKET_BYTES + source.packetBytesMax) +
+          source.waitingBytesMax +
+          BROKER_BYTES,
+      );
     case "mqtt":
       return memory(name, SOCKET_BYTES + source.packetBytesMax + source.waitingBytesMax);
     case "serial":

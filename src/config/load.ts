@@ -87,7 +87,10 @@ function fill(parsed: Parsed): Config {
 function fillSource(source: Parsed["sources"][number], gateway: string): SourceConfig {
   switch (source.type) {
     case "broker":
-      return { ...source, anonymous: source.anonymous ?? source.users === undefined };
+      return {
+        ...source,
+        anonymous: source.anonymous ?? (source.users === undefined && source.tls?.ca === undefined),
+      };
     case "mqtt":
       return { ...source, clientId: source.clientId ?? `weir-${gateway}-in-${source.name}` };
     case "serial":

@@ -32,7 +32,7 @@ function brokerSource(context: ConfigContext) {
         .boolean()
         .optional()
         .describe(
-          "Whether devices may connect without a user name; only on a loopback address. Default: where there is no users file.",
+          "Whether devices may connect without a user name; only on a loopback address. Default: where there are neither users nor `tls.ca`.",
         ),
       packetBytesMax: byteSize({ minBytes: 128, maxBytes: 268_435_455 })
         .describe("Longest packet; the connection of a longer one is closed.")
@@ -40,24 +40,29 @@ function brokerSource(context: ConfigContext) {
       connectionsMax: count({ max: 100_000 })
         .describe("Connections at the same time; further ones are refused.")
         .default(500),
-      topicLevelsMax: count({ max: 128 }).describe("Levels of a topic.").default(16),
+      topicLevelsMax: count({ max: 128 }).describe("Levels of a topic.").default(32),
       inflightMax: count({ max: 65_535 })
-        .describe("Messages on their way to one client, sent and not yet acknowledged.")
-        .default(64),
+        .describe("Messages of one connection that wait for their commit; then it is not read.")
+        .default(1_000),
+      waitingBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
+        .describe("Bytes of messages that wait for their commit; then no connection is read.")
+        .prefault("4MiB"),
     })
     .describe("An embedded broker. It stays a normal broker for other local clients.");
   return withRule(schema, (value, report) => {
-    const listen = value.listen as { readonly host?: unknown } | undefined;
-    if (typeof listen !== "object" || typeof listen.host !== "string") return;
     const { users, anonymous } = value;
-    if (!isLoopback(listen.host) && (anonymous === true || users === undefined)) {
+    const listen = value.listen as { readonly host?: unknown } | undefined;
+    const tls = value.tls as { readonly ca?: unknown } | undefined;
+    if (typeof listen?.host !== "string") return;
+    const guarded = users !== undefined || tls?.ca !== undefined;
+    if (!isLoopback(listen.host) && (anonymous === true || !guarded)) {
       const message = `anyone who reaches ${listen.host} could publish`;
       const hint = "give a users file, or listen on 127.0.0.1";
-      const path = anonymous === true ? ["anonymous"] : [];
-      report({ code: "open-broker", message, hint, path, at: anonymous === true ? "value" : "key" });
-    } else if (anonymous === false && users === undefined) {
+      const place = anonymous === true ? ({ path: ["anonymous"] } as const) : ({ at: "key" } as const);
+      report({ code: "broker-open", message, hint, ...place });
+    } else if (anonymous === false && !guarded) {
       const hint = "give a users file, or remove the key";
-      report({ code: "closed-broker", message: "nobody could connect", hint, path: ["anonymous"] });
+      report({ code: "broker-closed", message: "nobody could connect", hint, path: ["anonymous"] });
     }
   });
 }
@@ -105,12 +110,16 @@ const framing = z
         delimiter: z
           .string()
           .min(1)
-          .max(16)
+          .refine((text) => Buffer.byteLength(text) <= 16, { error: "a delimiter has at most 16 bytes" })
           .describe("Ends a message. In double quotes YAML understands `\\n` and `\\r`.")
           .default("\n"),
         lineBytesMax: byteSize({ maxBytes: 1_048_576 })
           .describe("Longest message; a longer one is thrown away and counted as `tooLarge`.")
           .prefault(LIMITS.serialLineBytesMax),
+        skipFirst: z
+          .boolean()
+          .describe("Whether to drop what comes before the first delimiter: it may be half a message.")
+          .default(false),
       })
       .describe("Messages that end with a delimiter."),
   ])
@@ -141,6 +150,10 @@ function serialSource() {
       dataBits: z.literal([5, 6, 7, 8]).describe("Bits of a character.").default(8),
       parity: z.enum(["none", "even", "odd"]).describe("Parity bit.").default("none"),
       stopBits: z.literal([1, 1.5, 2]).describe("Stop bits.").default(1),
+      flowControl: z
+        .enum(["none", "hardware", "software"])
+        .describe("How the device is asked to wait: not at all, by RTS and CTS, or by XON and XOFF.")
+        .default("none"),
       profile: name(128).describe("Id of the device profile that reads the messages."),
       device: z
         .string()

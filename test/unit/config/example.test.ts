@@ -69,6 +69,6 @@ describe("boundsOf", () => {
     const broker = boundsOf(
       load(`${one}  `.replace("]\n", ", { name: b, type: broker, connectionsMax: 10 }]\n")),
     );
-    expect(broker.memoryBytes - base.memoryBytes).toBe(10 * (65_536 + 65_536));
+    expect(broker.memoryBytes - base.memoryBytes).toBe(10 * (65_536 + 65_536) + 4_194_304 + 16_777_216);
   });
 });

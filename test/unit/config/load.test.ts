@@ -73,8 +73,9 @@ describe("a config", () => {
         anonymous: true,
         packetBytesMax: 65_536,
         connectionsMax: 500,
-        topicLevelsMax: 16,
-        inflightMax: 64,
+        topicLevelsMax: 32,
+        inflightMax: 1_000,
+        waitingBytesMax: 4_194_304,
       },
     ]);
   });
@@ -91,7 +92,7 @@ targets:
 `);
     expect(sources).toMatchObject([
       { clientId: "weir-gw-7-in-x" },
-      { device: "y", framing: { type: "line", delimiter: "\n", lineBytesMax: 4_096 } },
+      { device: "y", framing: { type: "line", delimiter: "\n", lineBytesMax: 4_096, skipFirst: false } },
     ]);
     expect(targets).toMatchObject([
       { clientId: "weir-gw-7-out-x", timezone: "Europe/Berlin", schedule: "immediate" },
@@ -147,12 +148,12 @@ describe("a broker", () => {
 
   it("lets nobody in without a password from beyond the machine", () => {
     expect(problems(broker('listen: "0.0.0.0:1883"'))).toEqual([
-      "3:5 open-broker anyone who reaches 0.0.0.0 could publish (give a users file, or listen on 127.0.0.1)",
+      "3:5 broker-open anyone who reaches 0.0.0.0 could publish (give a users file, or listen on 127.0.0.1)",
     ]);
     expect(problems(broker('listen: "[::]:1883", users: users.txt, anonymous: true'))[0]).toMatch(
-      /^3:80 open-broker /,
+      /^3:80 broker-open /,
     );
-    expect(problems(broker('listen: "192.168.1.5:1883", anonymous: false'))[0]).toMatch(/^3:5 open-broker /);
+    expect(problems(broker('listen: "192.168.1.5:1883", anonymous: false'))[0]).toMatch(/^3:5 broker-open /);
   });
 
   it("is open on loopback addresses only, and closed where there is a users file", () => {
@@ -165,12 +166,18 @@ describe("a broker", () => {
     });
   });
 
+  it("may be guarded by client certificates instead of passwords", () => {
+    const guarded = 'listen: "0.0.0.0:8883", tls: { cert: a.crt, key: a.key, ca: a.crt }';
+    expect(config(broker(guarded)).sources[0]).toMatchObject({ anonymous: false });
+    expect(problems(broker(guarded.replace(", ca: a.crt", "")))[0]).toContain("broker-open");
+  });
+
   it("is not fooled by a name that begins like a loopback address", () => {
-    expect(problems(broker('listen: "127.0.0.1.example.com:1883"'))[0]).toContain("open-broker");
+    expect(problems(broker('listen: "127.0.0.1.example.com:1883"'))[0]).toContain("broker-open");
   });
 
   it("needs somebody who may connect", () => {
-    expect(problems(broker("anonymous: false"))[0]).toMatch(/^3:41 closed-broker /);
+    expect(problems(broker("anonymous: false"))[0]).toMatch(/^3:41 broker-closed /);
   });
 
   it("needs both files of its certificate, and they have to be there", () => {
@@ -284,6 +291,15 @@ describe("a serial port", () => {
       '3:59 bad-type sources[0].usb.vendorId must be a text, not a number (put it in quotes: "0403")',
       '3:76 bad-type sources[0].usb.productId must be a text, not a number (put it in quotes: "6001")',
     ]);
+  });
+
+  it("has a delimiter that the framer can take", () => {
+    expect(problems(serial('port: /dev/a, framing: { type: line, delimiter: "" }'))[0]).toContain(
+      "out-of-bounds",
+    );
+    expect(problems(serial('port: /dev/a, framing: { type: line, delimiter: "ééééééééé" }'))[0]).toContain(
+      "a delimiter has at most 16 bytes",
+    );
   });
 
   it("has one of the bit counts that ports know", () => {
