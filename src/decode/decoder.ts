@@ -1,3 +1,4 @@
+import { WeirError } from "../model/errors.js";
 import { CsvDecoder } from "./csv.js";
 import { JsonDecoder } from "./json.js";
 import { KvDecoder } from "./kv.js";
@@ -6,7 +7,10 @@ import type { DecodeSpec } from "./spec.js";
 
 export type { RecordDecoder } from "./record-decoder.js";
 
-/** The decoder for a profile's `decode` section. */
+/**
+ * The decoder for a profile's `decode` section.
+ * @throws WeirError `bad-format` when the section has not been checked and names another format
+ */
 export function createDecoder(spec: DecodeSpec): RecordDecoder {
   switch (spec.format) {
     case "json":
@@ -15,5 +19,7 @@ export function createDecoder(spec: DecodeSpec): RecordDecoder {
       return new CsvDecoder(spec);
     case "kv":
       return new KvDecoder(spec);
+    default:
+      throw new WeirError("bad-format", "the format is not known", { hint: "formats are json, csv and kv" });
   }
 }

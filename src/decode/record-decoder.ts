@@ -1,6 +1,6 @@
 /**
  * Turns payload bytes into records, and says how to find a place in a record. One per profile and stream; not
- * reentrant. A record is opaque: only its decoder's getters know what it is.
+ * reentrant. A record is opaque: only its decoder's getters know what it is, and only during the call it is given in.
  */
 export interface RecordDecoder {
   /**
@@ -15,7 +15,7 @@ export interface RecordDecoder {
    * @throws WeirError `bad-path` when the format cannot have such a place
    */
   getter(from: string): (record: unknown) => unknown;
-  /** The record as expressions see it: plain objects, arrays and scalars. */
+  /** The record as expressions see it: objects (own properties only), maps, arrays and scalars. */
   view(record: unknown): unknown;
   /** A decoder of its own for consecutive lines of one stream, where a header line comes once. */
   openStream(): RecordDecoder;

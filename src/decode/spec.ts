@@ -13,7 +13,7 @@ interface TextSpec {
   readonly maxBytes: number;
   readonly encoding: "utf-8" | "latin1";
   readonly decimal: "." | ",";
-  /** Mark between groups of digits. */
+  /** Mark between groups of three digits; any blank or no-break space stands for all of them. */
   readonly thousands?: string | undefined;
   /** Texts that stand for "no value", beside the empty one. */
   readonly missing: readonly string[];
@@ -25,6 +25,7 @@ export interface CsvSpec extends TextSpec {
   readonly separator: string;
   /** Whether the first row names the columns. */
   readonly header: boolean;
+  /** Names of the columns; with `header` too, those of the header are passed over. */
   readonly columns?: readonly string[] | undefined;
   /** Empty for none. */
   readonly quote: string;

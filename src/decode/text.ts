@@ -1,11 +1,18 @@
-import { isUtf8 } from "node:buffer";
 import { WeirError } from "../model/errors.js";
 
+export type TextEncoding = "utf-8" | "latin1";
+
+/** Strict: bytes that are not UTF-8 must never become a value that looks like one. Leaves out a byte order mark. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+const BYTE_ORDER_MARK = 0xfeff;
+
 /**
- * The text of a payload. A byte order mark is left out.
+ * The text of a payload without its byte order mark. Text is taken as decoded already; its bound is counted in
+ * characters then.
  * @throws WeirError `decode-too-large`, or `decode-invalid` when the bytes are not valid UTF-8
  */
-export function textOf(payload: Uint8Array | string, encoding: "utf-8" | "latin1", maxBytes: number): string {
+export function textOf(payload: Uint8Array | string, encoding: TextEncoding, maxBytes: number): string {
   if (payload.length > maxBytes) {
     throw new WeirError(
       "decode-too-large",
@@ -15,73 +22,50 @@ export function textOf(payload: Uint8Array | string, encoding: "utf-8" | "latin1
       },
     );
   }
-  if (typeof payload === "string") return payload.charCodeAt(0) === 0xfeff ? payload.slice(1) : payload;
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (encoding === "latin1") return bytes.toString("latin1");
-  if (!isUtf8(bytes)) throw new WeirError("decode-invalid", "the payload is not valid UTF-8");
-  const text = bytes.toString("utf8");
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-}
-
-/** Reads cells of text: missing tokens out, numbers of other conventions rewritten with a point. */
-export type CellReader = (cell: string | undefined) => string | undefined;
-
-export function cellReader(spec: {
-  readonly decimal: "." | ",";
-  readonly thousands?: string | undefined;
-  readonly missing: readonly string[];
-}): CellReader {
-  const missing = new Set(spec.missing);
-  const { decimal, thousands } = spec;
-  if (decimal === "." && thousands === undefined) {
-    return missing.size === 0
-      ? (cell) => (cell === "" ? undefined : cell)
-      : (cell) => (cell === undefined || cell === "" || missing.has(cell) ? undefined : cell);
+  if (typeof payload === "string") {
+    return payload.charCodeAt(0) === BYTE_ORDER_MARK ? payload.slice(1) : payload;
   }
-  return (cell) => {
-    if (cell === undefined || cell === "" || missing.has(cell)) return undefined;
-    return looksNumeric(cell, decimal, thousands) ? plainNumber(cell, decimal, thousands) : cell;
-  };
-}
-
-/** Only what can be a number is rewritten; any other text keeps its commas. */
-function looksNumeric(cell: string, decimal: string, thousands: string | undefined): boolean {
-  let marks = 0;
-  let digits = 0;
-  for (let i = 0; i < cell.length; i++) {
-    const char = cell[i]!;
-    if (char >= "0" && char <= "9") digits++;
-    else if (char === decimal) marks++;
-    else if (
-      char !== thousands &&
-      char !== "-" &&
-      char !== "+" &&
-      char !== "e" &&
-      char !== "E" &&
-      char !== " "
-    )
-      return false;
+  if (encoding === "latin1") {
+    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("latin1");
   }
-  return digits > 0 && marks <= 1;
+  try {
+    return utf8.decode(payload);
+  } catch {
+    throw new WeirError("decode-invalid", "the payload is not valid UTF-8", {
+      hint: 'write "encoding: latin1" where the text is in an older encoding',
+    });
+  }
 }
 
-function plainNumber(cell: string, decimal: string, thousands: string | undefined): string {
-  const joined = thousands === undefined ? cell : cell.replaceAll(thousands, "");
-  return decimal === "," ? joined.replace(",", ".") : joined;
-}
-
-/** Splits text into lines at LF or CRLF; empty lines are left out. */
+/** The lines of a text, ended by LF or CRLF; empty ones are left out. */
 export function linesOf(text: string): readonly string[] {
-  if (!text.includes("\n")) return text.length === 0 ? [] : [trimReturn(text)];
+  if (!text.includes("\n")) {
+    const line = withoutReturn(text);
+    return line === "" ? [] : [line];
+  }
   return text
     .split("\n")
-    .map(trimReturn)
-    .filter((line) => line.length > 0);
+    .map(withoutReturn)
+    .filter((line) => line !== "");
 }
 
-function trimReturn(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
+/** A line without the CR of a CRLF. */
+export function withoutReturn(line: string): string {
+  return line.charCodeAt(line.length - 1) === 0x0d ? line.slice(0, -1) : line;
 }
 
-/** Runs of blanks and tabs. Not `\s`: a no-break space may be a thousands mark. */
-export const BLANKS = /[ \t]+/;
+/** Shorter parts of a string are copies already; V8 keeps longer ones as views of the whole. */
+const VIEW_CHARACTERS_MIN = 13;
+
+/**
+ * The same text, with memory of its own. A device name cut from a payload, or a line cut from a chunk of a file,
+ * would otherwise keep all of that in memory for as long as the device is known.
+ */
+export function detached(part: string): string {
+  return part.length < VIEW_CHARACTERS_MIN ? part : ` ${part}`.slice(1);
+}
+
+/** A blank or a tab. A no-break space is neither: it may be a thousands mark. */
+export function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

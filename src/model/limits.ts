@@ -17,6 +17,8 @@ export const LIMITS = {
   jsonDepthMax: 32,
   /** Readings in one payload. */
   payloadReadingsMax: 10_000,
+  /** Columns of one row of separated values, or pairs of one line of key=value text. */
+  rowColumnsMax: 1_024,
   /** Characters of a device name. */
   deviceNameCharactersMax: 128,
   /** Characters of a text value. */
