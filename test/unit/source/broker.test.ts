@@ -1,34 +1,14 @@
 import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BrokerSource } from "../../../src/source/broker.js";
-import type { BrokerSourceOptions } from "../../../src/source/broker-options.js";
 import { packetIdentity } from "../../../src/source/identity.js";
+import { startBroker } from "../../helpers/broker.js";
 import { idPacket, publishPacket, RawMqtt } from "../../helpers/raw-mqtt.js";
-import { sourceParts, type TestParts } from "../../helpers/source-parts.js";
+import { sourceParts } from "../../helpers/source-parts.js";
 import { freePort, until } from "../../helpers/tools.js";
 
 const [PUBACK, PUBREC, PUBCOMP, PINGRESP] = [0x40, 0x50, 0x70, 0xd0];
 const PINGREQ = Buffer.from([0xc0, 0]);
-
-interface Running extends TestParts {
-  readonly broker: BrokerSource;
-  readonly port: number;
-}
-
-async function startBroker(options: Partial<BrokerSourceOptions> = {}): Promise<Running> {
-  const parts = sourceParts();
-  const broker = new BrokerSource(
-    { name: "local", host: "127.0.0.1", port: 0, anonymous: true, ...options },
-    parts,
-  );
-  onTestFinished(async () => {
-    parts.held.atOnce = true;
-    parts.held.commit();
-    await broker.stop();
-  });
-  await broker.start();
-  return { ...parts, broker, port: broker.port ?? 0 };
-}
 
 async function client(port: number, options: IClientOptions = {}): Promise<MqttClient> {
   const connected = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, ...options });
