@@ -7,20 +7,20 @@ import { type ConfigContext, filePath, mqttUrl, secret } from "./types.js";
 export function connectionKeys(context: ConfigContext) {
   return {
     url: mqttUrl().describe("The broker."),
-    username: z.string().min(1).optional().describe("User name."),
-    password: secret(context).optional().describe("Password. Better not in this file."),
+    username: z.string().min(1).exactOptional().describe("User name."),
+    password: secret(context).exactOptional().describe("Password. Better not in this file."),
     clientId: z
       .string()
       .min(1)
       .max(128)
-      .optional()
+      .exactOptional()
       .describe(
         "Client id, which the broker keeps the session under. Default: from the gateway's id and the name.",
       ),
     keepalive: duration({ minMs: 1_000, maxMs: 65_535_000 })
       .describe("Silence after which the connection is probed.")
       .prefault("30s"),
-    tls: clientTls(context).optional().describe("Certificates, for an `mqtts` URL."),
+    tls: clientTls(context).exactOptional().describe("Certificates, for an `mqtts` URL."),
   };
 }
 
@@ -40,12 +40,12 @@ export function connectionRule<S extends z.ZodType>(schema: S): S {
 function clientTls(context: ConfigContext) {
   const schema = z.strictObject({
     ca: filePath(context, { readable: true })
-      .optional()
+      .exactOptional()
       .describe(
         "Authorities that the broker's certificate is checked against, PEM. Default: the well-known ones.",
       ),
-    cert: filePath(context, { readable: true }).optional().describe("Client certificate, PEM."),
-    key: filePath(context, { readable: true }).optional().describe("Its private key, PEM."),
+    cert: filePath(context, { readable: true }).exactOptional().describe("Client certificate, PEM."),
+    key: filePath(context, { readable: true }).exactOptional().describe("Its private key, PEM."),
   });
   return withRule(schema, ({ cert, key }, report) => {
     if ((cert === undefined) === (key === undefined)) return;

@@ -12,7 +12,7 @@ function brokerTls(context: ConfigContext) {
     cert: filePath(context, { readable: true }).describe("Certificate chain, PEM."),
     key: filePath(context, { readable: true }).describe("Private key, PEM."),
     ca: filePath(context, { readable: true })
-      .optional()
+      .exactOptional()
       .describe("Authorities, PEM. When given, a device must show a certificate that one of them signed."),
   });
 }
@@ -24,13 +24,13 @@ function brokerSource(context: ConfigContext) {
       name: sourceName(),
       type: z.literal("broker").describe("An embedded MQTT 3.1.1 broker that devices publish to."),
       listen: listenAddress().describe("Address and port to listen on.").prefault("127.0.0.1:1883"),
-      tls: brokerTls(context).optional().describe("Speak TLS only."),
+      tls: brokerTls(context).exactOptional().describe("Speak TLS only."),
       users: filePath(context, { readable: true })
-        .optional()
+        .exactOptional()
         .describe("File of `name:hash` lines with scrypt hashes; only these users may connect."),
       anonymous: z
         .boolean()
-        .optional()
+        .exactOptional()
         .describe(
           "Whether devices may connect without a user name; only on a loopback address. Default: where there are neither users nor `tls.ca`.",
         ),
@@ -76,7 +76,7 @@ function mqttSource(context: ConfigContext) {
     topics: z
       .array(topicFilter())
       .min(1)
-      .optional()
+      .exactOptional()
       .describe("Topic filters to subscribe to. Default: the topics of all profiles."),
     packetBytesMax: byteSize({ minBytes: 128, maxBytes: 268_435_455 })
       .describe("Longest packet; the payload of a longer one is dropped and counted.")
@@ -135,16 +135,20 @@ function serialSource() {
       port: z
         .string()
         .min(1)
-        .optional()
+        .exactOptional()
         .describe("Device file; `/dev/serial/by-id/…` stays the same when cables are swapped.")
         .meta({ examples: ["/dev/serial/by-id/usb-FTDI_FT232R-if00-port0", "/dev/ttyS0"] }),
       usb: z
         .strictObject({
           vendorId: usbId("vendor").describe("Four hexadecimal digits, in quotes."),
           productId: usbId("product").describe("Four hexadecimal digits, in quotes."),
-          serialNumber: z.string().min(1).optional().describe("Tells several adapters of one type apart."),
+          serialNumber: z
+            .string()
+            .min(1)
+            .exactOptional()
+            .describe("Tells several adapters of one type apart."),
         })
-        .optional()
+        .exactOptional()
         .describe("The USB adapter, wherever it is plugged in."),
       baudRate: count({ min: 50, max: 4_000_000 }).describe("Bits per second.").default(9_600),
       dataBits: z.literal([5, 6, 7, 8]).describe("Bits of a character.").default(8),
@@ -159,7 +163,7 @@ function serialSource() {
         .string()
         .min(1)
         .max(LIMITS.deviceNameCharactersMax)
-        .optional()
+        .exactOptional()
         .describe(
           "Name of the device, where the profile takes none from the message. Default: the source's name.",
         ),

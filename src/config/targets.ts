@@ -11,7 +11,7 @@ const targetName = () =>
 function common(context: ConfigContext) {
   return {
     schedule: schedule(context).describe("When summaries are sent.").default("immediate"),
-    timezone: timeZone().optional().describe("Time zone of the schedule. Default: the gateway's."),
+    timezone: timeZone().exactOptional().describe("Time zone of the schedule. Default: the gateway's."),
     batch: z
       .strictObject({
         entriesMax: count({ max: 100_000 }).describe("Summaries in one delivery.").default(500),
@@ -21,7 +21,7 @@ function common(context: ConfigContext) {
       })
       .describe("How much is sent before waiting for the confirmation.")
       .prefault({}),
-    rateMax: rate().optional().describe("Summaries per time. Default: no limit."),
+    rateMax: rate().exactOptional().describe("Summaries per time. Default: no limit."),
   };
 }
 

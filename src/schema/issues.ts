@@ -3,6 +3,7 @@
  * a stable code and a remedy. Of a union only the branch is reported that the value comes nearest to.
  */
 import { nearest } from "../model/nearest.js";
+import { listed, pathText, quoted, typeName, typeNamed } from "./wording.js";
 import type { Path } from "./yaml.js";
 import { type ProblemParams, z } from "./zod.js";
 
@@ -33,20 +34,6 @@ export interface Source {
   /** The text of a scalar as written. */
   sourceOf(path: Path): string | undefined;
 }
-
-const LISTED_MAX = 16;
-
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: "a text",
-  number: "a number",
-  int: "a whole number",
-  boolean: "true or false",
-  array: "a list",
-  tuple: "a list",
-  object: "a mapping",
-  record: "a mapping",
-  null: "empty",
-};
 
 /** Validates; notes in every issue what its schema knows, since zod does not keep the schema itself. */
 export function validate<T>(
@@ -175,7 +162,7 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   const what = pathText(path);
   const code = "bad-type";
   if (path.length === 0 && input === null) return { code: "empty-file", message: "the file is empty" };
-  const names = [...new Set(expected.map((type) => TYPE_NAMES[type] ?? type))];
+  const names = [...new Set(expected.map(typeNamed))];
   const given = typeof input === "number" && !Number.isInteger(input) ? quoted(input) : typeName(input);
   const message = `${what} must be ${names.join(" or ")}, not ${given}`;
   if (expected.includes("string") && (typeof input === "number" || typeof input === "boolean")) {
@@ -245,29 +232,4 @@ function valueAt(root: unknown, path: Path): unknown {
     value = (value as Record<string | number, unknown>)[part];
   }
   return value;
-}
-
-/** `sources[0].url`, the way people write it. */
-function pathText(path: Path): string {
-  if (path.length === 0) return "the file";
-  return path.reduce<string>(
-    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? part : `${text}.${part}`),
-    "",
-  );
-}
-
-function typeName(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (value === undefined) return "missing";
-  return TYPE_NAMES[value === null ? "null" : typeof value] ?? typeof value;
-}
-
-function quoted(value: unknown): string {
-  if (typeof value === "string") return `"${value}"`;
-  return typeof value === "object" || value === undefined ? typeName(value) : String(value);
-}
-
-function listed(words: readonly string[]): string {
-  const rest = words.length - LISTED_MAX;
-  return rest > 0 ? `${words.slice(0, LISTED_MAX).join(", ")} and ${rest} more` : words.join(", ");
 }
