@@ -48,6 +48,7 @@ export class Committer {
   #readingsAtPoll = 0;
   #inFlight: Promise<void> | undefined;
   #ticker: Timer | undefined;
+  #stopped = false;
   #processingMs: number;
   #monotonicMs: number;
   #lastTickMs = Number.NEGATIVE_INFINITY;
@@ -76,7 +77,7 @@ export class Committer {
 
   /** Sees to it that what was just put in gets committed in time. */
   added(): void {
-    if (this.#inFlight !== undefined) return;
+    if (this.#inFlight !== undefined || this.#stopped) return;
     if (this.#builder.bytes >= this.#options.maxBytes) {
       this.#cut();
       return;
@@ -183,27 +184,30 @@ export class Committer {
     }
   }
 
-  /** Runs `change` between two commits, when engine and store agree. */
+  /**
+   * Runs `change` between two commits, when engine and store agree and nothing has gathered. What gathers after the
+   * change has begun is committed behind it; so the change must take effect on the intake before it first awaits.
+   */
   async exclusively<T>(change: () => Promise<T>): Promise<T> {
-    await this.drain();
-    let release: () => void = () => {};
-    this.#inFlight = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    do await this.drain();
+    while (this.#inFlight !== undefined || !this.#builder.isEmpty);
+    this.#lastCommitMs = this.#options.clock.monotonicMs();
+    const changing = change();
+    this.#inFlight = changing.then(
+      () => {},
+      () => {},
+    );
     try {
-      return await change();
+      return await changing;
     } finally {
       this.#inFlight = undefined;
-      release();
       this.#afterCommit();
     }
   }
 
-  get processingMs(): number {
-    return this.#processingMs;
-  }
-
+  /** What comes in from now on is not committed, and so not acknowledged. */
   stop(): void {
+    this.#stopped = true;
     this.#ticker?.cancel();
     this.#delay?.cancel();
     this.#quiet?.cancel();

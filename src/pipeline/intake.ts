@@ -10,6 +10,14 @@ import type { Committer } from "./committer.js";
 /** Which profiles claim a topic, most specific first. */
 export interface TopicRouter {
   route(topic: string): { readonly candidates: readonly Candidate[] } | undefined;
+  /** Set where a device says on this topic whether it is there. */
+  routeStatus(topic: string, payload: string): StatusNews | undefined;
+}
+
+export interface StatusNews {
+  readonly profile: Profile;
+  readonly captures: Readonly<Record<string, string>>;
+  readonly status: string;
 }
 
 export interface Candidate {
@@ -35,6 +43,14 @@ const readingRejected = defineEvent<{
   readonly detail: string;
 }>("reading-rejected", "debug", "a reading could not be decoded");
 
+const deviceStatus = defineEvent<{
+  readonly profile: string;
+  readonly device: string;
+  readonly state: string;
+}>("device-status", "info", "a device says whether it is there");
+
+/** A status word is short; anything longer on such a topic is something else. */
+const STATUS_BYTES_MAX = 64;
 const NO_CAPTURES: Readonly<Record<string, string>> = {};
 const IDENTITIES = 2 ** 53;
 
@@ -46,17 +62,18 @@ const IDENTITIES = 2 ** 53;
 export class IntakeStage {
   readonly #options: IntakeOptions;
   readonly #sink: BlockSink;
-  #router: TopicRouter;
+  #router: TopicRouter | undefined;
+  #hashes: ReadonlySet<string> = new Set();
 
-  constructor(options: IntakeOptions, router: TopicRouter) {
+  constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#router = router;
     this.#sink = new BlockSink(options);
   }
 
-  /** After a reload. */
-  useRouter(router: TopicRouter): void {
+  /** Changes over to other profiles; the engine has to know them from this moment on, and only them. */
+  use(router: TopicRouter, profiles: readonly Profile[]): void {
     this.#router = router;
+    this.#hashes = new Set(profiles.map(({ hash }) => hash));
   }
 
   readonly take = (delivery: Delivery): void => {
@@ -76,9 +93,12 @@ export class IntakeStage {
 
   #routed(delivery: Delivery, arrivalMs: number): boolean {
     const { topic } = delivery;
-    if (topic === undefined) return false;
+    if (topic === undefined || this.#router === undefined) return false;
     const route = this.#router.route(topic);
-    if (route === undefined) return false;
+    if (route === undefined) {
+      this.#noteStatus(delivery, topic);
+      return false;
+    }
     for (const { profile, captures } of route.candidates) {
       this.#sink.begin(profile, delivery, arrivalMs);
       if (profile.decode(delivery.payload, { captures, topic, arrivalMs }, this.#sink)) return true;
@@ -86,8 +106,18 @@ export class IntakeStage {
     return false;
   }
 
+  #noteStatus(delivery: Delivery, topic: string): void {
+    if (delivery.payload.length > STATUS_BYTES_MAX) return;
+    const hit = this.#router?.routeStatus(topic, Buffer.from(delivery.payload).toString("latin1"));
+    if (hit === undefined) return;
+    const device = hit.captures.device ?? topic;
+    this.#options.observer.emit(deviceStatus, { profile: hit.profile.id, device, state: hit.status });
+  }
+
   #streamed(delivery: Delivery, arrivalMs: number): boolean {
     const stream = delivery.stream!;
+    // A port that was opened under a definition that is no longer in force is about to be opened anew.
+    if (!this.#hashes.has(stream.profile.hash)) return false;
     const context: PayloadContext = {
       captures: stream.device === "" ? NO_CAPTURES : { device: stream.device },
       topic: undefined,

@@ -1,0 +1,344 @@
+import type { Config, SourceConfig, TargetConfig } from "../config/load.js";
+import { type LocalApi, localApiPath, startLocalApi } from "../dashboard/api.js";
+import type { Engine } from "../engine/engine.js";
+import type { Source } from "../model/delivery.js";
+import { messageOf, WeirError } from "../model/errors.js";
+import { defineEvent } from "../model/log-event.js";
+import type { Profile } from "../model/profile.js";
+import { Checkpointer } from "../pipeline/checkpoint.js";
+import { Committer } from "../pipeline/committer.js";
+import { IntakeStage } from "../pipeline/intake.js";
+import { changeProfiles, type ProfileChange } from "../pipeline/profiles.js";
+import { Router } from "../profile/match.js";
+import type { Store } from "../store/store.js";
+import { createOutlet, createSource, type Outlet, type World } from "./parts.js";
+import { type OpenState, openState } from "./state.js";
+import { type AgentStatus, statusOf } from "./status.js";
+
+/**
+ * The composition root: every part of a running gateway, wired. Used by `weir run`, by the demo and by tests, which
+ * differ only in the world they hand in.
+ *
+ * Start-up: store and state first, then forwarders (what is in the log can go), then sources. A source or target
+ * that cannot work does not stop the others. An end in good order is the reverse: sources stop taking in, what was
+ * taken in is committed and acknowledged, the state is checkpointed, targets finish their delivery.
+ */
+export interface AgentOptions extends World {
+  readonly config: Config;
+  readonly profiles: readonly Profile[];
+  /** Ids of profiles whose file is there but cannot be read: what the store knows of them stays in force. */
+  readonly brokenProfiles: readonly string[];
+  /** The state in memory may be wrong: the process has to end at once and recover. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const partFailed = defineEvent<{ readonly part: string; readonly code: string; readonly error: string }>(
+  "part-failed",
+  "error",
+  "a source or target cannot work as it is configured; the others go on",
+);
+const profilesChanged = defineEvent<{
+  readonly added: string;
+  readonly changed: string;
+  readonly removed: string;
+  readonly closedWindows: number;
+}>("profiles-changed", "info", "the device profiles in force have changed");
+const restartNeeded = defineEvent<{ readonly section: string }>(
+  "restart-needed",
+  "warn",
+  "this part of the config has changed and takes effect at the next start",
+);
+/** A commit that takes longer is stuck, unless the store itself says that it is failing. */
+const COMMIT_STALL_MS_MAX = 30_000;
+const STATUS_EVERY_MS = 60_000;
+/** Leaves time for the rest within the five seconds that an orderly end may take. */
+const DRAIN_MS_MAX = 2_500;
+
+interface Running<C, P> {
+  readonly config: C;
+  readonly part: P;
+  /** Everything it was made from; another one means that it has to be made anew. */
+  readonly made: string;
+}
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #engine: Engine;
+  readonly #store: Store;
+  readonly #checkpointer: Checkpointer;
+  readonly #committer: Committer;
+  readonly #intake: IntakeStage;
+  readonly #sources = new Map<string, Running<SourceConfig, Source>>();
+  readonly #outlets = new Map<string, Running<TargetConfig, Outlet>>();
+  readonly #startedMs: number;
+  #config: Config;
+  #profiles: readonly Profile[];
+  #api: LocalApi | undefined;
+  #trimming = false;
+  #stopStatus = () => {};
+
+  private constructor(options: AgentOptions, state: OpenState) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#profiles = [];
+    this.#engine = state.engine;
+    this.#store = state.store;
+    this.#startedMs = options.clock.monotonicMs();
+    this.#checkpointer = new Checkpointer(state.engine, options.config.store.journalBytesMax);
+    this.#committer = new Committer({
+      ...options,
+      engine: state.engine,
+      store: state.store,
+      checkpointer: this.#checkpointer,
+      maxDelayMs: options.config.commit.maxDelay,
+      maxBytes: options.config.commit.maxBytes,
+      processingMs: state.processingMs,
+    });
+    this.#intake = new IntakeStage({ ...options, committer: this.#committer });
+  }
+
+  /** @throws WeirError when the store cannot be opened */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const state = await openState(options.config, options);
+    const agent = new Agent(options, state);
+    await agent.#useProfiles(withKept(options.profiles, options.brokenProfiles, state.kept));
+    agent.#committer.start();
+    state.store.log.onAppend(() => agent.#trimLog());
+    agent.#trimLog();
+    agent.#api = await agent.#startApi();
+    for (const config of options.config.targets) agent.#startOutlet(config);
+    for (const config of options.config.sources) await agent.#startSource(config);
+    const timer = options.timers.every(STATUS_EVERY_MS, () => agent.#publishStatus());
+    agent.#stopStatus = () => timer.cancel();
+    agent.#publishStatus();
+    return agent;
+  }
+
+  /** Between two commits: the engine, the store and the routes change over together. */
+  async #useProfiles(profiles: readonly Profile[]): Promise<void> {
+    const change = await this.#committer.exclusively(() => {
+      const changing = changeProfiles({
+        engine: this.#engine,
+        store: this.#store,
+        checkpointer: this.#checkpointer,
+        profiles,
+      });
+      this.#intake.use(new Router(profiles), profiles);
+      this.#profiles = profiles;
+      return changing;
+    });
+    if (isChange(change)) this.#options.observer.emit(profilesChanged, described(change));
+  }
+
+  async #startApi(): Promise<LocalApi | undefined> {
+    try {
+      return await startLocalApi({
+        path: localApiPath(this.#config.store.path),
+        log: this.#store.log,
+        status: () => this.status(),
+        observer: this.#options.observer,
+      });
+    } catch (error) {
+      this.#failed("local socket", error);
+      return undefined;
+    }
+  }
+
+  async #startSource(config: SourceConfig): Promise<void> {
+    try {
+      const part = createSource(config, {
+        ...this.#options,
+        intake: this.#intake.take,
+        profiles: this.#profiles,
+      });
+      this.#sources.set(config.name, { config, part, made: this.#makingOf(config) });
+      await part.start();
+    } catch (error) {
+      this.#failed(`source ${config.name}`, error);
+    }
+  }
+
+  #startOutlet(config: TargetConfig): void {
+    try {
+      const part = createOutlet(config, this.#config.gateway, this.#store, this.#options);
+      this.#outlets.set(config.name, { config, part, made: JSON.stringify(config) });
+      part.forwarder.start();
+    } catch (error) {
+      this.#failed(`target ${config.name}`, error);
+    }
+  }
+
+  #failed(part: string, error: unknown): void {
+    const code = error instanceof WeirError ? error.code : "unexpected";
+    this.#options.observer.emit(partFailed, { part, code, error: messageOf(error) });
+  }
+
+  /** What a source depends on; secrets count by their value, and never leave this string. */
+  #makingOf(config: SourceConfig): string {
+    const secret = config.type === "mqtt" ? config.password?.reveal() : undefined;
+    const profiles =
+      config.type === "serial"
+        ? this.#profiles.filter(({ id }) => id === config.profile).map(({ hash }) => hash)
+        : config.type === "mqtt" && config.topics === undefined
+          ? this.#profiles.flatMap(({ topics }) => topics)
+          : [];
+    return JSON.stringify([config, secret, profiles]);
+  }
+
+  /** Takes on a new config and new profiles; what did not change goes on undisturbed. */
+  async reload(next: Pick<AgentOptions, "config" | "profiles" | "brokenProfiles">): Promise<void> {
+    for (const section of ["gateway", "store", "commit", "limits", "log"] as const) {
+      if (JSON.stringify(next.config[section]) === JSON.stringify(this.#config[section])) continue;
+      this.#options.observer.emit(restartNeeded, { section });
+    }
+    const present = new Map(this.#profiles.map((profile) => [profile.id, profile]));
+    const profiles = withKept(next.profiles, next.brokenProfiles, present);
+    const changed = new Set(
+      profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
+    );
+    await this.#stopSources(({ config }) => config.type === "serial" && changed.has(config.profile));
+    await this.#useProfiles(profiles);
+    this.#config = { ...this.#config, sources: next.config.sources, targets: next.config.targets };
+    await this.#reloadSources();
+    await this.#reloadOutlets();
+  }
+
+  async #reloadSources(): Promise<void> {
+    const wanted = new Map(this.#config.sources.map((config) => [config.name, this.#makingOf(config)]));
+    await this.#stopSources(({ config, made }) => wanted.get(config.name) !== made);
+    for (const config of this.#config.sources) {
+      const running = this.#sources.get(config.name)?.part;
+      if (running === undefined) await this.#startSource(config);
+      else if ("reload" in running && typeof running.reload === "function") {
+        await (running.reload() as Promise<void>).catch((error: unknown) =>
+          this.#failed(`source ${config.name}`, error),
+        );
+      }
+    }
+  }
+
+  async #reloadOutlets(): Promise<void> {
+    const wanted = new Map(this.#config.targets.map((config) => [config.name, JSON.stringify(config)]));
+    for (const [name, { part, made }] of [...this.#outlets]) {
+      if (wanted.get(name) === made) continue;
+      this.#outlets.delete(name);
+      await part.forwarder.stop();
+    }
+    for (const config of this.#config.targets) {
+      if (!this.#outlets.has(config.name)) this.#startOutlet(config);
+    }
+  }
+
+  async #stopSources(which: (running: Running<SourceConfig, Source>) => boolean): Promise<void> {
+    const leaving = [...this.#sources].filter(([, running]) => which(running));
+    for (const [name] of leaving) this.#sources.delete(name);
+    await Promise.all(leaving.map(([, { part }]) => part.stop()));
+  }
+
+  #trimLog(): void {
+    if (this.#trimming || this.#store.log.bytes <= this.#config.store.logBytesMax) return;
+    this.#trimming = true;
+    void this.#store
+      .trimLog(this.#config.targets.map(({ name }) => name))
+      .catch((error: unknown) => this.#failed("summary log", error))
+      .finally(() => {
+        this.#trimming = false;
+      });
+  }
+
+  #publishStatus(): void {
+    const { devices, received, accepted, rejected } = this.status();
+    for (const { part } of this.#outlets.values()) {
+      if (!("publishStatus" in part.target) || typeof part.target.publishStatus !== "function") continue;
+      part.target.publishStatus({
+        devices,
+        received,
+        accepted,
+        rejected,
+        lag: part.forwarder.status().lagEntries,
+      });
+    }
+  }
+
+  status(): AgentStatus {
+    return statusOf({
+      gateway: this.#config.gateway,
+      uptimeMs: this.#options.clock.monotonicMs() - this.#startedMs,
+      engine: this.#engine,
+      store: this.#store,
+      sources: [...this.#sources.values()].map(({ part }) => part),
+      forwarders: [...this.#outlets.values()].map(({ part }) => part.forwarder),
+    });
+  }
+
+  /** Whether commits get through; what the watchdog asks. A failing disk is not mended by a restart. */
+  healthy(): boolean {
+    return this.#committer.stalledMs < COMMIT_STALL_MS_MAX || this.#store.failing !== undefined;
+  }
+
+  /** The port an embedded broker listens on, for whoever asked for any free one. */
+  brokerPort(source: string): number | undefined {
+    const part = this.#sources.get(source)?.part;
+    return part !== undefined && "port" in part && typeof part.port === "number" ? part.port : undefined;
+  }
+
+  /**
+   * Ends in good order.
+   * @returns false when the store could not take the last readings in time; none of them was acknowledged
+   */
+  async stop(): Promise<boolean> {
+    this.#stopStatus();
+    const drained = this.#drain();
+    const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
+    const inTime = await this.#within(
+      DRAIN_MS_MAX,
+      Promise.all([...stopping, drained]).then(() => this.#drain()),
+    );
+    if (inTime) await this.#committer.exclusively(() => this.#checkpoint());
+    this.#committer.stop();
+    await Promise.all([...this.#outlets.values()].map(({ part }) => part.forwarder.stop()));
+    await this.#api?.close();
+    await this.#store.close();
+    return inTime;
+  }
+
+  #drain(): Promise<void> {
+    return this.#committer.drain();
+  }
+
+  async #checkpoint(): Promise<void> {
+    const share = this.#checkpointer.everything();
+    await this.#store.commit({ summaries: [], ...share.commit });
+    share.written();
+  }
+
+  async #within(ms: number, work: Promise<unknown>): Promise<boolean> {
+    const late = new Promise<false>((resolve) => this.#options.timers.after(ms, () => resolve(false)));
+    return await Promise.race([work.then(() => true), late]);
+  }
+}
+
+/** Profiles that are broken now stay as they were, so that a slip of the pen closes no windows. */
+function withKept(
+  profiles: readonly Profile[],
+  broken: readonly string[],
+  kept: ReadonlyMap<string, Profile>,
+): readonly Profile[] {
+  const ids = new Set(profiles.map(({ id }) => id));
+  const rescued = broken.filter((id) => !ids.has(id)).flatMap((id) => kept.get(id) ?? []);
+  return [...profiles, ...rescued];
+}
+
+function isChange(change: ProfileChange): boolean {
+  return change.added.length + change.changed.length + change.removed.length > 0;
+}
+
+function described(change: ProfileChange) {
+  const list = (ids: readonly string[]) => ids.join(" ");
+  return {
+    added: list(change.added),
+    changed: list(change.changed),
+    removed: list(change.removed),
+    closedWindows: change.closedWindows,
+  };
+}

@@ -1,0 +1,168 @@
+import type {
+  BrokerSourceConfig,
+  Config,
+  MqttSourceConfig,
+  MqttTargetConfig,
+  SerialSourceConfig,
+  SourceConfig,
+  TargetConfig,
+} from "../config/load.js";
+import { FileTarget } from "../forward/file-target.js";
+import { Forwarder } from "../forward/forwarder.js";
+import { MqttTarget } from "../forward/mqtt-target.js";
+import { createSchedule } from "../forward/schedule.js";
+import type { Clock, Random, Timers } from "../model/clock.js";
+import type { Intake, Source } from "../model/delivery.js";
+import { WeirError } from "../model/errors.js";
+import type { Observer } from "../model/log-event.js";
+import type { Profile } from "../model/profile.js";
+import type { Target } from "../model/summary-log.js";
+import { topicFilters } from "../profile/match.js";
+import { BrokerSource } from "../source/broker.js";
+import { MqttSource } from "../source/mqtt.js";
+import type { SourceParts } from "../source/parts.js";
+import { SerialSource } from "../source/serial.js";
+import type { Store } from "../store/store.js";
+
+/** The world as the agent sees it: real in `weir run`, moved by hand in tests. */
+export interface World {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly observer: Observer;
+}
+
+type WithProfiles = World & { readonly intake: Intake; readonly profiles: readonly Profile[] };
+
+/** From the config of a source to the source. @throws WeirError when it cannot work as configured */
+export function createSource(config: SourceConfig, world: WithProfiles): Source {
+  const parts: SourceParts = world;
+  switch (config.type) {
+    case "broker":
+      return new BrokerSource(brokerOptions(config), parts);
+    case "mqtt":
+      return new MqttSource(mqttOptions(config, world.profiles), parts);
+    case "serial":
+      return new SerialSource(serialOptions(config, world.profiles), parts);
+  }
+}
+
+function brokerOptions(config: BrokerSourceConfig): ConstructorParameters<typeof BrokerSource>[0] {
+  const { name, listen, users, anonymous, packetBytesMax, connectionsMax, topicLevelsMax, inflightMax } =
+    config;
+  return {
+    name,
+    host: listen.host,
+    port: listen.port,
+    anonymous,
+    packetBytesMax,
+    connectionsMax,
+    topicLevelsMax,
+    inflightMax,
+    ...(config.tls === undefined ? {} : { tls: defined(config.tls) }),
+    ...(users === undefined ? {} : { usersFile: users }),
+  };
+}
+
+function mqttOptions(
+  config: MqttSourceConfig,
+  profiles: readonly Profile[],
+): ConstructorParameters<typeof MqttSource>[0] {
+  const { name, inflightMax, waitingBytesMax, packetBytesMax } = config;
+  return {
+    name,
+    connection: { ...connection(config), packetBytesMax },
+    topics: config.topics ?? topicFilters(profiles),
+    inflightMax,
+    waitingBytesMax,
+  };
+}
+
+function serialOptions(
+  config: SerialSourceConfig,
+  profiles: readonly Profile[],
+): ConstructorParameters<typeof SerialSource>[0] {
+  const { name, port, usb, baudRate, dataBits, parity, stopBits, device, framing } = config;
+  const profile = profiles.find(({ id }) => id === config.profile);
+  if (profile === undefined) {
+    throw new WeirError("unknown-profile", `there is no profile "${config.profile}" to read the port with`, {
+      hint: "weir check tells what is wrong with the profiles",
+    });
+  }
+  return {
+    name,
+    port: port ?? defined(usb!),
+    baudRate,
+    dataBits,
+    parity,
+    stopBits,
+    profile,
+    device,
+    framing,
+  };
+}
+
+function connection(config: MqttSourceConfig | MqttTargetConfig) {
+  const { url, clientId, username, password, keepalive, tls } = config;
+  return {
+    url,
+    clientId,
+    keepaliveMs: keepalive,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(tls === undefined ? {} : { tls: defined(tls) }),
+  };
+}
+
+/** The same without keys whose value is undefined, as optional properties want it. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+/** A target and the forwarder that feeds it. */
+export interface Outlet {
+  readonly target: Target;
+  readonly forwarder: Forwarder;
+}
+
+/** @throws WeirError when it cannot work as configured */
+export function createOutlet(
+  config: TargetConfig,
+  gateway: Config["gateway"],
+  store: Store,
+  world: World,
+): Outlet {
+  const target =
+    config.type === "file"
+      ? new FileTarget({ ...config, observer: world.observer })
+      : new MqttTarget({
+          ...world,
+          name: config.name,
+          broker: connection(config),
+          site: gateway.site,
+          gateway: gateway.id,
+          topic: config.topic,
+          statusTopic: config.statusTopic,
+          batch: config.batch,
+          inflightMax: config.inflightMax,
+          packetBytesMax: config.packetBytesMax,
+        });
+  const schedule = createSchedule({
+    expression: config.schedule,
+    zone: config.timezone,
+    log: store.log,
+    clock: world.clock,
+    timers: world.timers,
+  });
+  const forwarder = new Forwarder({
+    ...world,
+    target,
+    schedule,
+    log: store.log,
+    cursors: store,
+    rateMaxPerSecond: config.rateMax,
+  });
+  return { target, forwarder };
+}

@@ -1,0 +1,59 @@
+import type { Config } from "../config/load.js";
+import type { Engine } from "../engine/engine.js";
+import { CorruptRecord } from "../model/bytes.js";
+import { messageOf } from "../model/errors.js";
+import { defineEvent } from "../model/log-event.js";
+import type { Profile } from "../model/profile.js";
+import { recover, type StoredDefinition } from "../pipeline/recovery.js";
+import { loadProfile } from "../profile/load.js";
+import { setAside } from "../store/database.js";
+import { Store } from "../store/store.js";
+import type { World } from "./parts.js";
+
+/** The durable state of an agent, opened and brought up to date. */
+export interface OpenState {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly processingMs: number;
+  /** Profiles as they are kept with the state, by id. */
+  readonly kept: ReadonlyMap<string, Profile>;
+}
+
+const recovered = defineEvent<{
+  readonly devices: number;
+  readonly blocks: number;
+  readonly sequence: number;
+}>(
+  "state-recovered",
+  "info",
+  "the state is back: devices from the store, and the journal replayed over them",
+);
+
+/**
+ * Opens the store and recovers the engine from it. A store whose records are damaged is set aside, loudly, and a
+ * new one begun: wrong numbers would be worse than none.
+ * @throws WeirError `store-locked`, `store-unavailable`, `store-too-new`
+ */
+export async function openState(config: Config, world: World): Promise<OpenState> {
+  const options = { ...world, path: config.store.path, logBytesMax: config.store.logBytesMax };
+  for (;;) {
+    const store = await Store.open(options);
+    const kept = new Map<string, Profile>();
+    try {
+      const compile = (definition: StoredDefinition): Profile | undefined => {
+        const { profile } = loadProfile(definition.source, definition);
+        if (profile !== undefined) kept.set(profile.id, profile);
+        return profile;
+      };
+      const engineOptions = { gateway: config.gateway.id, devicesMax: config.limits.devices };
+      const { engine, processingMs, replayedBlocks } = await recover(store, engineOptions, compile);
+      const facts = { devices: engine.deviceCount, blocks: replayedBlocks, sequence: engine.sequence };
+      world.observer.emit(recovered, facts);
+      return { store, engine, processingMs, kept };
+    } catch (error) {
+      await store.close();
+      if (!(error instanceof CorruptRecord)) throw error;
+      await setAside(options, messageOf(error));
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Config } from "../config/load.js";
+import type { DeviceCounts, Engine } from "../engine/engine.js";
+import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
+import type { Source } from "../model/delivery.js";
+import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import type { Store } from "../store/store.js";
+
+/** What a running agent says of itself: plain values, no secrets. */
+export interface AgentStatus {
+  readonly gateway: string;
+  readonly site: string;
+  readonly uptimeMs: number;
+  /** Devices known, without the ones that readings of unknown origin are booked under. */
+  readonly devices: number;
+  readonly received: number;
+  readonly accepted: number;
+  readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  readonly store: {
+    /** Why nothing can be written at present. */
+    readonly failing?: string;
+    readonly journalBytes: number;
+    readonly logBytes: number;
+    readonly logHead: number;
+    readonly logTail: number;
+    /** Summaries that were dropped unsent, ever. */
+    readonly logDropped: number;
+  };
+  readonly sources: readonly { readonly name: string; readonly state: string; readonly detail?: string }[];
+  readonly targets: readonly ForwarderStatus[];
+  /** For each device: received = accepted + Σ rejected. */
+  readonly byDevice: readonly DeviceCounts[];
+}
+
+export function statusOf(from: {
+  readonly gateway: Config["gateway"];
+  readonly uptimeMs: number;
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly sources: readonly Source[];
+  readonly forwarders: readonly Forwarder[];
+}): AgentStatus {
+  const { engine, store } = from;
+  const byDevice = engine.counts();
+  const sum = (pick: (counts: DeviceCounts) => number) =>
+    byDevice.reduce((total, each) => total + pick(each), 0);
+  const rejected: Partial<Record<RejectReason, number>> = {};
+  for (const reason of REJECT_REASONS) {
+    const count = sum((device) => device.rejected[reason] ?? 0);
+    if (count > 0) rejected[reason] = count;
+  }
+  return {
+    gateway: from.gateway.id,
+    site: from.gateway.site,
+    uptimeMs: Math.round(from.uptimeMs),
+    devices: engine.deviceCount,
+    received: sum((device) => device.received),
+    accepted: sum((device) => device.accepted),
+    rejected,
+    store: {
+      ...(store.failing === undefined ? {} : { failing: store.failing }),
+      journalBytes: store.journalBytes,
+      logBytes: store.log.bytes,
+      logHead: store.log.head(),
+      logTail: store.log.tail(),
+      logDropped: store.log.dropped,
+    },
+    sources: from.sources.map((source) => ({ name: source.name, ...source.status() })),
+    targets: from.forwarders.map((forwarder) => forwarder.status()),
+    byDevice,
+  };
+}

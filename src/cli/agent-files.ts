@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { basename, extname } from "node:path";
+import { checkProfileIds, findProfiles } from "../config/check.js";
+import { cannotRead } from "../config/files.js";
+import type { Config } from "../config/load.js";
+import type { Diagnostic } from "../model/diagnostic.js";
+import type { Profile } from "../model/profile.js";
+import { loadProfile } from "../profile/load.js";
+import { readConfig } from "./config-file.js";
+
+/** What an agent is started or reloaded with. */
+export interface AgentFiles {
+  /** Undefined when the config itself is wrong; then there is nothing to run with. */
+  readonly config: Config | undefined;
+  readonly profiles: readonly Profile[];
+  /** Ids of the profiles that could not be read. */
+  readonly brokenProfiles: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else. */
+export function readAgentFiles(file: string, env: NodeJS.ProcessEnv): AgentFiles {
+  const loaded = readConfig(file, env);
+  const found = findProfiles(file, loaded);
+  const diagnostics: Diagnostic[] = [...loaded.diagnostics, ...found.diagnostics];
+  const profiles: Profile[] = [];
+  const brokenProfiles: string[] = [];
+  for (const path of found.files) {
+    const read = readProfile(path, loaded.config?.gateway.zone ?? "UTC");
+    diagnostics.push(...read.diagnostics);
+    if (read.profile === undefined) brokenProfiles.push(basename(path, extname(path)));
+    else if (!profiles.some(({ id }) => id === read.profile?.id)) profiles.push(read.profile);
+  }
+  const ids = [
+    ...profiles.map(({ id, file: path }) => ({ id, file: path })),
+    ...brokenProfiles.map((id) => ({ id, file: id })),
+  ];
+  diagnostics.push(...checkProfileIds(file, loaded, ids));
+  return { config: loaded.config, profiles, brokenProfiles, diagnostics };
+}
+
+function readProfile(path: string, zone: string) {
+  try {
+    return loadProfile(readFileSync(path, "utf8"), { file: path, zone });
+  } catch (error) {
+    const diagnostic = {
+      file: path,
+      line: 1,
+      column: 1,
+      code: "unreadable-file",
+      message: cannotRead(path, error),
+    };
+    return { profile: undefined, diagnostics: [diagnostic] };
+  }
+}
