@@ -51,7 +51,7 @@ const matchSchema = z
           .optional()
           .meta({
             description:
-              "A condition on the decoded payload (`msg`) and the `topic`. Where it is false the payload is left to other profiles.",
+              "A condition on each decoded record (`msg`) and the `topic`. Records of which it is false are passed over; a payload of which it is false altogether is left to other profiles.",
             examples: ["has(msg.SCD40)", 'msg.method == "NotifyStatus"'],
           }),
         status: z
