@@ -70,6 +70,13 @@ export interface Command extends Omit<CommandSpec<OptionSpecs>, "run"> {
   execute(args: readonly string[], io: CommandIo): Promise<number>;
 }
 
+/** One line of `weir help`. The command itself is loaded only when it is used, so that help is instant. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {
   return {
     ...spec,

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { messageOf, WeirError } from "../model/errors.js";
 import { nearest } from "../model/nearest.js";
-import { type CommandIo, EXIT, usageError } from "./command.js";
-import type { CommandEntry } from "./commands.js";
+import { type CommandEntry, type CommandIo, EXIT, usageError } from "./command.js";
 import { commandHelp, overview } from "./help.js";
 
 /**

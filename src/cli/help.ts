@@ -1,5 +1,4 @@
-import type { Command, OptionSpec } from "./command.js";
-import type { CommandEntry } from "./commands.js";
+import type { Command, CommandEntry, OptionSpec } from "./command.js";
 
 const WIDTH = 80;
 

@@ -180,9 +180,10 @@ const wholeSuite: Rule = {
       .filter((file) => file.path.endsWith(".test.ts"))
       .flatMap((file) =>
         file
-          .nodes("MemberExpression")
-          .filter((node) => /^(it|test|describe)\.(only|skip|todo|fails)$/.test(file.textOf(node)))
-          .map((node) => `${file.at(node.start)}: ${file.textOf(node)}`),
+          .nodes("CallExpression")
+          .map((node) => ({ node, callee: file.textOf(node.callee as SyntaxNode) }))
+          .filter(({ callee }) => /^(it|test|describe)\.(only|skip|todo|fails)\b/.test(callee))
+          .map(({ node, callee }) => `${file.at(node.start)}: ${callee}`),
       );
   },
   bad: [{ "test/a.test.ts": 'it.only("x", () => {});' }, { "test/a.test.ts": 'describe.skip("x", f);' }],
