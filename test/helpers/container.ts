@@ -21,7 +21,7 @@ export interface CommandResult {
 export interface Container {
   /** Runs a command inside, as root; an exit code is a result, not an error. */
   run(...command: readonly string[]): Promise<CommandResult>;
-  /** Puts a file in, with its folders. */
+  /** Puts a file in, with its folders; not below /run or /tmp, which are file systems of the container itself. */
   write(path: string, content: string): Promise<void>;
   /** Powers off, or kills what does not, and takes everything away. */
   stop(): Promise<void>;

@@ -70,7 +70,7 @@ describeWithTools(CONTAINER_TOOLS, "the service under systemd", () => {
   it("is restarted by the watchdog when its event loop hangs", async (context) => {
     const on = inside(context);
     await on.write(
-      "/run/systemd/system/weir.service.d/test.conf",
+      "/etc/systemd/system/weir.service.d/test.conf",
       "[Service]\nWatchdogSec=2s\nRestartSec=0\n",
     );
     await on.run("systemctl", "daemon-reload");
@@ -99,6 +99,14 @@ describeWithTools(CONTAINER_TOOLS, "the service under systemd", () => {
     expect(await property(on, "Result")).toBe("success");
     expect(await property(on, "ExecMainStatus")).toBe("0");
     expect(await journal(on)).not.toMatch(/SIGSYS|status=31/);
+  });
+
+  it("can be looked into by root while it is stopped, and starts again", async (context) => {
+    const on = inside(context);
+    expect(await on.run("weir", "log", "-c", "/etc/weir/weir.yaml")).toMatchObject({ code: 0, stderr: "" });
+    expect((await on.run("find", "/var/lib/weir", "!", "-user", "weir")).stdout).toBe("");
+    expect((await on.run("systemctl", "start", "weir")).code).toBe(0);
+    expect((await on.run("weir", "log", "-c", "/etc/weir/weir.yaml")).code).toBe(0);
   });
 
   it("is gone after --uninstall, and its config is not", async (context) => {
