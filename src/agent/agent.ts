@@ -5,6 +5,7 @@ import type { Source } from "../model/delivery.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
+import type { Counters } from "../observe/counters.js";
 import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
@@ -24,6 +25,8 @@ import { type AgentStatus, statusOf } from "./status.js";
  * taken in is committed and acknowledged, the state is checkpointed, targets finish their delivery.
  */
 export interface AgentOptions extends World {
+  /** What the observer counts in; part of the status. */
+  readonly counters: Counters;
   readonly config: Config;
   readonly profiles: readonly Profile[];
   /** Ids of profiles whose file is there but cannot be read: what the store knows of them stays in force. */
@@ -267,6 +270,7 @@ export class Agent {
       engine: this.#engine,
       store: this.#store,
       sources: [...this.#sources.values()].map(({ part }) => part),
+      counters: this.#options.counters,
       forwarders: [...this.#outlets.values()].map(({ part }) => part.forwarder),
     });
   }

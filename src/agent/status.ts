@@ -3,6 +3,7 @@ import type { DeviceCounts, Engine } from "../engine/engine.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import type { Source } from "../model/delivery.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import type { CounterSample, Counters } from "../observe/counters.js";
 import type { Store } from "../store/store.js";
 
 /** What a running agent says of itself: plain values, no secrets. */
@@ -29,6 +30,8 @@ export interface AgentStatus {
   readonly targets: readonly ForwarderStatus[];
   /** For each device: received = accepted + Σ rejected. */
   readonly byDevice: readonly DeviceCounts[];
+  /** How often each event happened since the start of the process. */
+  readonly events: readonly CounterSample[];
 }
 
 export function statusOf(from: {
@@ -38,6 +41,7 @@ export function statusOf(from: {
   readonly store: Store;
   readonly sources: readonly Source[];
   readonly forwarders: readonly Forwarder[];
+  readonly counters: Counters;
 }): AgentStatus {
   const { engine, store } = from;
   const byDevice = engine.counts();
@@ -67,5 +71,6 @@ export function statusOf(from: {
     sources: from.sources.map((source) => ({ name: source.name, ...source.status() })),
     targets: from.forwarders.map((forwarder) => forwarder.status()),
     byDevice,
+    events: from.counters.snapshot(),
   };
 }

@@ -96,7 +96,8 @@ async function serve(
     write: (line) => io.stderr.write(line),
     journald: io.env.JOURNAL_STREAM !== undefined,
   });
-  const observer = createObserver({ log, counters: createCounters(), timers: systemTimers });
+  const counters = createCounters();
+  const observer = createObserver({ log, counters, timers: systemTimers });
   const manager = createServiceManager({ env: io.env, timers: systemTimers, observer });
   const report = (diagnostics: readonly Diagnostic[]) => {
     for (const diagnostic of diagnostics)
@@ -104,7 +105,7 @@ async function serve(
   };
   report(files.diagnostics);
   const ending = new Ending();
-  const world = { clock: systemClock, timers: systemTimers, random: systemRandom, observer };
+  const world = { clock: systemClock, timers: systemTimers, random: systemRandom, observer, counters };
   const agent = await Agent.start({ ...world, ...files, onFatal: (error) => ending.fail(error) });
   observer.emit(started, facts(config));
   const reload = async () => {

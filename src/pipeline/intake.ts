@@ -43,6 +43,16 @@ const readingRejected = defineEvent<{
   readonly detail: string;
 }>("reading-rejected", "debug", "a reading could not be decoded");
 
+const valueUnreadable = defineEvent<{
+  readonly profile: string;
+  readonly device: string;
+  readonly field: string;
+  readonly detail: string;
+}>(
+  "value-unreadable",
+  "debug",
+  "a value is not of its field's type; it counts as missing, the reading is kept",
+);
 const deviceStatus = defineEvent<{
   readonly profile: string;
   readonly device: string;
@@ -170,6 +180,11 @@ class BlockSink implements ReadingSink {
     if (this.#identity === 0) return 0;
     const plain = (Math.abs(this.#identity) + this.#row++) % IDENTITIES || 1;
     return this.#identity < 0 ? -plain : plain;
+  }
+
+  unreadable(device: string, field: number, detail: string): void {
+    const { id, fields } = this.#profile!;
+    this.#options.observer.emit(valueUnreadable, { profile: id, device, field: fields[field]!.name, detail });
   }
 
   reject(device: string | undefined, reason: RejectReason, detail: string): void {

@@ -114,10 +114,10 @@ export class StoredSummaryLog implements SummaryLog {
     const entries: LogEntry[] = [];
     if (after >= this.#head) return entries;
     let bytes = 0;
-    const range = { ...behind(after), limit: bounds.entriesMax };
-    for await (const [key, value] of this.#options.database.entries(range)) {
+    for await (const [key, value] of this.#options.database.entries(behind(after))) {
       const entry = this.#entry(key, value);
       if (entry === undefined) continue;
+      if (entries.length >= bounds.entriesMax) break;
       bytes += value.length;
       if (bytes > bounds.bytesMax && entries.length > 0) break;
       entries.push(entry);

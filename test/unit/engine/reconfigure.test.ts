@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { BlockMaker, engineProfile, field, newEngine, tumbling } from "../../helpers/engine.js";
+
+const MINUTE = 60_000;
+const stats = [{ field: 0, names: ["count", "sum"] }];
+const before = engineProfile({
+  windows: [tumbling("1m", MINUTE, stats), tumbling("1h", 60 * MINUTE, stats)],
+});
+
+describe("a change of definition", () => {
+  it("lets windows that mean the same go on, with what they have and what they know of duplicates", () => {
+    const engine = newEngine(before);
+    engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
+    const after = {
+      ...before,
+      hash: "hash-2",
+      windows: [tumbling("5m", 5 * MINUTE, stats), before.windows[1]!],
+    };
+    const closed = engine.reconfigure(after);
+    expect(closed.map((s) => [s.window.name, s.final, s.reconfigured])).toEqual([["1m", true, true]]);
+    const blocks = new BlockMaker(after, 1);
+    engine.apply(
+      blocks.block([
+        { timeMs: 10, values: [1] },
+        { timeMs: 20, values: [2] },
+      ]),
+    );
+    const counts = engine.counts()[0]!;
+    expect(counts).toMatchObject({ received: 3, accepted: 2, rejected: { duplicate: 1 } });
+    const finals = Object.fromEntries(engine.flush().map((s) => [s.window.name, s.fields.x]));
+    expect(finals).toEqual({ "1h": { count: 2, sum: 3 }, "5m": { count: 1, sum: 2 } });
+  });
+
+  it("finds a field again by its name when others are put before it", () => {
+    const engine = newEngine(before);
+    engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1.5] }]));
+    const after = {
+      ...before,
+      hash: "hash-2",
+      fields: [field("new"), field("x")],
+      windows: before.windows.map((w) => ({ ...w, aggregates: [{ field: 1, names: ["count", "sum"] }] })),
+    };
+    expect(engine.reconfigure(after)).toEqual([]);
+    engine.apply(new BlockMaker(after, 1).block([{ timeMs: 20, values: [9, 2.5] }]));
+    expect(engine.flush().map((s) => s.fields.x)).toEqual([
+      { count: 2, sum: 4 },
+      { count: 2, sum: 4 },
+    ]);
+  });
+
+  it("closes windows whose field changed its unit: the numbers would not mean the same", () => {
+    const engine = newEngine(before);
+    engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
+    const closed = engine.reconfigure({ ...before, hash: "hash-2", fields: [field("x", { unit: "K" })] });
+    expect(closed).toHaveLength(2);
+    expect(closed.every((s) => s.reconfigured === true)).toBe(true);
+  });
+
+  it("keeps the counts of the devices of a profile that is gone", () => {
+    const engine = newEngine(before);
+    engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
+    expect(engine.retire("p")).toHaveLength(2);
+    expect(engine.counts()[0]).toMatchObject({ received: 1, accepted: 1, openWindows: 0 });
+  });
+});
