@@ -11,13 +11,7 @@
  * - half-done QoS 2 packets of a session: beyond the limit the client is disconnected; their payloads are not kept.
  */
 import { defineEvent, type Observer } from "../model/log-event.js";
-
-/** The part of a packet that is looked at here. */
-interface StoredPacket {
-  readonly topic: string;
-  readonly payload: string | Buffer;
-  readonly messageId?: number | undefined;
-}
+import { type Forgotten, type Session, SessionBook, type StoredPacket } from "./broker-sessions.js";
 
 interface ClientRef {
   readonly id: string;
@@ -58,17 +52,6 @@ export const brokerDropped = defineEvent<Dropped>(
   "warn",
   "the broker's memory for other clients is full; something was not kept for them",
 );
-
-interface Session {
-  queued: number;
-  /** Payload sizes of sent packets, by message id: aedes replaces a QoS 2 packet by its PUBREL. */
-  readonly sent: Map<number, number>;
-  readonly halfDone: Set<number>;
-}
-
-function newSession(): Session {
-  return { queued: 0, sent: new Map(), halfDone: new Set() };
-}
 
 const EMPTY = Buffer.alloc(0);
 
@@ -118,114 +101,71 @@ function retainedPart(
 function sessionPart(
   inner: Persistence,
   options: BoundedPersistenceOptions,
-): Omit<Persistence, "storeRetained"> {
-  const { limits, online } = options;
+): Omit<Persistence, "storeRetained" | "cleanSubscriptions"> {
   const drop = dropper(options);
-  // In the order of use: the first is the one unused for longest.
-  const sessions = new Map<string, Session>();
-  let queuedBytes = 0;
+  const sessions = new SessionBook({ ...options, drop });
 
-  const sessionOf = async (id: string): Promise<Session> => {
-    const session = sessions.get(id) ?? newSession();
-    sessions.delete(id);
-    sessions.set(id, session);
-    if (sessions.size > limits.sessionsMax) await forgetOldest(id);
+  /** Makes room for the session of a client, and marks it as used. */
+  const use = async (id: string): Promise<Session> => {
+    const { session, forgotten } = sessions.use(id);
+    if (forgotten !== undefined) await forget(inner, forgotten);
     return session;
-  };
-
-  const forgetOldest = async (except: string): Promise<void> => {
-    for (const [id, session] of sessions) {
-      if (id === except || online(id)) continue;
-      sessions.delete(id);
-      drop("session");
-      await inner.cleanSubscriptions({ id });
-      await inner.cleanIncoming({ id });
-      const sent = [...session.sent.keys()].map((messageId) => ({ messageId }));
-      // Packets that were never sent have no message id; asking for that clears one of them.
-      const unsent = Array.from({ length: session.queued - sent.length }, () => ({}));
-      for (const ref of [...sent, ...unsent])
-        leaves(session, ref, await inner.outgoingClearMessageId({ id }, ref));
-      return;
-    }
-  };
-
-  /** Counts a packet out of a session's queue; `ref` is what aedes asked for, `cleared` what there was. */
-  const leaves = (session: Session | undefined, ref: object, cleared: object | undefined): void => {
-    if (session === undefined || cleared === undefined) return;
-    const { messageId } = ref as Partial<StoredPacket>;
-    const { payload } = cleared as Partial<StoredPacket>;
-    queuedBytes -= payload?.length ?? session.sent.get(messageId ?? 0) ?? 0;
-    session.sent.delete(messageId ?? 0);
-    session.queued--;
-  };
-
-  /** Counts a packet into a session's queue, or says that it does not fit. */
-  const enters = ({ clientId }: SubscriptionRef, packet: StoredPacket): boolean => {
-    const session = sessions.get(clientId) ?? newSession();
-    const bytes = packet.payload.length;
-    if (session.queued >= limits.queuedPerSessionMax || queuedBytes + bytes > limits.queuedBytesMax) {
-      drop("queue");
-      return false;
-    }
-    sessions.set(clientId, session);
-    session.queued++;
-    queuedBytes += bytes;
-    return true;
   };
 
   return {
     async addSubscriptions(client, subscriptions) {
-      await sessionOf(client.id);
+      await use(client.id);
       return inner.addSubscriptions(client, subscriptions);
     },
-    cleanSubscriptions: (client) => inner.cleanSubscriptions(client),
     async outgoingEnqueue(subscription, packet) {
-      if (enters(subscription, packet)) await inner.outgoingEnqueue(subscription, packet);
+      if (sessions.enters(subscription.clientId, packet)) await inner.outgoingEnqueue(subscription, packet);
     },
     async outgoingEnqueueCombi(subscriptions, packet) {
       // Nearly every publish: nobody is subscribed with a session that is kept.
       if (subscriptions.length === 0) return;
-      const fitting = subscriptions.filter((subscription) => enters(subscription, packet));
+      const fitting = subscriptions.filter(({ clientId }) => sessions.enters(clientId, packet));
       await inner.outgoingEnqueueCombi(fitting, packet);
     },
     /** aedes looks for the queued copy before it sends; one that did not fit is sent all the same. */
     async outgoingUpdate(client, packet) {
       await inner.outgoingUpdate(client, packet).then(
-        () => {
-          const { messageId, payload } = packet as Partial<StoredPacket>;
-          if (messageId !== undefined && payload !== undefined) {
-            sessions.get(client.id)?.sent.set(messageId, payload.length);
-          }
-        },
+        () => sessions.sent(client.id, packet),
         () => undefined,
       );
     },
     async outgoingClearMessageId(client, packet) {
       const cleared = await inner.outgoingClearMessageId(client, packet);
-      leaves(sessions.get(client.id), packet, cleared);
+      sessions.leaves(client.id, packet, cleared);
       return cleared;
     },
     async incomingStorePacket(client, packet) {
-      const session = await sessionOf(client.id);
+      const { halfDone } = await use(client.id);
       const id = packet.messageId ?? 0;
-      if (session.halfDone.size >= limits.halfDonePerSessionMax && !session.halfDone.has(id)) {
+      if (halfDone.size >= options.limits.halfDonePerSessionMax && !halfDone.has(id)) {
         drop("qos2");
         throw new Error("too many QoS 2 packets await their PUBREL");
       }
-      session.halfDone.add(id);
+      halfDone.add(id);
       // aedes only asks whether the packet is there.
       await inner.incomingStorePacket(client, { ...packet, payload: EMPTY });
     },
     async incomingDelPacket(client, packet) {
-      sessions.get(client.id)?.halfDone.delete(packet.messageId ?? 0);
+      sessions.find(client.id)?.halfDone.delete(packet.messageId ?? 0);
       await inner.incomingDelPacket(client, packet);
     },
     async cleanIncoming(client) {
-      // The end of a clean session, or the beginning of one; aedes then clears the queue packet by packet.
-      const session = sessions.get(client.id);
-      if (session?.queued === 0) sessions.delete(client.id);
-      session?.halfDone.clear();
+      sessions.ended(client.id);
       await inner.cleanIncoming(client);
     },
   };
+}
+
+/** Removes all that aedes keeps for a session. */
+async function forget(inner: Persistence, { id, session }: Forgotten): Promise<void> {
+  await inner.cleanSubscriptions({ id });
+  await inner.cleanIncoming({ id });
+  const sent = [...session.sent.keys()].map((messageId) => ({ messageId }));
+  // Packets that were never sent have no message id; asking for that clears one of them.
+  const unsent = Array.from({ length: session.queued - sent.length }, () => ({}));
+  for (const packet of [...sent, ...unsent]) await inner.outgoingClearMessageId({ id }, packet);
 }
