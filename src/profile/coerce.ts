@@ -10,7 +10,7 @@ import { LIMITS } from "../model/limits.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
 import { converter } from "../model/units.js";
 import { parseNumber } from "./number.js";
-import type { FieldDocument } from "./schema.js";
+import type { FieldDocument } from "./schema-fields.js";
 
 export type Coercion = (raw: unknown) => FieldValue | undefined;
 

@@ -110,3 +110,6 @@ function checkUnits(field: Unchecked, report: Parameters<Parameters<typeof withR
     report({ code: "bad-unit", message: `${from} cannot be converted to ${to}`, path: ["as"] });
   }
 }
+
+/** A field as it is after validation, with its defaults. */
+export type FieldDocument = z.output<typeof fieldSchema>;

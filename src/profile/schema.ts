@@ -292,6 +292,5 @@ export const profileSchema = withRule(
 );
 
 export type ProfileDocument = z.output<typeof profileSchema>;
-export type FieldDocument = ProfileDocument["fields"][string];
 export type WindowDocument = ProfileDocument["windows"][number];
 export type TestDocument = ProfileDocument["tests"][number];

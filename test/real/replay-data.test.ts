@@ -16,8 +16,31 @@ const there = existsSync(`${DATA}answers.json`);
 const suite = there ? describe : describe.skip;
 const name = (what: string) => (there ? what : `${what} (skipped: ../shared/data is not there)`);
 
-// biome-ignore lint/suspicious/noExplicitAny: the answers are another program's, of many shapes
-const answers: any = there ? JSON.parse(readFileSync(`${DATA}answers.json`, "utf8")) : {};
+/** As far as these tests look at them; each kind of data has its own numbers. */
+interface Answer {
+  readonly [number: string]: number;
+}
+
+interface LuftdatenAnswer {
+  readonly value: string;
+  readonly w5: {
+    readonly windows: number;
+    readonly in_range: number;
+    readonly sum_of_means: number;
+    readonly max_of_max: number;
+    readonly first: readonly (readonly [string, number, number])[];
+  };
+  readonly late: readonly {
+    readonly allowed_lateness: number;
+    readonly dropped_late: number;
+    readonly windows: number;
+  }[];
+}
+
+const answers: Readonly<Record<string, unknown>> = there
+  ? JSON.parse(readFileSync(`${DATA}answers.json`, "utf8"))
+  : {};
+const answer = (key: string) => answers[key] as Answer;
 
 interface Outcome {
   /** Summaries with a value of the field. */
@@ -78,7 +101,7 @@ function expectClose(actual: number, expected: number): void {
 suite(name("recorded data: sensor.community"), () => {
   const files = Object.keys(answers).filter((key) => key.startsWith("luft_"));
   it.each(files)("%s in five-minute windows", { timeout: 120_000 }, async (key) => {
-    const { value, w5 } = answers[key];
+    const { value, w5 } = answers[key] as LuftdatenAnswer;
     const profile = value === "P1" ? "luftdaten-p1" : "luftdaten-temperature";
     const outcome = await replay(profile, `luftdaten/${key.slice(5)}.csv.gz`, value);
     expect(outcome.windows).toBe(w5.windows);
@@ -86,9 +109,10 @@ suite(name("recorded data: sensor.community"), () => {
     expectClose(outcome.sumOfMeans, w5.sum_of_means);
     expect(outcome.maxOfMax).toBe(w5.max_of_max);
     outcome.first.forEach(([start, count, mean], i) => {
-      const [day, time] = w5.first[i][0].split(" ");
-      expect([start, count]).toEqual([`${day}T${time}Z`, w5.first[i][1]]);
-      expectClose(mean, w5.first[i][2]);
+      const [expectedStart, expectedCount, expectedMean] = w5.first[i]!;
+      const [day, time] = expectedStart.split(" ");
+      expect([start, count]).toEqual([`${day}T${time}Z`, expectedCount]);
+      expectClose(mean, expectedMean);
     });
   });
 
@@ -102,9 +126,9 @@ suite(name("recorded data: sensor.community"), () => {
     "dht22 5332, a day of it out of order, with a watermark %d s behind",
     { timeout: 120_000 },
     async (seconds, label) => {
-      const expected = answers.luft_dht22_sensor_5332.late.find(
-        (row: { allowed_lateness: number }) => row.allowed_lateness === seconds,
-      );
+      const expected = (answers.luft_dht22_sensor_5332 as LuftdatenAnswer).late.find(
+        (row) => row.allowed_lateness === seconds,
+      )!;
       const outcome = await replay(
         `luftdaten-late-${label}`,
         "luftdaten/dht22_sensor_5332.csv.gz",
@@ -120,17 +144,17 @@ suite(name("recorded data: motes of the ULB"), () => {
   it.each(["lib1_R1", "lib1_R2", "lib1_R3", "no5_odd_nodes"])(
     "%s: latin1, decimal comma, failing nodes",
     async (file) => {
-      const expected = answers[`ulb_${file}.txt`];
+      const expected = answer(`ulb_${file}.txt`);
       const outcome = await replay("ulb-wsn", `ulb_wsn/${file}.txt`, "temperature");
       // An empty line is no reading; the answers count it as a line of the wrong length.
       const lines = readFileSync(`${DATA}ulb_wsn/${file}.txt`, "latin1").trimEnd().split("\n");
-      const empty = expected.lines - lines.length;
+      const empty = expected.lines! - lines.length;
       expect(outcome.totals.get("received")).toBe(lines.length);
-      expect(outcome.totals.get("invalid") ?? 0).toBe(expected.rejected_fieldcount - empty);
+      expect(outcome.totals.get("invalid") ?? 0).toBe(expected.rejected_fieldcount! - empty);
       expect(outcome.totals.get("duplicate") ?? 0).toBe(expected.exact_dups);
       expect(outcome.totals.get("outOfRange") ?? 0).toBe(expected.out_of_range);
       expect(outcome.windows).toBe(expected.node_15min_windows);
-      expectClose(outcome.sumOfMeans, expected.sum_of_means);
+      expectClose(outcome.sumOfMeans, expected.sum_of_means!);
     },
   );
 });
@@ -140,7 +164,7 @@ suite(name("recorded data: air of Beijing"), () => {
     "%s: NA, time in four columns, local days",
     async (station) => {
       const file = `PRSA_Data_${station}_20130301-20170228.csv.gz`;
-      const expected = answers[`bj_${file}`];
+      const expected = answer(`bj_${file}`);
       const outcome = await replay("beijing-pm25", `beijing/${file}`, "pm2_5");
       expect(outcome.totals.get("received")).toBe(expected.rows);
       expect(outcome.totals.get("empty")).toBe(expected.missing);
@@ -148,7 +172,7 @@ suite(name("recorded data: air of Beijing"), () => {
       expect(days.length).toBe(expected.days_ge18);
       expectClose(
         days.reduce((sum, { mean }) => sum + mean, 0),
-        expected.sum_daily_means,
+        expected.sum_daily_means!,
       );
       expect(days.filter(({ mean }) => mean > 75).length).toBe(expected.days_mean_gt75);
     },
@@ -157,13 +181,13 @@ suite(name("recorded data: air of Beijing"), () => {
 
 suite(name("recorded data: LoRaWAN uplinks"), () => {
   it("FTD: copies of one uplink within 300 s of the first count once", async () => {
-    const expected = answers["lora_FTD_dev.ndjson.gz"];
+    const expected = answer("lora_FTD_dev.ndjson.gz");
     const arrival = ["--arrival", "/_timestamp", "--arrival-format", "epoch-ms"];
     const outcome = await replay("lora-ftd", "lorawan_campusiot/FTD_dev.ndjson.gz", "temperature", arrival);
     expect(outcome.totals.get("received")).toBe(expected.rows);
-    expect(outcome.totals.get("duplicate")).toBe(expected.rows - expected.kept_TTL300s);
+    expect(outcome.totals.get("duplicate")).toBe(expected.rows! - expected.kept_TTL300s!);
     expect(outcome.sumOfCounts).toBe(expected.ttl300_temp_rows);
     expect(outcome.windows).toBe(expected.dev_hours);
-    expectClose(outcome.sumOfMeans, expected.sum_hourly_mean_temp);
+    expectClose(outcome.sumOfMeans, expected.sum_hourly_mean_temp!);
   });
 });
