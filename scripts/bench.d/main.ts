@@ -1,0 +1,131 @@
+import { rm } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.js";
+import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
+import { PROC_AVAILABLE } from "./process-figures.js";
+import { findRecording, measureReplay } from "./replay-bench.js";
+
+const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
+
+Benches: replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
+
+  --json               one object per line: bench, metric, value, unit, reference, ratio
+  --quick              short and once: to see that it works, not for figures
+  --repetitions N      of each bench, 3 by default; figures are medians
+  --connections N      publishers, 8 by default, a device each
+  --window N           publishes of a connection that wait for their PUBACK, 200 by default
+  --node-options LIST  for Weir's process, separated by blanks, such as "--cpu-prof --cpu-prof-dir=profiles"
+
+The reference of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows. The
+reference of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.
+`;
+
+interface Settings {
+  readonly json: boolean;
+  readonly quick: boolean;
+  readonly repetitions: number;
+  readonly connections: number;
+  readonly window: number;
+  readonly nodeOptions: readonly string[];
+  readonly benches: readonly string[];
+}
+
+const BENCHES = ["replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
+const PORTIONS_MS = {
+  full: { warmUpMs: 1_000, durationMs: 2_500 },
+  quick: { warmUpMs: 100, durationMs: 300 },
+};
+/** At a thousand messages a second a commit's costs are spread over few; what counts is how they add up. */
+const SLOW_MS = { full: { warmUpMs: 1_000, durationMs: 6_000 }, quick: { warmUpMs: 100, durationMs: 500 } };
+
+function readSettings(): Settings {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      repetitions: { type: "string" },
+      connections: { type: "string", default: "8" },
+      window: { type: "string", default: "200" },
+      "node-options": { type: "string", default: "" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const unknown = positionals.find((name) => !(BENCHES as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new TypeError(`there is no bench "${unknown}"`);
+  return {
+    json: values.json,
+    quick: values.quick,
+    repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "3"), "--repetitions"),
+    connections: wholeNumber(values.connections, "--connections"),
+    window: wholeNumber(values.window, "--window"),
+    nodeOptions: values["node-options"].split(" ").filter((option) => option !== ""),
+    benches: positionals.length === 0 ? BENCHES : positionals,
+  };
+}
+
+function wholeNumber(text: string, option: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > 65_000) {
+    throw new TypeError(`${option} is a whole number from 1 to 65000, not "${text}"`);
+  }
+  return number;
+}
+
+async function repeat(settings: Settings, bench: string, once: () => Promise<Sample[]>): Promise<Metric[]> {
+  const repetitions: Sample[][] = [];
+  for (let i = 0; i < settings.repetitions; i++) repetitions.push(await once());
+  const metrics = summarise(bench, repetitions);
+  if (settings.json) for (const metric of metrics) console.log(jsonLine(metric));
+  return metrics;
+}
+
+async function replay(settings: Settings): Promise<Metric[]> {
+  const recording = await findRecording(settings.quick);
+  if (!recording.recorded) {
+    const why = settings.quick ? "a quick run" : "../shared/data/luftdaten is not there";
+    console.error(
+      `${why}: the replayed recording is made up, with as many rows out of order as the real one has`,
+    );
+  }
+  try {
+    const name = recording.recorded ? "replay" : "replay-made-up";
+    return await repeat(settings, name, () => measureReplay(recording, settings.nodeOptions));
+  } finally {
+    if (recording.temporary) await rm(recording.path, { force: true });
+  }
+}
+
+async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
+  const { connections, window, nodeOptions, quick } = settings;
+  const slow = bench === "mqtt-1k";
+  const load: MqttLoad = {
+    qos: bench === "mqtt-qos0" ? 0 : 1,
+    connections,
+    window,
+    ratePerSecond: slow ? 1_000 : 0,
+    ...(slow ? SLOW_MS : PORTIONS_MS)[quick ? "quick" : "full"],
+  };
+  const once = slow ? { ...settings, repetitions: 1 } : settings;
+  return await repeat(once, bench, () => measureMqtt(load, nodeOptions));
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings();
+  if (!PROC_AVAILABLE) throw new TypeError("the figures come from /proc, which only Linux has");
+  const metrics: Metric[] = [];
+  for (const bench of settings.benches) {
+    metrics.push(...(bench === "replay" ? await replay(settings) : await mqtt(settings, bench)));
+  }
+  if (!settings.json) process.stdout.write(table(metrics));
+}
+
+await main().catch((error: unknown) => {
+  const wrongUse = error instanceof TypeError;
+  console.error(wrongUse ? `${error.message}\nscripts/bench --help tells more` : error);
+  process.exit(wrongUse ? 2 : 1);
+});

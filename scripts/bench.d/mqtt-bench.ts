@@ -1,0 +1,110 @@
+import { Child, program } from "./child.js";
+import type { LoadOptions, LoadResult } from "./load.js";
+import type { Sample } from "./metrics.js";
+import { figuresOf, folderBytes, type ProcessFigures } from "./process-figures.js";
+import { WeirProcess } from "./weir-process.js";
+
+export type MqttLoad = Omit<LoadOptions, "port">;
+
+/** The measured phase of one load on one broker. */
+interface Phase {
+  readonly load: LoadResult;
+  readonly cpuMs: number;
+  readonly residentPeakBytes: number;
+  readonly writtenBytes: number | undefined;
+}
+
+/**
+ * Readings over MQTT through to closed windows in the summary log, and the same load on bare aedes. Weir's log is
+ * then counted: a reading that is in no window, or in two, fails the bench.
+ */
+export async function measureMqtt(load: MqttLoad, nodeOptions: readonly string[]): Promise<Sample[]> {
+  const weir = await measureWeir(load, nodeOptions);
+  const bare = await measureBare(load);
+  return [
+    {
+      metric: "throughput",
+      unit: "messages/s",
+      value: perSecond(weir.load),
+      reference: perSecond(bare.load),
+    },
+    { metric: "cpu", unit: "µs/message", value: cpuPerMessage(weir), reference: cpuPerMessage(bare) },
+    ...(load.qos === 0
+      ? []
+      : [
+          { metric: "ack p50", unit: "ms", value: weir.load.ackMsP50, reference: bare.load.ackMsP50 },
+          { metric: "ack p99", unit: "ms", value: weir.load.ackMsP99, reference: bare.load.ackMsP99 },
+        ]),
+    {
+      metric: "resident memory, peak",
+      unit: "MB",
+      value: weir.residentPeakBytes / 1e6,
+      reference: bare.residentPeakBytes / 1e6,
+    },
+    ...(weir.writtenBytes === undefined
+      ? []
+      : [
+          { metric: "written to disk", unit: "bytes/reading", value: weir.writtenBytes / weir.load.messages },
+        ]),
+    { metric: "database folder", unit: "bytes/reading", value: weir.storeBytes / weir.load.messagesInAll },
+  ];
+}
+
+function perSecond({ messages, elapsedMs }: LoadResult): number {
+  return (messages / elapsedMs) * 1_000;
+}
+
+function cpuPerMessage({ cpuMs, load }: Phase): number {
+  return (cpuMs / load.messages) * 1_000;
+}
+
+async function measureWeir(
+  load: MqttLoad,
+  nodeOptions: readonly string[],
+): Promise<Phase & { readonly storeBytes: number }> {
+  const weir = await WeirProcess.start(nodeOptions);
+  try {
+    const phase = await underLoad({ ...load, port: weir.port }, weir.child);
+    const storeBytes = await folderBytes(weir.databaseFolder);
+    const counted = await weir.stopAndCount();
+    if (counted !== phase.load.messagesInAll) {
+      throw new Error(
+        `of ${phase.load.messagesInAll} acknowledged readings ${counted} are in closed windows`,
+      );
+    }
+    return { ...phase, storeBytes };
+  } finally {
+    await weir.remove();
+  }
+}
+
+async function measureBare(load: MqttLoad): Promise<Phase> {
+  const broker = new Child([program("reference-broker")], "stdout");
+  const [, port] = await broker.line(/^port=(\d+)$/);
+  const phase = await underLoad({ ...load, port: Number(port) }, broker);
+  await broker.stop();
+  return phase;
+}
+
+async function underLoad(options: LoadOptions, broker: Child): Promise<Phase> {
+  const generator = new Child([program("load"), JSON.stringify(options)], "stdout");
+  await generator.line(/^warm$/);
+  const before = figuresOf(broker.pid);
+  generator.tell("go");
+  const [line] = await generator.line(/^\{.*\}$/);
+  const after = figuresOf(broker.pid);
+  await generator.ended();
+  return {
+    load: JSON.parse(line) as LoadResult,
+    cpuMs: after.cpuMs - before.cpuMs,
+    residentPeakBytes: after.residentPeakBytes,
+    writtenBytes: written(before, after),
+  };
+}
+
+/** A temporary folder in memory writes nothing; that is no figure of a disk. */
+function written(before: ProcessFigures, after: ProcessFigures): number | undefined {
+  if (before.writtenBytes === undefined || after.writtenBytes === undefined) return undefined;
+  const bytes = after.writtenBytes - before.writtenBytes;
+  return bytes === 0 ? undefined : bytes;
+}

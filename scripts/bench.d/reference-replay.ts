@@ -1,0 +1,31 @@
+/**
+ * What `weir replay` is compared with: the least a program could do to get the same numbers from a clean recording.
+ * It decompresses, cuts lines and columns, and keeps count, sum and maximum by window: no checks, no duplicates, no
+ * exactness, no order.
+ */
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { createGunzip } from "node:zlib";
+
+const WINDOW_MS = 300_000;
+const input = createReadStream(process.argv[2]!).pipe(createGunzip());
+const windows = new Map<number, { count: number; sum: number; max: number }>();
+for await (const line of createInterface({ input })) {
+  const cells = line.split(";");
+  const time = Date.parse(`${cells[5]}Z`);
+  const value = Number(cells[6]);
+  if (Number.isNaN(time)) continue;
+  const start = Math.floor(time / WINDOW_MS) * WINDOW_MS;
+  const window = windows.get(start);
+  if (window === undefined) windows.set(start, { count: 1, sum: value, max: value });
+  else {
+    window.count++;
+    window.sum += value;
+    window.max = Math.max(window.max, value);
+  }
+}
+for (const [start, { count, sum, max }] of [...windows].sort(([a], [b]) => a - b)) {
+  process.stdout.write(
+    `${JSON.stringify({ start: new Date(start).toISOString(), count, mean: sum / count, max })}\n`,
+  );
+}

@@ -1,0 +1,93 @@
+import { createWriteStream, existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { Child, program } from "./child.js";
+import type { Sample } from "./metrics.js";
+
+const RECORDED = "../shared/data/luftdaten/dht22_sensor_5332.csv.gz";
+const PROFILE = "test/profiles/luftdaten-temperature.yaml";
+
+export interface Recording {
+  readonly path: string;
+  readonly recorded: boolean;
+  /** Made for this run, to be removed after it. */
+  readonly temporary: boolean;
+}
+
+/** The recording of sensor 5332 where it is there, else one like it. */
+export async function findRecording(quick: boolean): Promise<Recording> {
+  if (!quick && existsSync(RECORDED)) return { path: RECORDED, recorded: true, temporary: false };
+  const path = join(tmpdir(), `weir-bench-${process.pid}.csv.gz`);
+  await pipeline(madeUp(quick ? 40_000 : ROWS), createGzip({ level: 6 }), createWriteStream(path));
+  return { path, recorded: false, temporary: true };
+}
+
+const ROWS = 343_889;
+const STEP_MS = 148_000;
+/** Rows that come a day late, all together, as in the recording. */
+const LATE_FROM = 20_000;
+const LATE_ROWS = 286;
+
+async function* madeUp(rows: number): AsyncGenerator<string> {
+  yield "sensor_id;sensor_type;location;lat;lon;timestamp;temperature;humidity\n";
+  let lines = "";
+  for (let i = 0; i < rows; i++) {
+    const late = i >= LATE_FROM && i < LATE_FROM + LATE_ROWS;
+    const time = new Date(Date.UTC(2017, 7, 30, 11, 29, 51) + (late ? i - LATE_ROWS * 2 + 0.5 : i) * STEP_MS);
+    const temperature = (15 + 10 * Math.sin(i / 93_000) + 4 * Math.sin(i / 93)).toFixed(2);
+    const humidity = (60 + 30 * Math.sin(i / 1_234)).toFixed(2);
+    lines += `5332;DHT22;2688;57.128;-2.130;${time.toISOString().slice(0, 19)};${temperature};${humidity}\n`;
+    if (i % 1_000 < 999 && i < rows - 1) continue;
+    yield lines;
+    lines = "";
+  }
+}
+
+interface Run {
+  readonly elapsedMs: number;
+  readonly cpuMs: number;
+  readonly residentPeakBytes: number;
+  readonly said: readonly string[];
+}
+
+/** `weir replay` from its start to its end, and the least program that gets the same numbers from clean rows. */
+export async function measureReplay(recording: Recording, nodeOptions: readonly string[]): Promise<Sample[]> {
+  const weir = await run([...nodeOptions, "dist/main.js", "replay", "--profile", PROFILE, recording.path]);
+  const plain = await run([program("reference-replay"), recording.path]);
+  const readings = numberAfter(weir.said, "received");
+  if (numberAfter(weir.said, "accepted") !== readings) throw new Error("not every reading was accepted");
+  const perSecond = ({ elapsedMs }: Run) => (readings / elapsedMs) * 1_000;
+  const cpu = ({ cpuMs }: Run) => (cpuMs / readings) * 1_000;
+  return [
+    { metric: "throughput", unit: "readings/s", value: perSecond(weir), reference: perSecond(plain) },
+    { metric: "cpu", unit: "µs/reading", value: cpu(weir), reference: cpu(plain) },
+    {
+      metric: "resident memory, peak",
+      unit: "MB",
+      value: weir.residentPeakBytes / 1e6,
+      reference: plain.residentPeakBytes / 1e6,
+    },
+  ];
+}
+
+async function run(argv: readonly string[]): Promise<Run> {
+  const startMs = performance.now();
+  const child = new Child(["--import", program("at-exit"), ...argv], "stderr");
+  await child.ended();
+  const elapsedMs = performance.now() - startMs;
+  const [, figures] = await child.line(/^figures (.*)$/);
+  return {
+    elapsedMs,
+    ...(JSON.parse(figures!) as Pick<Run, "cpuMs" | "residentPeakBytes">),
+    said: child.said,
+  };
+}
+
+/** From the accounting that `weir replay` prints. */
+function numberAfter(said: readonly string[], label: string): number {
+  const line = said.find((text) => text.startsWith(`${label} `));
+  if (line === undefined) throw new Error(`no "${label}" in:\n${said.join("\n")}`);
+  return Number(line.slice(label.length).replaceAll(",", ""));
+}
