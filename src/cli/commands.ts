@@ -22,4 +22,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Print the summaries of a running or stopped agent",
     load: async () => (await import("./log.js")).command,
   },
+  {
+    name: "passwd",
+    summary: "Make a line for a broker's users file from a password",
+    load: async () => (await import("./passwd.js")).command,
+  },
 ];
