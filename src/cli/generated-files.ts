@@ -1,7 +1,10 @@
 /** The files that are written from the schemas: for editors and for readers. `scripts/generate` writes them. */
 import { allAggregates } from "../aggregate/catalog.js";
 import { createConfigSchema } from "../config/schema.js";
+import { FUNCTIONS } from "../profile/expression-functions.js";
 import { profileSchema } from "../profile/schema.js";
+import { TIME_FORMATS } from "../profile/time-format.js";
+import { TIME_DIRECTIVES } from "../profile/time-pattern.js";
 import { jsonSchemaText } from "../schema/json-schema.js";
 import { referenceMarkdown } from "../schema/reference.js";
 
@@ -21,20 +24,43 @@ export function generatedFiles(): readonly GeneratedFile[] {
   ];
 }
 
-/** What profiles may name in the values of some keys: aggregates and functions, from their one definition. */
+/** What profiles may name in the values of some keys, each from its one definition. */
 function catalogues(): string {
-  const aggregates = allAggregates().map(({ name, description, text }) => {
-    const where = text === true ? "all" : "numbers";
-    return `| \`${name}\` | ${where} | ${description.replaceAll("|", "\\|")} |`;
-  });
   return [
-    "\n## Aggregates",
-    "",
-    "What a window may ask of a field. None of them depends on the order in which the readings arrived.",
-    "",
-    "| name | fields | meaning |",
-    "|---|---|---|",
-    ...aggregates,
-    "",
-  ].join("\n");
+    table(
+      "Aggregates",
+      "What a window may ask of a field. None depends on the order in which readings arrived.",
+      [
+        ["name", "fields", "meaning"],
+        ...allAggregates().map(({ name, description, text }) => [
+          code(name),
+          text === true ? "all" : "numbers",
+          description,
+        ]),
+      ],
+    ),
+    table("Time formats", "Values of `time.format`; anything else is a pattern of the directives below.", [
+      ["format", "meaning"],
+      ...Object.entries(TIME_FORMATS).map(([name, meaning]) => [code(name), meaning]),
+    ]),
+    table("Directives of time patterns", "After strptime; other characters stand for themselves.", [
+      ["directive", "meaning"],
+      ...Object.entries(TIME_DIRECTIVES).map(([name, meaning]) => [code(name), meaning]),
+    ]),
+    table("Functions of expressions", "Every number is a double. `x.f(y)` is the same as `f(x, y)`.", [
+      ["function", "meaning"],
+      ...[...FUNCTIONS.values()].map(({ signature, description }) => [code(signature), description]),
+    ]),
+  ].join("");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function table(title: string, about: string, [head, ...rows]: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const lines = [line(head!), `|${"---|".repeat(head!.length)}`, ...rows.map(line)];
+  return `\n## ${title}\n\n${about}\n\n${lines.join("\n")}\n`;
 }
