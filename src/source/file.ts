@@ -1,23 +1,29 @@
-import { isUtf8 } from "node:buffer";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { PassThrough, pipeline, type Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
-import { messageOf, WeirError } from "../model/errors.js";
-
 /**
- * Recorded payloads, one a line, from a file or standard input. Gzip is recognised by its first bytes, not by a
- * name. Lines come in batches, so that the reader can work through one without waiting; what is in memory is one
- * chunk and the beginning of the next line, whatever the size of the file.
+ * Recorded payloads from a file or from standard input.
+ *
+ * Gzip is recognised by its first bytes, not by a name. Payloads come in batches, so that the reader can work
+ * through one without waiting; what is in memory is one chunk, one batch and the beginning of the next line, whatever
+ * the size of the file. An input that breaks off gives everything it has before the error.
  */
+
+import { constants } from "node:fs";
+import { access, type FileHandle, open, stat } from "node:fs/promises";
+import { messageOf, WeirError } from "../model/errors.js";
+import { gunzip } from "./gunzip.js";
+import { type Line, LineBatches } from "./line-batches.js";
+
 export interface Recording {
-  /** Batches of lines without their line breaks; a line that is not valid UTF-8 comes as its bytes. Empty lines are left out. */
-  batches(): AsyncGenerator<readonly (string | Uint8Array)[]>;
+  /**
+   * Batches of payloads, to be asked for once. Text, or bytes where a decoder has to refuse them: a line that is not
+   * valid UTF-8, and the first `lineBytesMax + 1` bytes of one that is longer. Empty lines are left out.
+   * @throws WeirError `file-unreadable`, `file-truncated`, `file-corrupt`
+   */
+  batches(): AsyncGenerator<readonly Line[]>;
   /** Bytes of the file read so far, before decompression. */
   readonly bytesRead: number;
-  /** Size of the file; undefined for standard input. */
+  /** Size of the file; undefined where it is not known, as of a pipe. */
   readonly bytesTotal: number | undefined;
-  /** Lines that were longer than `lineBytesMax` and left out. */
+  /** Payloads that were longer than `lineBytesMax`. */
   readonly overlongLines: number;
 }
 
@@ -25,133 +31,159 @@ export interface RecordingOptions {
   /** `-` for standard input. */
   readonly path: string;
   readonly encoding: "utf-8" | "latin1";
+  /** Longest line, or longest file where the file is one payload. */
   readonly lineBytesMax: number;
+  /** `whole`: the file is one payload, over however many lines. Default: `lines`. */
+  readonly framing?: "lines" | "whole";
+  /** What stands for `-`; the process's own by default. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 const CHUNK_BYTES = 256 * 1024;
-const LINE_FEED = 0x0a;
 
 /** @throws WeirError `file-unreadable` */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
-  if (options.path === "-") return new LineReader(options, process.stdin, undefined);
+  const { path } = options;
+  if (path === "-") return new FileRecording(options, options.stdin ?? process.stdin, undefined);
   try {
-    const { size } = await stat(options.path);
-    const stream = createReadStream(options.path, { highWaterMark: CHUNK_BYTES });
-    return new LineReader(options, stream, size);
+    const status = await stat(path);
+    if (status.isDirectory()) throw new WeirError("file-unreadable", `${path} is a folder`, FOLDER);
+    await access(path, constants.R_OK);
+    // Pipes and the files of /proc say that they are empty.
+    const bytesTotal = status.isFile() && status.size > 0 ? status.size : undefined;
+    return new FileRecording(options, chunksOf(path), bytesTotal);
   } catch (error) {
-    throw unreadable(options.path, error);
+    throw explained(path, error);
   }
 }
 
-function unreadable(path: string, error: unknown): WeirError {
-  return new WeirError("file-unreadable", `cannot read ${path}: ${messageOf(error)}`, {
-    hint: "check the path, and that the file is whole if it is compressed",
-    cause: error,
-  });
-}
-
-class LineReader implements Recording {
+class FileRecording implements Recording {
   readonly #options: RecordingOptions;
-  readonly #stream: Readable;
+  readonly #chunks: AsyncIterable<Uint8Array>;
+  readonly #lines: LineBatches;
   readonly bytesTotal: number | undefined;
   bytesRead = 0;
-  overlongLines = 0;
-  #rest: Buffer = Buffer.alloc(0);
-  /** Inside a line whose beginning was too long to keep. */
-  #skipping = false;
 
-  constructor(options: RecordingOptions, stream: Readable, bytesTotal: number | undefined) {
+  constructor(options: RecordingOptions, chunks: AsyncIterable<Uint8Array>, bytesTotal: number | undefined) {
     this.#options = options;
-    this.#stream = stream;
+    this.#chunks = chunks;
+    this.#lines = new LineBatches(options);
     this.bytesTotal = bytesTotal;
   }
 
-  async *batches(): AsyncGenerator<readonly (string | Uint8Array)[]> {
+  get overlongLines(): number {
+    return this.#lines.overlongLines;
+  }
+
+  async *batches(): AsyncGenerator<readonly Line[]> {
+    const whole = this.#options.framing === "whole";
     try {
-      for await (const chunk of await this.#plain()) {
-        const lines = this.#take(chunk as Buffer);
-        if (lines.length > 0) yield lines;
-      }
+      const bytes = await decompressed(this.#counted());
+      yield* whole ? this.#onePayload(bytes) : this.#linesOf(bytes);
     } catch (error) {
-      throw unreadable(this.#options.path, error);
+      // The line that was being read when the input broke off is not whole, and is not handed out.
+      throw explained(this.#options.path, error);
     }
-    if (this.#rest.length > 0 && !this.#skipping) yield this.#split(this.#rest);
   }
 
-  /** The stream as it is, or decompressed. */
-  async #plain(): Promise<AsyncIterable<unknown>> {
-    const source = this.#counted();
-    const first = await source.next();
-    if (first.done) return source;
-    const chunk = first.value;
-    const isGzip = chunk[0] === 0x1f && chunk[1] === 0x8b;
-    const whole = (async function* () {
+  async *#linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
+    for await (const chunk of bytes) {
+      const lines = this.#lines.push(chunk);
+      if (lines.length > 0) yield lines;
+    }
+    const lines = this.#lines.end();
+    if (lines.length > 0) yield lines;
+  }
+
+  async *#onePayload(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
+    const kept: Uint8Array[] = [];
+    let room = this.#options.lineBytesMax + 1;
+    for await (const chunk of bytes) {
+      const piece = Uint8Array.from(chunk.subarray(0, room));
+      kept.push(piece);
+      room -= piece.length;
+      if (room === 0) {
+        this.#lines.overlongLines++;
+        break;
+      }
+    }
+    yield [Buffer.concat(kept)];
+  }
+
+  async *#counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#chunks) {
+      this.bytesRead += chunk.length;
       yield chunk;
-      yield* source;
-    })();
-    if (!isGzip) return whole;
-    const out = new PassThrough({ highWaterMark: CHUNK_BYTES });
-    pipeline(whole, createGunzip({ chunkSize: CHUNK_BYTES }), out, () => {});
-    return out;
-  }
-
-  async *#counted(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#stream) {
-      const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk as string);
-      this.bytesRead += bytes.length;
-      yield bytes;
     }
-  }
-
-  /** The complete lines that a chunk brings; what is left of it waits for the next one. */
-  #take(chunk: Buffer): readonly (string | Uint8Array)[] {
-    const last = chunk.lastIndexOf(LINE_FEED);
-    if (last < 0) {
-      this.#keep(this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]));
-      return [];
-    }
-    const head = chunk.subarray(0, last);
-    let whole = this.#rest.length === 0 ? head : Buffer.concat([this.#rest, head]);
-    this.#rest = Buffer.alloc(0);
-    if (this.#skipping) {
-      const end = whole.indexOf(LINE_FEED);
-      whole = end < 0 ? Buffer.alloc(0) : whole.subarray(end + 1);
-      this.#skipping = false;
-    }
-    this.#keep(chunk.subarray(last + 1));
-    return this.#split(whole);
-  }
-
-  #keep(rest: Buffer): void {
-    if (this.#skipping) return;
-    if (rest.length <= this.#options.lineBytesMax) {
-      this.#rest = rest;
-      return;
-    }
-    this.#rest = Buffer.alloc(0);
-    this.#skipping = true;
-    this.overlongLines++;
-  }
-
-  #split(whole: Buffer): readonly (string | Uint8Array)[] {
-    if (this.#options.encoding === "latin1") return this.#bounded(whole.toString("latin1").split("\n"));
-    if (isUtf8(whole)) return this.#bounded(whole.toString("utf8").split("\n"));
-    const lines: (string | Uint8Array)[] = [];
-    for (let start = 0; start <= whole.length; ) {
-      const end = whole.indexOf(LINE_FEED, start);
-      const line = whole.subarray(start, end < 0 ? whole.length : end);
-      lines.push(isUtf8(line) ? line.toString("utf8") : line);
-      start = (end < 0 ? whole.length : end) + 1;
-    }
-    return this.#bounded(lines);
-  }
-
-  #bounded(lines: readonly (string | Uint8Array)[]): readonly (string | Uint8Array)[] {
-    return lines.filter((line) => {
-      if (line.length === 0 || line === "\r") return false;
-      if (line.length <= this.#options.lineBytesMax) return true;
-      this.overlongLines++;
-      return false;
-    });
   }
 }
+
+/** Chunks in one buffer that is used again: each is only valid until the next is asked for. */
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  const handle: FileHandle = await open(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The bytes as they are, or decompressed where they begin as gzip does. */
+async function decompressed(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
+  let head: Uint8Array = new Uint8Array(0);
+  // A pipe may give single bytes.
+  while (head.length < 2) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  const all = withHead(head, chunks);
+  return head[0] === 0x1f && head[1] === 0x8b ? gunzip(all) : all;
+}
+
+async function* withHead(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield head;
+    yield* rest;
+  } finally {
+    // Where the reader leaves before `rest` has begun to be delegated to.
+    await rest.return(undefined);
+  }
+}
+
+const FOLDER = { hint: "name the files in it" };
+
+/** Errors of the file system and of zlib, with what can be done about them. */
+function explained(path: string, error: unknown): WeirError {
+  if (error instanceof WeirError) return error;
+  const name = path === "-" ? "standard input" : path;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const cause = error;
+  if (code === "Z_BUF_ERROR") {
+    return new WeirError("file-truncated", `${name} ends in the middle of its compressed data`, {
+      hint: "copy it again; what it does hold has been read",
+      cause,
+    });
+  }
+  if (code.startsWith("Z_")) {
+    return new WeirError("file-corrupt", `the compressed data of ${name} is damaged: ${messageOf(error)}`, {
+      hint: "copy it again, or look at it with gzip -t",
+      cause,
+    });
+  }
+  const message = `cannot read ${name}: ${messageOf(error)}`;
+  return new WeirError("file-unreadable", message, { hint: HINTS[code] ?? "check the path", cause });
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file; check the path",
+  EACCES: "run it as a user who may read the file",
+  EPERM: "run it as a user who may read the file",
+  EISDIR: FOLDER.hint,
+  EIO: "the disk or the network drive reports an error; copy the file and try the copy",
+};
