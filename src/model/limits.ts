@@ -35,6 +35,8 @@ export const LIMITS = {
   routeCacheTopicsMax: 20_000,
   /** Payload bytes in one commit before sources are pushed back. */
   commitBytesMax: 4_194_304,
+  /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */
+  journalBlocksMax: 20_000,
   /** Longest line on a serial port unless configured. */
   serialLineBytesMax: 4_096,
 } as const;

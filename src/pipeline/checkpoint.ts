@@ -1,6 +1,7 @@
 import type { Device } from "../engine/device.js";
 import type { Engine } from "../engine/engine.js";
 import { encodeDevice, encodeSlice } from "../engine/snapshot.js";
+import { LIMITS } from "../model/limits.js";
 import type { Operation } from "../store/database.js";
 import { KEYS } from "../store/keys.js";
 import type { Commit } from "../store/store.js";
@@ -8,9 +9,9 @@ import type { Commit } from "../store/store.js";
 /**
  * Checkpoints: writing the state that the journal would rebuild, so that the journal can be short.
  *
- * One begins when the journal has grown to `journalBytesMax`. The devices that are dirty at that moment are written
- * a share at a time, along with the commits that follow, each at the position of the commit it travels in; so
- * there is no long pause and no large batch. When the last of them is written, every block up to the beginning is
+ * One begins when the journal has grown to `journalBytesMax`, or to as many blocks as can still be dropped in one
+ * go. The devices that are dirty at that moment are written a share at a time, along with the commits that follow,
+ * each at the position of the commit it travels in; so there is no long pause and no large batch. When the last of them is written, every block up to the beginning is
  * contained in the records and is dropped, in the same batch. A crash in between leaves records at different
  * positions, which replay knows how to handle: every device skips what it has seen.
  */
@@ -40,9 +41,11 @@ export class Checkpointer {
   }
 
   /** What the next commit should write along; the engine has applied that commit's block already. */
-  nextShare(journalBytes: number): Share {
+  nextShare(journal: { readonly journalBytes: number; readonly journalBlocks: number }): Share {
     if (!this.pending) {
-      if (journalBytes < this.#journalBytesMax) return NOTHING;
+      const short =
+        journal.journalBytes < this.#journalBytesMax && journal.journalBlocks < LIMITS.journalBlocksMax;
+      if (short) return NOTHING;
       this.#begin();
     }
     return this.#share(SHARE_BYTES_MAX);

@@ -121,7 +121,7 @@ export class Committer {
     const block = this.#blockOf(builder);
     const { engine, store, checkpointer } = this.#options;
     const summaries = engine.apply(block).map(canonicalJson);
-    const share = checkpointer.nextShare(store.journalBytes);
+    const share = checkpointer.nextShare(store);
     await store.commit({ block, summaries, ...share.commit });
     share.written();
     this.#skipStall();

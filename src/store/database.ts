@@ -174,7 +174,8 @@ export class Database {
     const iterator = await this.#reading(async (db) => db.iterator(range));
     try {
       for (;;) {
-        const some = await iterator.nextv(500);
+        // The database may be closed for mending at any time; that is no reason to give anything up.
+        const some = await this.#reading(() => iterator.nextv(500));
         if (some.length === 0) return;
         yield* some;
       }

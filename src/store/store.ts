@@ -40,6 +40,7 @@ export class Store implements Cursors {
   /** Position of the oldest journal block still there. */
   #journalTail: number;
   #journalBytes = 0;
+  #journalBlocks = 0;
   readonly #cursors = new Map<string, number>();
 
   private constructor(database: Database, log: StoredSummaryLog, journalTail: number) {
@@ -78,6 +79,11 @@ export class Store implements Cursors {
     return this.#journalBytes;
   }
 
+  /** Journal blocks since the last checkpoint. */
+  get journalBlocks(): number {
+    return this.#journalBlocks;
+  }
+
   /** Resolves when everything of the commit is synced. Retries for as long as it takes. */
   async commit(commit: Commit): Promise<void> {
     const operations: Operation[] = [];
@@ -98,8 +104,11 @@ export class Store implements Cursors {
     if (through >= this.#journalTail) {
       this.#journalTail = through + 1;
       this.#journalBytes = 0;
+      this.#journalBlocks = 0;
+    } else if (commit.block !== undefined) {
+      this.#journalBytes += journalBytes;
+      this.#journalBlocks++;
     }
-    this.#journalBytes += journalBytes;
     this.log.appended(summaries);
   }
 
@@ -107,6 +116,7 @@ export class Store implements Cursors {
   async *journal(): AsyncGenerator<Block> {
     for await (const [, value] of this.#database.entries(keySpace("j"))) {
       this.#journalBytes += value.length;
+      this.#journalBlocks++;
       yield decodeBlock(value);
     }
   }
