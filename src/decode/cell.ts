@@ -12,9 +12,9 @@ export type CellReader = (cell: string | undefined) => string | undefined;
 
 /**
  * Reads cells: empty ones and missing tokens are absent, numbers of the given convention are rewritten with a point
- * and without marks (`1 000,5` becomes `1000.5`). Only what is a number as a whole is rewritten: digits in groups of
- * three, one decimal mark. Everything else stays as it is, so text keeps its commas, a date its points, and a number
- * that breaks the convention is unreadable instead of wrong by a factor of a thousand.
+ * and without marks (`1 000,5` becomes `1000.5`). Only what is such a number as a whole is rewritten, with digits in
+ * groups of three and one decimal mark. Everything else stays as it is: text keeps its commas, a date its points, a
+ * number written with a point its point, and `1,23` with a comma as thousands mark is unreadable, not 123.
  */
 export function cellReader(convention: CellConvention): CellReader {
   const { decimal, thousands } = convention;
