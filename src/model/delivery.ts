@@ -19,6 +19,8 @@ export interface Delivery {
     readonly profile: Profile;
     readonly device: string;
   };
+  /** With `stream`: stands for a message that was dropped because it was longer than allowed; it is booked as such. */
+  readonly tooLarge?: boolean;
   /**
    * Called exactly once, after everything of this payload is in a synced batch (or at once when no profile wants
    * it). Only then may the transport acknowledge. Never called while storage is failing: the source is pushed back.

@@ -134,6 +134,10 @@ export class IntakeStage {
       arrivalMs,
     };
     this.#sink.begin(stream.profile, delivery, arrivalMs);
+    if (delivery.tooLarge === true) {
+      this.#sink.reject(stream.device, "tooLarge", "a message longer than the framing allows");
+      return true;
+    }
     return stream.decoder.decode(delivery.payload, context, this.#sink);
   }
 }

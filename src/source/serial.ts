@@ -60,6 +60,8 @@ const FRAMES_WAITING_MAX = 2_000;
 /** Short enough for a person who plugs a cable in and watches. */
 const BACKOFF = { baseMs: 500, maxMs: 5_000 };
 
+const NOTHING = new Uint8Array(0);
+
 /** One opening of the port; `over` makes the end of it count once. */
 interface Opening {
   readonly port: SerialPort;
@@ -79,6 +81,8 @@ export class SerialSource implements Source {
   #retry: Timer | undefined;
   #problem: { readonly code: string; readonly detail: string } | undefined;
   #isOpen = false;
+  /** Of the present opening, or of the last one. */
+  #stream: Delivery["stream"];
   #stopping = false;
 
   /** @throws WeirError `bad-delimiter` */
@@ -94,7 +98,10 @@ export class SerialSource implements Source {
     const about = { source: options.name, port: this.#portName };
     this.#framer = new LineFramer({
       ...options.framing,
-      tooLarge: () => parts.observer.emit(lineTooLarge, { ...about, reason: "tooLarge" }),
+      tooLarge: () => {
+        parts.observer.emit(lineTooLarge, { ...about, reason: "tooLarge" });
+        if (this.#stream !== undefined) this.#handOver(NOTHING, this.#stream, true);
+      },
     });
   }
 
@@ -165,6 +172,7 @@ export class SerialSource implements Source {
   #listen(opening: Opening, stream: NonNullable<Delivery["stream"]>): void {
     const { port, path } = opening;
     this.#isOpen = true;
+    this.#stream = stream;
     this.#problem = undefined;
     this.#backoff.reset();
     this.#parts.observer.emit(serialOpened, { source: this.name, port: path });
@@ -185,7 +193,10 @@ export class SerialSource implements Source {
 
   #take(frame: Uint8Array, stream: NonNullable<Delivery["stream"]>): void {
     // The frame lies in a buffer that is used again.
-    const payload = Uint8Array.from(frame);
+    this.#handOver(Uint8Array.from(frame), stream, false);
+  }
+
+  #handOver(payload: Uint8Array, stream: NonNullable<Delivery["stream"]>, tooLarge: boolean): void {
     this.#gate.enter(payload.length);
     this.#parts.intake({
       source: this.name,
@@ -194,6 +205,7 @@ export class SerialSource implements Source {
       retained: false,
       identity: 0,
       stream,
+      tooLarge,
       committed: () => this.#gate.leave(payload.length),
     });
   }
