@@ -22,6 +22,7 @@ interface Request {
   readonly arrivalPointer: string | undefined;
   readonly byTime: boolean;
   readonly allRevisions: boolean;
+  readonly framing: "lines" | "whole";
   readonly files: readonly string[];
 }
 
@@ -55,6 +56,7 @@ export const command = defineCommand({
       help: "Order of the payloads",
     },
     "all-revisions": { type: "boolean", help: "Print every revision as it fires, not only the final ones" },
+    "whole-files": { type: "boolean", help: "Each file is one payload, not one a line" },
     arrival: {
       type: "string",
       placeholder: "POINTER",
@@ -79,6 +81,7 @@ export const command = defineCommand({
       arrivalPointer: values.arrival,
       byTime: order === "time",
       allRevisions: values["all-revisions"] === true,
+      framing: values["whole-files"] === true ? "whole" : "lines",
       files: positionals,
     };
     await replay(request, io);
@@ -135,7 +138,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     }
     await flushOutput(0);
     progress.clear();
-    await writeText(io.stderr, report(totals, progress.overlongLines, performance.now() - startMs));
+    await writeText(io.stderr, report(totals, performance.now() - startMs));
   } finally {
     await sorted.close();
   }
@@ -156,6 +159,7 @@ async function* linesOf(
   const recording = await openRecording({
     path,
     encoding: request.profile.encoding,
+    framing: request.framing,
     lineBytesMax: LINE_BYTES_MAX,
   });
   const batches = watched(recording, progress);
@@ -168,9 +172,9 @@ async function* linesOf(
   try {
     for await (const batch of batches) {
       for (const line of batch) {
-        // Lines that are not text have no time to be sorted by; they are rejected wherever they stand.
-        const text = typeof line === "string" ? line : Buffer.from(line).toString("latin1");
-        sorter.add(sortableTime(Math.max(timeOf(text), -8.64e15)), text);
+        // A line that is not text has no time to be sorted by; it is rejected wherever it stands.
+        if (typeof line === "string") sorter.add(sortableTime(Math.max(timeOf(line), -8.64e15)), line);
+        else yield [line];
       }
       await sorter.settle();
     }
@@ -185,7 +189,6 @@ async function* watched(recording: Recording, progress: Progress) {
     progress.show(recording);
     yield batch;
   }
-  progress.overlongLines += recording.overlongLines;
 }
 
 /** A line on a terminal that is written over. */
@@ -193,7 +196,6 @@ class Progress {
   readonly #io: CommandIo;
   readonly #isTerminal: boolean;
   #shownMs = 0;
-  overlongLines = 0;
 
   constructor(io: CommandIo) {
     this.#io = io;
@@ -223,7 +225,7 @@ function bar(share: number): string {
   return `[${"#".repeat(done)}${".".repeat(30 - done)}]`;
 }
 
-function report(totals: ReplayTotals, overlongLines: number, elapsedMs: number): string {
+function report(totals: ReplayTotals, elapsedMs: number): string {
   const rows: [string, string][] = [
     ["received", count(totals.received)],
     ["accepted", count(totals.accepted)],
@@ -236,7 +238,6 @@ function report(totals: ReplayTotals, overlongLines: number, elapsedMs: number):
   ];
   if (totals.partlyLate > 0) rows.splice(2, 0, ["  of them late for a window", count(totals.partlyLate)]);
   if (totals.conflicting > 0) rows.splice(2, 0, ["  of them at a taken time", count(totals.conflicting)]);
-  if (overlongLines > 0) rows.push(["lines too long", count(overlongLines)]);
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   return rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`).join("");
 }

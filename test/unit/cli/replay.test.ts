@@ -1,0 +1,142 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ExternalSort, sortableTime } from "../../../src/cli/external-sort.js";
+import { command } from "../../../src/cli/replay.js";
+import type { Summary } from "../../../src/model/summary.js";
+import { testIo } from "../../helpers/cli.js";
+import { temporaryFolder } from "../../helpers/tools.js";
+
+const PROFILE = `schema: device-profile/1
+id: rec
+version: 1.0.0
+decode: { format: json }
+identity: { from: /d }
+time: { from: /t, format: epoch-s, outOfOrderness: 0s }
+fields: { x: { from: /x } }
+windows: [{ name: 1m, tumbling: 1m, allowedLateness: 2m, fields: { x: [count, sum] } }]
+`;
+
+async function replay(
+  files: Record<string, string | Uint8Array>,
+  args: readonly string[] = [],
+  profile = PROFILE,
+) {
+  const folder = await temporaryFolder();
+  await mkdir(folder, { recursive: true });
+  const id = /id: (.*)/.exec(profile)![1]!;
+  await writeFile(join(folder, `${id}.yaml`), profile);
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const { io, written } = testIo();
+  const paths = Object.keys(files).map((name) => join(folder, name));
+  const code = await command.execute(["--profile", join(folder, `${id}.yaml`), ...args, ...paths], io);
+  const lines = written.stdout.split("\n").filter((line) => line !== "");
+  return { code, summaries: lines.map((line) => JSON.parse(line) as Summary), stderr: written.stderr };
+}
+
+function line(d: string, t: number, x: number): string {
+  return `${JSON.stringify({ d, t, x })}\n`;
+}
+
+describe("weir replay", () => {
+  it("prints the final summaries ordered by device, window and start, and the accounting", async () => {
+    const recording = [
+      line("b", 0, 1),
+      line("a", 70, 2),
+      line("a", 10, 3),
+      "not json\n",
+      line("a", 10, 3),
+    ].join("");
+    const { code, summaries, stderr } = await replay({ "r.jsonl": recording });
+    expect(code).toBe(0);
+    expect(summaries.map((s) => [s.device, s.window.start?.slice(14, 19), s.fields.x?.sum, s.final])).toEqual(
+      [
+        ["a", "00:00", 3, true],
+        ["a", "01:00", 2, true],
+        ["b", "00:00", 1, true],
+      ],
+    );
+    const numbers = Object.fromEntries(
+      [...stderr.matchAll(/^ *([a-z/A-Z]+) +(\d+)$/gm)].map((m) => [m[1], Number(m[2])]),
+    );
+    expect(numbers).toMatchObject({
+      received: 5,
+      accepted: 3,
+      invalid: 1,
+      duplicate: 1,
+      devices: 2,
+      windows: 3,
+    });
+  });
+
+  it("reads gzip whatever it is called, and a header once for each file", async () => {
+    const csv = `schema: device-profile/1
+id: csv
+version: 1.0.0
+decode: { format: csv, header: true }
+identity: { from: d }
+time: { from: t, format: epoch-s }
+fields: { x: { from: x } }
+windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
+`;
+    const files = { a: gzipSync("d,t,x\nA,1,5\n"), b: "x,t,d\n7,2,A\n" };
+    const { summaries } = await replay(files, [], csv);
+    expect(summaries.map((s) => s.fields.x)).toEqual([{ count: 2, sum: 12 }]);
+  });
+
+  it("writes each revision as it fires with --all-revisions", async () => {
+    const recording = line("a", 0, 1) + line("a", 70, 1) + line("a", 30, 1) + line("a", 500, 1);
+    const { summaries } = await replay({ "r.jsonl": recording }, ["--all-revisions"]);
+    const first = summaries.filter((s) => s.window.start?.includes(":00:00Z"));
+    expect(first.map((s) => [s.revision, s.final])).toEqual([
+      [0, false],
+      [1, true],
+    ]);
+  });
+
+  it("puts a recording in order of time where asked, so that nothing in it is late", async () => {
+    const times = [900, 0, 600, 300];
+    const recording = times.map((t) => line("a", t, t)).join("");
+    expect((await replay({ "r.jsonl": recording })).stderr).toMatch(/late +3/);
+    const sorted = await replay({ "r.jsonl": recording }, ["--in-order-of", "time"]);
+    expect(sorted.stderr).not.toMatch(/late/);
+    expect(sorted.summaries).toHaveLength(4);
+  });
+
+  it("says what is wrong instead of guessing", async () => {
+    const arrival = PROFILE.replace(/^time:.*$/m, "time: {}");
+    await expect(replay({ r: "" }, [], arrival)).rejects.toMatchObject({ code: "bad-usage" });
+    expect(
+      (await replay({ r: "" }, [], PROFILE.replace("fields: { x: [count", "fields: { x: [cuont"))).code,
+    ).toBe(2);
+    await expect(replay({ r: "" }, ["--in-order-of", "size"])).rejects.toMatchObject({ code: "bad-usage" });
+    await expect(replay({ r: "" }, ["--site-zone", "Mars/Base"])).rejects.toMatchObject({
+      code: "bad-usage",
+    });
+    await expect(command.execute(["--profile", "none.yaml", "x"], testIo().io)).rejects.toMatchObject({
+      code: "bad-usage",
+    });
+  });
+});
+
+describe("sorting beyond memory", () => {
+  it("gives every line in the order of its key, equal keys in the order in which they came", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: -50, max: 50 }), { maxLength: 60 }), async (times) => {
+        const sort = new ExternalSort(100);
+        for (const [i, time] of times.entries()) {
+          sort.add(sortableTime(time), `${time} ${i} \u2028`);
+          await sort.settle();
+        }
+        const lines: string[] = [];
+        for await (const each of sort.lines()) lines.push(each);
+        await sort.close();
+        const expected = times.map((time, i) => ({ time, i })).sort((a, b) => a.time - b.time || a.i - b.i);
+        expect(lines).toEqual(expected.map(({ time, i }) => `${time} ${i} \u2028`));
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
