@@ -27,46 +27,43 @@ async function smallDisk(megabytes: number): Promise<string | undefined> {
   return disk;
 }
 
-suite(
-  mayMount ? "a store on a full disk" : "a store on a full disk (skipped: only root may mount one)",
-  () => {
-    it("confirms nothing while it cannot write, goes on by itself when there is room, and has lost nothing it confirmed", async () => {
-      const disk = await smallDisk(24);
-      const events = new EventNames();
-      const options = {
-        path: join(disk, "store"),
-        clock: systemClock,
-        timers: systemTimers,
-        observer: events,
-        logBytesMax: 1e9,
-      };
-      const store = await Store.open(options);
-      writeFileSync(join(disk, "ballast"), randomBytes(6_000_000));
-      // Text that does not compress, so that the disk does fill.
-      const summaries = () => [JSON.stringify({ noise: randomBytes(30_000).toString("base64") })];
-      let confirmed = 0;
-      let stop = false;
-      const writing = (async () => {
-        while (!stop) {
-          await store.commit({ summaries: summaries(), records: [] });
-          confirmed++;
-        }
-      })();
-      await until(() => store.failing !== undefined, { what: "the disk is full" });
-      const before = confirmed;
-      expect(before).toBeGreaterThan(10);
-      expect(events.names).toContain("store-write-failed");
-      rmSync(join(disk, "ballast"));
-      await until(() => confirmed >= before + 20, { what: "it writes again" });
-      stop = true;
-      await writing;
-      expect(events.names).toContain("store-recovered");
-      await store.close();
-      const again = await Store.open(options);
-      expect(again.log.head()).toBe(confirmed);
-      const entries = await again.log.read(0, { entriesMax: 1e6, bytesMax: 1e9 });
-      expect(entries.map((e) => e.position)).toEqual(Array.from({ length: confirmed }, (_, i) => i + 1));
-      await again.close();
-    });
-  },
-);
+describe("a store on a full disk", () => {
+  it("confirms nothing while it cannot write, goes on by itself when there is room, and has lost nothing it confirmed", async () => {
+    const disk = await smallDisk(24);
+    const events = new EventNames();
+    const options = {
+      path: join(disk, "store"),
+      clock: systemClock,
+      timers: systemTimers,
+      observer: events,
+      logBytesMax: 1e9,
+    };
+    const store = await Store.open(options);
+    writeFileSync(join(disk, "ballast"), randomBytes(6_000_000));
+    // Text that does not compress, so that the disk does fill.
+    const summaries = () => [JSON.stringify({ noise: randomBytes(30_000).toString("base64") })];
+    let confirmed = 0;
+    let stop = false;
+    const writing = (async () => {
+      while (!stop) {
+        await store.commit({ summaries: summaries(), records: [] });
+        confirmed++;
+      }
+    })();
+    await until(() => store.failing !== undefined, { what: "the disk is full" });
+    const before = confirmed;
+    expect(before).toBeGreaterThan(10);
+    expect(events.names).toContain("store-write-failed");
+    rmSync(join(disk, "ballast"));
+    await until(() => confirmed >= before + 20, { what: "it writes again" });
+    stop = true;
+    await writing;
+    expect(events.names).toContain("store-recovered");
+    await store.close();
+    const again = await Store.open(options);
+    expect(again.log.head()).toBe(confirmed);
+    const entries = await again.log.read(0, { entriesMax: 1e6, bytesMax: 1e9 });
+    expect(entries.map((e) => e.position)).toEqual(Array.from({ length: confirmed }, (_, i) => i + 1));
+    await again.close();
+  });
+});
