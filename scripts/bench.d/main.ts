@@ -14,7 +14,7 @@ Benches: replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a s
   --repetitions N      of each bench, 3 by default; figures are medians
   --connections N      publishers, 8 by default, a device each
   --window N           publishes of a connection that wait for their PUBACK, 200 by default
-  --node-options LIST  for Weir's process, separated by blanks, such as "--cpu-prof --cpu-prof-dir=profiles"
+  --node-options LIST  for Weir's process, separated by blanks, such as --node-options="--cpu-prof --cpu-prof-dir=profiles"
 
 The reference of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows. The
 reference of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.

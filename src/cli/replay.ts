@@ -7,7 +7,7 @@ import { isZone } from "../model/zone.js";
 import { loadProfile } from "../profile/load.js";
 import { openRecording, type Recording } from "../source/file.js";
 import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
-import { ExternalSort, sortableTime } from "./external-sort.js";
+import { ExternalSort, type SortedBatch } from "./external-sort.js";
 import { writeText } from "./output.js";
 import { checkReplayable, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
 
@@ -104,14 +104,14 @@ async function readProfile(file: string, zone: string, io: CommandIo): Promise<P
 }
 
 async function replay(request: Request, io: CommandIo): Promise<void> {
-  const startMs = performance.now();
+  const beganMs = performance.now();
   const sorted = new ExternalSort();
   let output = "";
   const run = new Replay({
     ...request,
     onSummary: (summary) => {
       if (request.allRevisions) output += `${canonicalJson(summary)}\n`;
-      else sorted.add(sortKey(summary), canonicalJson(summary));
+      else sorted.add(sortGroup(summary), startMs(summary), canonicalJson(summary));
     },
   });
   const flushOutput = async (min: number) => {
@@ -126,29 +126,26 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
       run.beginFile();
       for await (const lines of linesOf(path, request, progress)) {
         run.take(lines);
-        await sorted.settle();
         await flushOutput(OUTPUT_CHARACTERS);
       }
     }
     const totals = run.finish();
     await flushOutput(0);
-    for await (const line of sorted.lines()) {
-      output += `${line}\n`;
-      await flushOutput(OUTPUT_CHARACTERS);
-    }
-    await flushOutput(0);
+    for (const { bytes } of sorted.batches()) await writeText(io.stdout, bytes);
     progress.clear();
-    await writeText(io.stderr, report(totals, performance.now() - startMs));
+    await writeText(io.stderr, report(totals, performance.now() - beganMs));
   } finally {
-    await sorted.close();
+    sorted.close();
   }
 }
 
-/** By device, window and start. */
-function sortKey(summary: Summary): string {
-  const { name, start } = summary.window;
-  const startMs = start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start);
-  return `${encodeURIComponent(summary.device)} ${name} ${sortableTime(Math.max(startMs, -8.64e15))}`;
+/** The order is by device, window and start. */
+function sortGroup({ device, window }: Summary): string {
+  return `${encodeURIComponent(device)} ${window.name}`;
+}
+
+function startMs({ window }: Summary): number {
+  return window.start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(window.start);
 }
 
 async function* linesOf(
@@ -173,15 +170,23 @@ async function* linesOf(
     for await (const batch of batches) {
       for (const line of batch) {
         // A line that is not text has no time to be sorted by; it is rejected wherever it stands.
-        if (typeof line === "string") sorter.add(sortableTime(Math.max(timeOf(line), -8.64e15)), line);
+        if (typeof line === "string") sorter.add("", timeOf(line), line);
         else yield [line];
       }
-      await sorter.settle();
     }
-    for await (const line of sorter.lines()) yield [line];
+    for (const batch of sorter.batches()) yield linesIn(batch);
   } finally {
-    await sorter.close();
+    sorter.close();
   }
+}
+
+function linesIn({ bytes, ends }: SortedBatch): string[] {
+  let start = 0;
+  return ends.map((end) => {
+    const line = bytes.toString("utf8", start, end);
+    start = end + 1;
+    return line;
+  });
 }
 
 async function* watched(recording: Recording, progress: Progress) {

@@ -1,9 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ExternalSort, sortableTime } from "../../../src/cli/external-sort.js";
 import { command } from "../../../src/cli/replay.js";
 import type { Summary } from "../../../src/model/summary.js";
 import { testIo } from "../../helpers/cli.js";
@@ -118,25 +116,5 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     await expect(command.execute(["--profile", "none.yaml", "x"], testIo().io)).rejects.toMatchObject({
       code: "bad-usage",
     });
-  });
-});
-
-describe("sorting beyond memory", () => {
-  it("gives every line in the order of its key, equal keys in the order in which they came", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: -50, max: 50 }), { maxLength: 60 }), async (times) => {
-        const sort = new ExternalSort(100);
-        for (const [i, time] of times.entries()) {
-          sort.add(sortableTime(time), `${time} ${i} \u2028`);
-          await sort.settle();
-        }
-        const lines: string[] = [];
-        for await (const each of sort.lines()) lines.push(each);
-        await sort.close();
-        const expected = times.map((time, i) => ({ time, i })).sort((a, b) => a.time - b.time || a.i - b.i);
-        expect(lines).toEqual(expected.map(({ time, i }) => `${time} ${i} \u2028`));
-      }),
-      { numRuns: 30 },
-    );
   });
 });
