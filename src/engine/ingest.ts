@@ -53,7 +53,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
     if (timeMs - arrivalMs > plan.profile.time.maxFutureMs) return "future";
     if (arrivalMs - timeMs > plan.profile.time.maxPastMs) return "past";
   }
-  if (cameBefore(plan, device, group, index)) return "duplicate";
+  if (cameBefore(on, device, group, index)) return "duplicate";
   const { slice, partlyLate } = assign(device, plan, timeMs, watermark(device, plan));
   if (slice === undefined) return "late";
   // Setting the length is a call into the runtime even when there is nothing to do.
@@ -74,11 +74,11 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
 }
 
 /** Duplicates that are told by something other than their event time. */
-function cameBefore(plan: Plan, device: Device, group: ReadingGroup, index: number): boolean {
+function cameBefore({ plan, block }: Ingest, device: Device, group: ReadingGroup, index: number): boolean {
   const identity = group.deliveries[index]!;
   if (identity !== 0 && Number.isNaN(group.times[index]!)) {
     device.deliveries ??= new DeliveryMemory();
-    if (device.deliveries.seen(identity)) return true;
+    if (device.deliveries.seen(identity, block.processingMs)) return true;
   }
   const rule = plan.profile.duplicates;
   if (rule.by !== "key" || group.keys === undefined) return false;

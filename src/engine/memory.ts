@@ -32,25 +32,108 @@ export class KeyMemory {
 }
 
 /**
- * The last packets of a device. A sender may repeat a packet that was committed but whose acknowledgement it did
- * not get (MQTT 3.1.1, section 4.4); it then sets DUP, and only then is the memory asked, since packet identifiers
- * are used again in time.
+ * The packets of a device that may come again. A sender may repeat a packet that was committed but whose
+ * acknowledgement it did not get (MQTT 3.1.1, section 4.4); it then sets DUP, and only then is the memory asked, since
+ * packet identifiers are used again in time.
+ *
+ * How many a sender may repeat is its own choice, up to all 65,535 packet identifiers: a broker that sends without a
+ * window, to an agent that dies before the acknowledgements are read, repeats everything of that connection. So
+ * everything of the last minute is kept, and of what is older the last thousand, for devices that were away.
  */
 export class DeliveryMemory {
-  /** Identities, oldest at `next` once full. */
-  readonly identities: number[] = [];
-  next = 0;
+  /** Oldest first; the ones before `#head` are forgotten. */
+  #identities: number[] = [];
+  #head = 0;
+  /** How many were forgotten, so that entry `i` has the number `#forgotten + i - #head`. */
+  #forgotten = 0;
+  /** Numbers of entries with the processing time at which they came, a few per minute. */
+  #marks: DeliveryMark[] = [];
+  /** Number of the last entry by identity; there only while somebody repeats. */
+  #index: Map<number, number> | undefined;
+  #asked = 0;
 
-  /** @param identity as in `ReadingGroup.deliveries`, not 0 */
-  seen(identity: number): boolean {
+  get size(): number {
+    return this.#identities.length - this.#head;
+  }
+
+  /**
+   * @param identity as in `ReadingGroup.deliveries`, not 0
+   * @param processingMs as in `Block`
+   */
+  seen(identity: number, processingMs: number): boolean {
     const plain = Math.abs(identity);
-    if (identity < 0 && this.identities.includes(plain)) return true;
-    if (this.identities.length < LIMITS.deliveriesPerDeviceMax) {
-      this.identities.push(plain);
-    } else {
-      this.identities[this.next] = plain;
-      this.next = (this.next + 1) % LIMITS.deliveriesPerDeviceMax;
+    if (identity < 0 && this.#has(plain)) return true;
+    this.#forget(processingMs);
+    const number = this.#forgotten + this.size;
+    const last = this.#marks.at(-1);
+    if (last === undefined || processingMs - last.processingMs >= MARK_EVERY_MS) {
+      this.#marks.push({ number, processingMs });
     }
+    this.#identities.push(plain);
+    if (this.#index === undefined) return false;
+    if (number - this.#asked > LIMITS.deliveriesPerDeviceKept) this.#index = undefined;
+    else this.#index.set(plain, number);
     return false;
   }
+
+  #has(plain: number): boolean {
+    this.#asked = this.#forgotten + this.size;
+    if (this.#index === undefined) {
+      this.#index = new Map();
+      for (let i = this.#head; i < this.#identities.length; i++) {
+        this.#index.set(this.#identities[i]!, this.#forgotten + i - this.#head);
+      }
+    }
+    const number = this.#index.get(plain);
+    return number !== undefined && number >= this.#forgotten;
+  }
+
+  /** Makes room for one more. */
+  #forget(processingMs: number): void {
+    const marks = this.#marks;
+    const keptMs = LIMITS.deliveriesKeptMs + MARK_EVERY_MS;
+    while (marks.length > 0 && processingMs - marks[0]!.processingMs >= keptMs) marks.shift();
+    // What came before the first mark that is left is older than it has to be kept.
+    const young = marks[0]?.number ?? Number.POSITIVE_INFINITY;
+    while (
+      this.size >= LIMITS.deliveriesPerDeviceMax ||
+      (this.size >= LIMITS.deliveriesPerDeviceKept && this.#forgotten < young)
+    ) {
+      this.#head++;
+      this.#forgotten++;
+    }
+    if (this.#head * 2 <= this.#identities.length) return;
+    this.#identities = this.#identities.slice(this.#head);
+    this.#head = 0;
+  }
+
+  /** What is stored: oldest first, and how they lie in time, by place. */
+  entries(): DeliveryEntries {
+    const marks = this.#marks.map(({ number, processingMs }) => ({
+      number: Math.max(0, number - this.#forgotten),
+      processingMs,
+    }));
+    return { identities: this.#identities.slice(this.#head), marks };
+  }
+
+  static of({ identities, marks }: DeliveryEntries): DeliveryMemory {
+    const memory = new DeliveryMemory();
+    memory.#identities = [...identities];
+    memory.#marks = [...marks];
+    return memory;
+  }
 }
+
+export interface DeliveryEntries {
+  readonly identities: readonly number[];
+  readonly marks: readonly DeliveryMark[];
+}
+
+interface DeliveryMark {
+  /** Of the first entry that came at this time. */
+  readonly number: number;
+  readonly processingMs: number;
+}
+
+/** How exactly the age of entries is known. */
+const MARK_EVERY_MS = 10_000;

@@ -15,7 +15,7 @@ import { newSlice, type Slice } from "./slice.js";
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 1;
+const DEVICE_VERSION = 2;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();
@@ -72,9 +72,14 @@ function writeMemories(device: Device): void {
   }
   writer.byte(device.deliveries === undefined ? 0 : 1);
   if (device.deliveries !== undefined) {
-    writer.varint(device.deliveries.next);
-    writer.varint(device.deliveries.identities.length);
-    for (const identity of device.deliveries.identities) writer.double(identity);
+    const { identities, marks } = device.deliveries.entries();
+    writer.varint(identities.length);
+    for (const identity of identities) writer.double(identity);
+    writer.varint(marks.length);
+    for (const { number, processingMs } of marks) {
+      writer.varint(number);
+      writer.double(processingMs);
+    }
   }
 }
 
@@ -222,8 +227,12 @@ function readMemories(reader: ByteReader, device: Device): void {
     for (let n = reader.count(); n > 0; n--) device.keys.firstSeen.set(reader.text(), reader.double());
   }
   if (reader.byte() === 1) {
-    device.deliveries = new DeliveryMemory();
-    device.deliveries.next = reader.varint();
-    for (let n = reader.count(); n > 0; n--) device.deliveries.identities.push(reader.double());
+    device.deliveries = DeliveryMemory.of({
+      identities: Array.from({ length: reader.count() }, () => reader.double()),
+      marks: Array.from({ length: reader.count() }, () => ({
+        number: reader.varint(),
+        processingMs: reader.double(),
+      })),
+    });
   }
 }

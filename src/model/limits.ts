@@ -29,8 +29,12 @@ export const LIMITS = {
   valueMagnitudeMax: 1e120,
   /** Remembered duplicate keys of one device; the oldest goes first and is counted. */
   duplicateKeysPerDeviceMax: 65_536,
-  /** Remembered packet identities of one device without event time. */
-  deliveriesPerDeviceMax: 1_024,
+  /** Remembered packet identities of one device without event time: as many as MQTT has packet identifiers. */
+  deliveriesPerDeviceMax: 65_535,
+  /** Of these, those that stay however old they are. */
+  deliveriesPerDeviceKept: 1_024,
+  /** The others are forgotten after this time. */
+  deliveriesKeptMs: 60_000,
   /** Routes remembered by topic. */
   routeCacheTopicsMax: 20_000,
   /** Payload bytes in one commit before sources are pushed back. */
