@@ -47,7 +47,10 @@ function widen(state: Cells, at: number, carry: number): void {
 /** The expansion of the exact sum at `at`. */
 export function exactComponents(state: Cells, at: number): readonly number[] {
   const count = state.numbers[at]!;
-  return count < 0 ? state.wide!.get(at)! : Array.from(state.numbers.subarray(at + 1, at + 1 + count));
+  if (count < 0) return state.wide!.get(at)!;
+  const components: number[] = [];
+  for (let i = 1; i <= count; i++) components.push(state.numbers[at + i]!);
+  return components;
 }
 
 function mergeExact(into: Cells, at: number, from: Cells): void {

@@ -73,6 +73,8 @@ export function roundExpansion(expansion: readonly number[]): number {
 
 /** The double nearest to the expansion's value divided by `divisor` (positive), ties to even. */
 export function divideExpansion(expansion: readonly number[], divisor: number): number {
+  // One rounding is the correct one.
+  if (expansion.length <= 1) return (expansion[0] ?? 0) / divisor;
   const quotient = roundExpansion(expansion) / divisor;
   const remainder = remainderOf(expansion, quotient, divisor);
   if (remainder.length === 0) return quotient;

@@ -1,6 +1,6 @@
 import type { Device, OpenWindow } from "./device.js";
 import type { Plan, WindowPlan } from "./plan.js";
-import { newSlice, type Slice } from "./slice.js";
+import type { Slice } from "./slice.js";
 
 /**
  * Finds or cuts the slice for an event time. A slice begins at the latest and ends at the earliest edge of any
@@ -35,7 +35,7 @@ export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: 
   if (live === 0) return LATE;
   const partlyLate = live < plan.windows.length;
   if (found !== undefined) return { slice: found, partlyLate };
-  const slice = newSlice(device.nextSliceId++, startMs, endMs, plan.cellCount);
+  const slice = plan.slices.make(device.nextSliceId++, startMs, endMs);
   for (const window of plan.windows) {
     const { end } = sliceEdges(window, timeMs);
     if (end + window.definition.allowedLatenessMs <= watermarkMs) continue;

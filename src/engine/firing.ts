@@ -5,6 +5,7 @@ import { formatInstant } from "../model/time.js";
 import { sliceEdges } from "./assign.js";
 import { type Device, type OpenWindow, releaseSlice, watermark } from "./device.js";
 import { ACCEPTED_CELL, mergeCells, type Plan, rejectedCell, VALUE_FATES } from "./plan.js";
+import type { Slice } from "./slice.js";
 
 /**
  * When windows fire and what they say.
@@ -44,7 +45,7 @@ function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], water
   while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs) {
     const window = windows[finals++]!;
     fire(on, device, window, { final: true });
-    letGo(device, window);
+    letGo(on, device, window);
   }
   if (finals === 1) windows.shift();
   else if (finals > 1) windows.splice(0, finals);
@@ -76,12 +77,17 @@ export function fireChanged(on: Firing, device: Device): void {
 /** Fires a window as final although its time has not come: the input has ended, or its definition has. */
 export function closeWindow(on: Firing, device: Device, window: OpenWindow, reconfigured: boolean): void {
   fire(on, device, window, { final: true, reconfigured });
-  letGo(device, window);
+  letGo(on, device, window);
 }
 
-function letGo(device: Device, window: OpenWindow): void {
+function letGo(on: Firing, device: Device, window: OpenWindow): void {
   window.queued = false;
-  for (const slice of window.slices) releaseSlice(device, slice);
+  for (const slice of window.slices) release(on, device, slice);
+}
+
+function release(on: Firing, device: Device, slice: Slice): void {
+  releaseSlice(device, slice);
+  if (slice.windows === 0) on.plan.slices.drop(slice);
 }
 
 /** Folds what lies behind the lateness of a global window into one state; returns when there will be more of it. */
@@ -97,7 +103,7 @@ function seal(on: Firing, device: Device, window: OpenWindow, watermarkMs: numbe
     window.sealed ??= newCells(on.plan.cellCount);
     mergeCells(on.plan, window.sealed, slice.cells);
     window.slices.splice(i, 1);
-    releaseSlice(device, slice);
+    release(on, device, slice);
   }
   return nextDueMs;
 }
@@ -107,26 +113,48 @@ interface FiringKind {
   readonly reconfigured?: boolean;
 }
 
-function fire(on: Firing, device: Device, window: OpenWindow, kind: FiringKind): void {
-  const revision = window.revision++;
-  window.queued = false;
-  if (on.finalOnly && !kind.final) return;
-  const name = window.plan.definition.name;
-  const start = window.plan.isGlobal ? "all" : formatInstant(window.startMs);
-  const cells = merged(on.plan, window);
-  const profile = on.plan.profile;
-  on.emit({
-    id: `${on.gateway}/${profile.id}/${encodeURIComponent(device.name)}/${name}/${start}`,
-    revision,
-    final: kind.final,
-    ...(kind.reconfigured ? { reconfigured: true } : {}),
-    gateway: on.gateway,
-    device: device.name,
-    profile: `${profile.id}@${profile.version}`,
-    window: describe(window),
-    fields: results(window, cells),
-    quality: quality(on.plan, cells),
-  });
+function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind): void {
+  const revision = fired.revision++;
+  fired.queued = false;
+  const { final } = kind;
+  if (on.finalOnly && !final) return;
+  const { gateway } = on;
+  const { id: profileId, version } = on.plan.profile;
+  const window = describe(fired);
+  const id = `${gateway}/${profileId}/${encoded(name)}/${window.name}/${window.start ?? "all"}`;
+  const profile = `${profileId}@${version}`;
+  const cells = merged(on.plan, fired);
+  const fields = results(fired, cells);
+  const counts = quality(on.plan, cells);
+  // Spelled out twice: a spread takes ten times as long as the rest of the object.
+  on.emit(
+    kind.reconfigured
+      ? {
+          id,
+          revision,
+          final,
+          reconfigured: true,
+          gateway,
+          device: name,
+          profile,
+          window,
+          fields,
+          quality: counts,
+        }
+      : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts },
+  );
+}
+
+/** Consecutive summaries are often those of one device. */
+let encodedName = "";
+let encodedAs = "";
+
+function encoded(name: string): string {
+  if (name !== encodedName) {
+    encodedName = name;
+    encodedAs = encodeURIComponent(name);
+  }
+  return encodedAs;
 }
 
 function merged(plan: Plan, window: OpenWindow): Cells {
@@ -158,24 +186,34 @@ function results(window: OpenWindow, cells: Cells): Record<string, SummaryField>
 }
 
 function quality(plan: Plan, cells: Cells): SummaryQuality {
-  const accepted = cells.numbers[ACCEPTED_CELL]!;
-  const reasons: Record<string, number> = {};
+  const { numbers } = cells;
+  const accepted = numbers[ACCEPTED_CELL]!;
+  // Keys come in the order in which they are first set.
+  const result: Record<string, number | Record<string, Record<string, number>>> = { received: 0, accepted };
+  const fields = fatesByField(plan, numbers);
+  if (fields !== undefined) result.fields = fields;
   let received = accepted;
   for (let code = 0; code < REJECT_REASONS.length; code++) {
-    const count = cells.numbers[rejectedCell(code)]!;
+    const count = numbers[rejectedCell(code)]!;
     if (count === 0) continue;
-    reasons[REJECT_REASONS[code]!] = count;
+    result[REJECT_REASONS[code]!] = count;
     received += count;
   }
-  const fields: Record<string, Record<string, number>> = {};
-  for (const field of plan.fields) {
+  result.received = received;
+  return result as unknown as SummaryQuality;
+}
+
+/** Undefined when nothing was done to any value. */
+function fatesByField(plan: Plan, numbers: Float64Array): Record<string, Record<string, number>> | undefined {
+  let fields: Record<string, Record<string, number>> | undefined;
+  for (const { name, fatesAt } of plan.fields) {
     for (let fate = 0; fate < VALUE_FATES.length; fate++) {
-      const count = cells.numbers[field.fatesAt + fate]!;
+      const count = numbers[fatesAt + fate]!;
       if (count === 0) continue;
-      fields[field.name] ??= {};
-      fields[field.name]![VALUE_FATES[fate]!] = count;
+      fields ??= {};
+      fields[name] ??= {};
+      fields[name][VALUE_FATES[fate]!] = count;
     }
   }
-  const byField = Object.keys(fields).length > 0 ? { fields } : {};
-  return { received, accepted, ...byField, ...reasons };
+  return fields;
 }

@@ -4,6 +4,7 @@ import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { WindowDefinition } from "../model/window.js";
+import { SlicePool } from "./slice.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
 /**
@@ -18,6 +19,7 @@ export interface Plan {
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
   readonly cellCount: number;
+  readonly slices: SlicePool;
 }
 
 export interface WindowPlan {
@@ -89,7 +91,7 @@ export function planProfile(profile: EngineProfile): Plan {
   const windows = profile.windows.map((definition, index) =>
     planWindow({ profile, definition, index, fields }),
   );
-  return { profile, windows, fields, cellCount: next };
+  return { profile, windows, fields, cellCount: next, slices: new SlicePool(next) };
 }
 
 function planWindow(from: {

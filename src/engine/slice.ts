@@ -24,6 +24,9 @@ export interface Slice {
 }
 
 const FIRST_CAPACITY = 8;
+/** Slices of more readings than this give their memory back. */
+const POOLED_CAPACITY_MAX = 256;
+const POOLED_SLICES_MAX = 512;
 
 export function newSlice(id: number, startMs: number, endMs: number, cellCount: number): Slice {
   return {
@@ -36,6 +39,35 @@ export function newSlice(id: number, startMs: number, endMs: number, cellCount: 
     hashes: new Float64Array(FIRST_CAPACITY),
     held: 0,
   };
+}
+
+/**
+ * Makes slices of one layout out of the memory of those that were dropped: short windows come and go, and typed
+ * arrays cost more to make and to collect than everything else that firing does.
+ */
+export class SlicePool {
+  readonly #cellCount: number;
+  readonly #dropped: Slice[] = [];
+
+  constructor(cellCount: number) {
+    this.#cellCount = cellCount;
+  }
+
+  make(id: number, startMs: number, endMs: number): Slice {
+    const old = this.#dropped.pop();
+    if (old === undefined) return newSlice(id, startMs, endMs, this.#cellCount);
+    const { cells, times, hashes } = old;
+    cells.numbers.fill(0);
+    cells.texts = undefined;
+    cells.wide = undefined;
+    return { id, startMs, endMs, cells, windows: 0, times, hashes, held: 0 };
+  }
+
+  /** Takes over a slice that nobody refers to any more. */
+  drop(slice: Slice): void {
+    if (this.#dropped.length >= POOLED_SLICES_MAX || slice.times.length > POOLED_CAPACITY_MAX) return;
+    if (slice.cells.numbers.length === this.#cellCount) this.#dropped.push(slice);
+  }
 }
 
 /** `new`: not seen before. `same`: time and values were here. `conflict`: the time was here with other values. */
