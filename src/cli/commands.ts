@@ -27,4 +27,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Make a line for a broker's users file from a password",
     load: async () => (await import("./passwd.js")).command,
   },
+  {
+    name: "demo",
+    summary: "Watch the agent at work with simulated devices",
+    load: async () => (await import("./demo.js")).command,
+  },
 ];
