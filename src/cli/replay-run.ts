@@ -9,9 +9,9 @@ import type { Summary } from "../model/summary.js";
 import { BlockBuilder } from "../pipeline/block-builder.js";
 
 /**
- * Recorded payloads through the very engine that `weir run` uses, without store and clock: a block per batch of
- * lines, a flush at the end. A recording says little of when its payloads arrived, so the event time stands in for
- * arrival unless each payload carries one, and `maxPast` and `maxFuture` are not applied.
+ * Recorded payloads through the very engine that `weir run` uses, without store and clock: a block per so many
+ * readings, a flush at the end. A recording says little of when its payloads arrived, so the event time stands in
+ * for arrival unless each payload carries one, and `maxPast` and `maxFuture` are not applied.
  */
 export interface ReplayOptions {
   readonly profile: Profile;
@@ -37,6 +37,11 @@ export interface ReplayTotals {
 }
 
 const GATEWAY = "replay";
+/**
+ * Late readings revise a window once per block. So that the revisions of a recording do not depend on how it was
+ * compressed, blocks are of so many readings; larger ones would only keep more of them in memory.
+ */
+const BLOCK_READINGS = 1000;
 
 export class Replay implements ReadingSink {
   readonly #options: ReplayOptions;
@@ -72,8 +77,8 @@ export class Replay implements ReadingSink {
     for (const line of lines) {
       this.#arrivalMs = this.#arrivalOf === undefined ? Number.NaN : this.#arrivalOf(line);
       this.#decoder.decode(line, context, this);
+      if (this.#builder.readings >= BLOCK_READINGS) this.#apply();
     }
-    this.#apply();
   }
 
   reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
@@ -104,6 +109,7 @@ export class Replay implements ReadingSink {
 
   /** Fires what is still open. */
   finish(): ReplayTotals {
+    this.#apply();
     this.#emit(this.#engine.flush());
     const counts = this.#engine.counts();
     return { ...totalsOf(counts), revisions: this.#revisions, windows: this.#finals };
