@@ -1,0 +1,189 @@
+/**
+ * Devices under load: clients that publish a list of messages in order over the wire, survive the end of every
+ * connection as the protocol says (MQTT 3.1.1, 4.4: what is not acknowledged is sent again, in order, with DUP), and
+ * know exactly which publish was acknowledged when. QoS 1 and 2.
+ */
+import { connect, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+import { connectPacket, idPacket, publishPacket } from "./raw-mqtt.js";
+import { until } from "./tools.js";
+
+export interface LoadOptions {
+  readonly port: number;
+  readonly clientId: string;
+  readonly messages: readonly { readonly topic: string; readonly payload: string }[];
+  readonly qos: 1 | 2;
+  /** Messages without acknowledgement at a time. */
+  readonly inflightMax: number;
+}
+
+const [CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP] = [0x20, 0x40, 0x50, 0x62, 0x70];
+/** Every packet that a client without subscriptions gets. */
+const ANSWER_BYTES = 4;
+const RECONNECT_MS = 10;
+
+/** A message on its way. `released`: QoS 2, and the broker has said that it has it. */
+type Stage = "sent" | "released";
+
+export class LoadClient {
+  readonly #options: LoadOptions;
+  /** By index of the message, oldest first. */
+  readonly #inflight = new Map<number, Stage>();
+  #socket: Socket | undefined;
+  #bytes: Buffer = Buffer.alloc(0);
+  #next = 0;
+  #ended = false;
+  /** Messages whose delivery is complete: PUBACK, or PUBREC for QoS 2. */
+  acknowledged = 0;
+  /** Publishes that went out again, with DUP. */
+  repeated = 0;
+  connections = 0;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    onTestFinished(() => this.end());
+  }
+
+  get done(): boolean {
+    return this.#next === this.#options.messages.length && this.#inflight.size === 0;
+  }
+
+  start(): void {
+    if (this.#ended) return;
+    const socket = connect({ port: this.#options.port, host: "127.0.0.1", noDelay: true });
+    this.#socket = socket;
+    this.#bytes = Buffer.alloc(0);
+    socket.on("connect", () =>
+      socket.write(connectPacket(this.#options.clientId, { clean: false, keepaliveS: 0 })),
+    );
+    socket.on("data", (chunk) => this.#onData(chunk));
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      if (!this.#ended) setTimeout(() => this.start(), RECONNECT_MS);
+    });
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#socket?.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    let at = 0;
+    for (; at + ANSWER_BYTES <= this.#bytes.length; at += ANSWER_BYTES) {
+      this.#onAnswer(this.#bytes[at]!, this.#bytes.readUInt16BE(at + 2));
+    }
+    this.#bytes = this.#bytes.subarray(at);
+    this.#pump();
+  }
+
+  #onAnswer(first: number, id: number): void {
+    switch (first) {
+      case CONNACK:
+        // The second half is the return code.
+        if ((id & 0xff) !== 0) throw new Error(`the broker refuses the connection: ${id & 0xff}`);
+        this.connections++;
+        this.#repeat();
+        return;
+      case PUBACK:
+        this.acknowledged += this.#inflight.delete(this.#indexOf(id)) ? 1 : 0;
+        return;
+      case PUBREC:
+        if (this.#inflight.get(this.#indexOf(id)) === "sent") this.acknowledged++;
+        this.#inflight.set(this.#indexOf(id), "released");
+        this.#socket!.write(idPacket(PUBREL, id));
+        return;
+      case PUBCOMP:
+        this.#inflight.delete(this.#indexOf(id));
+        return;
+      default:
+        throw new Error(`unexpected packet ${first.toString(16)}`);
+    }
+  }
+
+  #repeat(): void {
+    for (const [index, stage] of this.#inflight) {
+      if (stage === "released") this.#socket!.write(idPacket(PUBREL, idOf(index)));
+      else {
+        this.repeated++;
+        this.#publish(index, true);
+      }
+    }
+  }
+
+  #pump(): void {
+    const { messages, inflightMax } = this.#options;
+    const packets: Buffer[] = [];
+    while (this.#next < messages.length && this.#inflight.size < inflightMax) {
+      const index = this.#next++;
+      this.#inflight.set(index, "sent");
+      packets.push(this.#packet(index, false));
+    }
+    if (packets.length > 0) this.#socket!.write(Buffer.concat(packets));
+  }
+
+  #publish(index: number, dup: boolean): void {
+    this.#socket!.write(this.#packet(index, dup));
+  }
+
+  #packet(index: number, dup: boolean): Buffer {
+    return publishPacket({
+      ...this.#options.messages[index]!,
+      qos: this.#options.qos,
+      messageId: idOf(index),
+      dup,
+    });
+  }
+
+  /** The message on its way that has this packet id. */
+  #indexOf(id: number): number {
+    for (const index of this.#inflight.keys()) if (idOf(index) === id) return index;
+    throw new Error(`the broker acknowledges packet ${id}, which is not on its way`);
+  }
+}
+
+function idOf(index: number): number {
+  return (index % 65_535) + 1;
+}
+
+/** A crowd of clients, each with its own list. */
+export class Load {
+  readonly clients: readonly LoadClient[];
+
+  constructor(clients: readonly LoadOptions[]) {
+    this.clients = clients.map((options) => new LoadClient(options));
+  }
+
+  start(): void {
+    for (const client of this.clients) client.start();
+  }
+
+  get acknowledged(): number {
+    return this.#sum((client) => client.acknowledged);
+  }
+
+  get repeated(): number {
+    return this.#sum((client) => client.repeated);
+  }
+
+  #sum(of: (client: LoadClient) => number): number {
+    return this.clients.reduce((sum, client) => sum + of(client), 0);
+  }
+
+  /** Waits until this many more publishes are acknowledged, or all are. */
+  async progress(count: number): Promise<void> {
+    const goal = this.acknowledged + count;
+    await until(() => this.acknowledged >= goal || this.done, {
+      what: `${count} more publishes are acknowledged (${this.acknowledged} are)`,
+    });
+  }
+
+  get done(): boolean {
+    return this.clients.every((client) => client.done);
+  }
+
+  async finished(timeoutMs = 60_000): Promise<void> {
+    await until(() => this.done, { what: "every publish is acknowledged", timeoutMs });
+  }
+}
