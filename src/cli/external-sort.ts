@@ -175,11 +175,15 @@ function leastOf(cursors: readonly Cursor[]): Cursor {
   return least;
 }
 
-/** Joins pieces that lie behind one another, and hands them on in large ones. */
+/** Joins pieces, and hands them on in large ones. */
 class Gatherer {
   readonly #write: (bytes: Buffer) => void;
   readonly #buffer = Buffer.allocUnsafeSlow(WRITE_BYTES);
   #used = 0;
+  /** Pieces that lie behind one another are copied as one. */
+  #source: Buffer = this.#buffer;
+  #start = 0;
+  #end = 0;
   total = 0;
 
   constructor(write: (bytes: Buffer) => void) {
@@ -187,16 +191,31 @@ class Gatherer {
   }
 
   add(bytes: Buffer, start: number, end: number): void {
-    const length = end - start;
-    this.total += length;
-    if (this.#used + length > this.#buffer.length) this.flush();
-    if (length > this.#buffer.length) this.#write(bytes.subarray(start, end));
-    else this.#used += bytes.copy(this.#buffer, this.#used, start, end);
+    this.total += end - start;
+    if (bytes !== this.#source || start !== this.#end) {
+      this.#gather();
+      this.#source = bytes;
+      this.#start = start;
+    }
+    this.#end = end;
+  }
+
+  #gather(): void {
+    const length = this.#end - this.#start;
+    if (this.#used + length > this.#buffer.length) this.#writeOut();
+    if (length > this.#buffer.length) this.#write(this.#source.subarray(this.#start, this.#end));
+    else this.#used += this.#source.copy(this.#buffer, this.#used, this.#start, this.#end);
+    this.#start = this.#end;
+  }
+
+  #writeOut(): void {
+    if (this.#used > 0) this.#write(this.#buffer.subarray(0, this.#used));
+    this.#used = 0;
   }
 
   flush(): void {
-    if (this.#used > 0) this.#write(this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
+    this.#gather();
+    this.#writeOut();
   }
 }
 

@@ -5,6 +5,7 @@ import type { Profile } from "../model/profile.js";
 import { canonicalJson, type Summary } from "../model/summary.js";
 import { isZone } from "../model/zone.js";
 import { loadProfile } from "../profile/load.js";
+import { compileTimeFormat } from "../profile/time-format.js";
 import { openRecording, type Recording } from "../source/file.js";
 import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
 import { ExternalSort, type SortedBatch } from "./external-sort.js";
@@ -144,8 +145,13 @@ function sortGroup({ device, window }: Summary): string {
   return `${encodeURIComponent(device)} ${window.name}`;
 }
 
+/** Faster than `Date.parse` by far, for the years 1 to 9999. */
+const parseInstant = compileTimeFormat("iso", "UTC");
+
 function startMs({ window }: Summary): number {
-  return window.start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(window.start);
+  if (window.start === undefined) return Number.NEGATIVE_INFINITY;
+  const ms = parseInstant(window.start);
+  return Number.isNaN(ms) ? Date.parse(window.start) : ms;
 }
 
 async function* linesOf(

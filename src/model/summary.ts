@@ -48,7 +48,43 @@ export interface LogEntry {
   readonly json: string;
 }
 
-/** The summary's canonical JSON: keys in the order of the interfaces above, shortest round-trip numbers. */
+/**
+ * The summary's canonical JSON: keys in the order of the interfaces above, shortest round-trip numbers. It is what
+ * `JSON.stringify` gives, put together from parts: what summaries of one device and window share is written once.
+ */
 export function canonicalJson(summary: Summary): string {
-  return JSON.stringify(summary);
+  const { id, revision, final, reconfigured, window } = summary;
+  const head = `{"id":${quoted(id)},"revision":${revision},"final":${final}`;
+  const mark = reconfigured === undefined ? "" : `,"reconfigured":${reconfigured}`;
+  // Instants need no escapes.
+  const start = window.start === undefined ? "" : `,"start":"${window.start}"`;
+  const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
+  const fields = JSON.stringify(summary.fields);
+  return `${head}${mark}${sharedJson(summary)}${start}${end}},"fields":${fields},"quality":${JSON.stringify(summary.quality)}}`;
+}
+
+let sharedOf: Summary | undefined;
+let shared = "";
+
+function sharedJson(summary: Summary): string {
+  const { gateway, device, profile, window } = summary;
+  const same =
+    sharedOf !== undefined &&
+    device === sharedOf.device &&
+    window.name === sharedOf.window.name &&
+    profile === sharedOf.profile &&
+    gateway === sharedOf.gateway &&
+    window.kind === sharedOf.window.kind;
+  if (same) return shared;
+  const place = `,"gateway":${quoted(gateway)},"device":${quoted(device)},"profile":${quoted(profile)}`;
+  shared = `${place},"window":{"name":${quoted(window.name)},"kind":${quoted(window.kind)}`;
+  sharedOf = summary;
+  return shared;
+}
+
+/** Quotes, backslashes, control characters and halves of surrogate pairs. */
+const SPECIAL = /["\\\p{Cc}\p{Cs}]/u;
+
+function quoted(text: string): string {
+  return SPECIAL.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
