@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished } from "vitest";
@@ -168,6 +168,11 @@ export class AgentProcess {
   /** The summary log of the running agent, oldest first, as it is stored. */
   async summaries(): Promise<string[]> {
     return (await this.#ask("/log")).split("\n").filter((line) => line !== "");
+  }
+
+  /** A file of JSON lines in the agent's folder. */
+  async lines(name: string): Promise<string[]> {
+    return (await readFile(this.#path(name), "utf8")).split("\n").filter((line) => line !== "");
   }
 
   async #ask(target: string): Promise<string> {
