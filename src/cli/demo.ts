@@ -47,7 +47,7 @@ export const command = defineCommand({
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (text.trim() !== "" && seconds > 0 && seconds <= SECONDS_MAX) return seconds;
-  throw usageError(`--seconds takes a number from 1 to ${SECONDS_MAX}, not '${text}'`, "weir help demo");
+  throw usageError(`--seconds takes a number of at most ${SECONDS_MAX}, not '${text}'`, "weir help demo");
 }
 
 async function show(
@@ -114,7 +114,7 @@ function lastPage(view: View, complete: boolean, io: CommandIo): string {
       : style.warn("The agent did not end in time and was killed; the temporary store is removed."),
     "",
     style.bold("Where to go next"),
-    ...NEXT.map(([path, what]) => nextLine(path, what, style)),
+    ...nextLines(style),
     "",
     "",
   ].join("\n");
@@ -122,12 +122,13 @@ function lastPage(view: View, complete: boolean, io: CommandIo): string {
 
 const NEXT = [
   ["README.md", "your first sensor in five minutes"],
-  ["device-profiles/", "copy the profile that is nearest to your device"],
+  ["device-profiles", "copy the profile that is nearest to your device"],
   ["systemd/weir.example.yaml", "the config that this demo ran on, with comments"],
   ["src/config/REFERENCE.md", "every key of the config"],
 ] as const;
 
-function nextLine(path: string, what: string, style: Style): string {
-  const shown = packagePath(path) + (path.endsWith("/") ? "/" : "");
-  return `  ${style.name(shown.padEnd(28))}${what}`;
+function nextLines(style: Style): string[] {
+  const lines = NEXT.map(([path, what]) => ({ path: packagePath(path), what }));
+  const width = Math.max(...lines.map(({ path }) => path.length));
+  return lines.map(({ path, what }) => `  ${style.name(path.padEnd(width))}  ${what}`);
 }
