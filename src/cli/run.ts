@@ -173,7 +173,6 @@ class Ending {
 
   /** Asking again changes nothing: the end is complete within five seconds anyway. */
   stop(signal: string): void {
-    // Somebody who asks again does not want to wait; nothing acknowledged is lost by it.
     this.#ended = true;
     void this.#turn.then(() => this.#end({ failed: false, signal }));
   }
