@@ -95,6 +95,7 @@ function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindo
     plan,
     startMs,
     endMs,
+    part: partOf(device, plan.definition.name, startMs),
     revision: 0,
     queued: false,
     slices: [],
@@ -103,6 +104,14 @@ function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindo
   insertByStart(windows, window);
   device.nextDueMs = Math.min(device.nextDueMs, endMs);
   return window;
+}
+
+function partOf(device: Device, name: string, startMs: number): number {
+  let part = 1;
+  for (const earlier of device.redefined) {
+    if (earlier.name === name && startMs <= earlier.throughMs) part++;
+  }
+  return part;
 }
 
 function insertByStart<T extends { readonly startMs: number }>(list: T[], item: T): void {

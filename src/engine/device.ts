@@ -37,14 +37,24 @@ export interface Device {
   keys: KeyMemory | undefined;
   deliveries: DeliveryMemory | undefined;
   nextSliceId: number;
+  /** Windows that may have fired under an earlier definition, so that what comes now needs ids of its own. */
+  redefined: readonly Redefinition[];
   /** Ids of slices that have a stored record. */
   readonly stored: Set<number>;
+}
+
+/** The windows of this name that begin at or before this time had another definition once. */
+export interface Redefinition {
+  readonly name: string;
+  readonly throughMs: number;
 }
 
 export interface OpenWindow {
   readonly plan: WindowPlan;
   readonly startMs: number;
   readonly endMs: number;
+  /** 1, or more for what comes of a window after its definition has changed. */
+  readonly part: number;
   /** Revisions emitted so far, which is the number of the next one. */
   revision: number;
   /** In `Device.changed`. */
@@ -75,6 +85,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     keys: undefined,
     deliveries: undefined,
     nextSliceId: 1,
+    redefined: [],
     stored: new Set(),
   };
 }

@@ -121,7 +121,8 @@ function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind)
   const { gateway } = on;
   const { id: profileId, version } = on.plan.profile;
   const window = describe(fired);
-  const id = `${gateway}/${profileId}/${encoded(name)}/${window.name}/${window.start ?? "all"}`;
+  const part = fired.part === 1 ? "" : `/${fired.part}`;
+  const id = `${gateway}/${profileId}/${encoded(name)}/${window.name}/${window.start ?? "all"}${part}`;
   const profile = `${profileId}@${version}`;
   const cells = merged(on.plan, fired);
   const fields = results(fired, cells);

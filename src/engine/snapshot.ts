@@ -15,7 +15,7 @@ import { newSlice, type Slice } from "./slice.js";
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 2;
+const DEVICE_VERSION = 3;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();
@@ -34,6 +34,11 @@ export function encodeDevice(device: Device, plan: Plan, sequence: number): Uint
   writer.double(device.idleFloorMs);
   writer.double(device.lastSeenMs);
   writer.varint(device.nextSliceId);
+  writer.varint(device.redefined.length);
+  for (const { name, throughMs } of device.redefined) {
+    writer.text(name);
+    writer.double(throughMs);
+  }
   writer.varint(device.open.length);
   for (const windows of device.open) {
     writer.varint(windows.length);
@@ -53,6 +58,7 @@ function writeCounts(counts: readonly number[]): void {
 function writeWindow(window: OpenWindow): void {
   writer.double(window.startMs);
   writer.double(window.endMs);
+  writer.varint(window.part);
   writer.varint(window.revision);
   writer.varint(window.slices.length);
   for (const slice of window.slices) writer.varint(slice.id);
@@ -173,6 +179,10 @@ export function decodeDevice(bytes: Uint8Array, plan: Plan, slices: ReadonlyMap<
   device.idleFloorMs = reader.double();
   device.lastSeenMs = reader.double();
   device.nextSliceId = reader.varint();
+  device.redefined = Array.from({ length: reader.count() }, () => ({
+    name: reader.text(),
+    throughMs: reader.double(),
+  }));
   const used = readWindows(reader, device, plan, slices);
   const retired = new Set(Array.from({ length: reader.count() }, () => reader.varint()));
   for (const slice of used) (retired.has(slice.id) ? device.retired : device.slices).push(slice);
@@ -195,6 +205,7 @@ function readWindows(
         plan: plan.windows[index]!,
         startMs: reader.double(),
         endMs: reader.double(),
+        part: reader.varint(),
         revision: reader.varint(),
         queued: false,
         slices: [],

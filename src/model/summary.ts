@@ -2,7 +2,10 @@ import type { RejectReason } from "./reasons.js";
 
 /** What one device did in one window. Field order is the order in its JSON. */
 export interface Summary {
-  /** `gateway/profile/device/window/start`; the same for every revision. */
+  /**
+   * `gateway/profile/device/window/start`; the same for every revision. What comes of a window after its definition
+   * has changed is a summary of its own, with `/2` (and so on) behind: it must not replace what came before.
+   */
   readonly id: string;
   /** 0 for the first firing, then 1, 2, …: the highest one is the truth. */
   readonly revision: number;

@@ -56,6 +56,47 @@ describe("a change of definition", () => {
     expect(closed.every((s) => s.reconfigured === true)).toBe(true);
   });
 
+  it("gives what comes of a closed window afterwards an id of its own, however often that happens", () => {
+    const engine = newEngine(before);
+    const one = (names: readonly string[], hash: string) => ({
+      ...before,
+      hash,
+      windows: [tumbling("1m", MINUTE, [{ field: 0, names }], MINUTE)],
+    });
+    const definitions = [one(["count"], "h2"), one(["sum"], "h3"), one(["count"], "h4")];
+    engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
+    const ids: string[] = [];
+    let sequence = 1;
+    for (const [i, definition] of definitions.entries()) {
+      ids.push(
+        ...engine
+          .reconfigure(definition)
+          .filter((s) => s.window.name === "1m")
+          .map((s) => s.id),
+      );
+      // The second one is earlier than anything before it.
+      engine.apply(new BlockMaker(definition, sequence++).block([{ timeMs: 20 - 5 * i, values: [1] }]));
+    }
+    ids.push(...engine.flush().map((s) => s.id));
+    const start = "gw/p/d/1m/1970-01-01T00:00:00Z";
+    expect(ids).toEqual([start, `${start}/2`, `${start}/3`, `${start}/4`]);
+  });
+
+  it("does not let a longer lateness bring back a window under the id it was final with", () => {
+    const engine = newEngine(before);
+    const finals = engine.apply(
+      new BlockMaker(before).block([
+        { timeMs: 10, values: [1] },
+        { timeMs: 2 * MINUTE, values: [1] },
+      ]),
+    );
+    expect(finals.map((s) => [s.id, s.final])).toEqual([["gw/p/d/1m/1970-01-01T00:00:00Z", true]]);
+    const patient = { ...before, hash: "h2", windows: [tumbling("1m", MINUTE, stats, 10 * MINUTE)] };
+    engine.reconfigure(patient);
+    const again = engine.apply(new BlockMaker(patient, 1).block([{ timeMs: 20, values: [1] }]));
+    expect(again.map((s) => s.id)).toEqual(["gw/p/d/1m/1970-01-01T00:00:00Z/2"]);
+  });
+
   it("keeps the counts of the devices of a profile that is gone", () => {
     const engine = newEngine(before);
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
