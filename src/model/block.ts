@@ -14,7 +14,8 @@ export interface ReadingGroup {
   /** Duplicate keys; undefined where the profile has none. */
   readonly keys: string[] | undefined;
   /**
-   * Identity of the MQTT packet that carried the reading, a whole number below 2^53; 0 where there is none.
+   * Identity of the MQTT packet that carried the reading, a whole number below 2^53; 0 where there is none, and
+   * where the reading has an event time, by which it is known again.
    * Negative when the packet came with DUP set, so that it may be a redelivery.
    */
   readonly deliveries: number[];

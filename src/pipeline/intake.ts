@@ -147,7 +147,7 @@ class BlockSink implements ReadingSink {
   readonly #options: IntakeOptions;
   #profile: Profile | undefined;
   #retained = false;
-  #identity = 0;
+  #delivery: Delivery | undefined;
   #row = 0;
   #arrivalMs = 0;
 
@@ -158,7 +158,7 @@ class BlockSink implements ReadingSink {
   begin(profile: Profile, delivery: Delivery, arrivalMs: number): void {
     this.#profile = profile;
     this.#retained = delivery.retained;
-    this.#identity = delivery.identity;
+    this.#delivery = delivery;
     this.#row = 0;
     this.#arrivalMs = arrivalMs;
   }
@@ -168,6 +168,7 @@ class BlockSink implements ReadingSink {
       this.reject(device, "retained", "a stored copy without an event time of its own");
       return;
     }
+    const row = this.#row++;
     this.#options.committer.builder.add({
       profile: this.#profile!.hash,
       device,
@@ -175,15 +176,16 @@ class BlockSink implements ReadingSink {
       timeMs,
       values,
       key,
-      delivery: this.#nextIdentity(),
+      delivery: Number.isNaN(timeMs) ? this.#identityOf(row) : 0,
     });
   }
 
   /** Every reading of a packet needs an identity of its own, the same one when the packet comes again. */
-  #nextIdentity(): number {
-    if (this.#identity === 0) return 0;
-    const plain = (Math.abs(this.#identity) + this.#row++) % IDENTITIES || 1;
-    return this.#identity < 0 ? -plain : plain;
+  #identityOf(row: number): number {
+    const { identity } = this.#delivery!;
+    if (identity === 0) return 0;
+    const plain = (Math.abs(identity) + row) % IDENTITIES || 1;
+    return identity < 0 ? -plain : plain;
   }
 
   unreadable(device: string, field: number, detail: string): void {

@@ -17,7 +17,7 @@
  * A stop publishes no wills: that the gateway restarts says nothing about the device.
  */
 import type { Socket } from "node:net";
-import { Aedes, type Client, type PublishPacket, type Subscription } from "aedes";
+import type { Client, PublishPacket, Subscription } from "aedes";
 import type { Source } from "../model/delivery.js";
 import { defineEvent } from "../model/log-event.js";
 import { BrokerConnection } from "./broker-connection.js";
@@ -32,8 +32,9 @@ import {
 } from "./broker-options.js";
 import { boundPersistence, type Persistence } from "./broker-persistence.js";
 import { Gate } from "./gate.js";
-import { packetIdentity } from "./identity.js";
+import { LocalBroker, SYSTEM_TOPICS } from "./local-broker.js";
 import type { SourceParts } from "./parts.js";
+import { Publication } from "./publication.js";
 import { readUsers } from "./users.js";
 
 type About = { readonly source: string; readonly client: string };
@@ -68,14 +69,17 @@ export const brokerFailed = defineEvent<{ readonly source: string; readonly deta
 const FLUSH_MS = 50;
 const GOODBYE_MS = 500;
 /** What aedes has and its types do not show. */
-type AedesInside = Aedes & { persistence: Persistence; readonly clients: Readonly<Record<string, Client>> };
+type AedesInside = LocalBroker & {
+  persistence: Persistence;
+  readonly clients: Readonly<Record<string, Client>>;
+};
 
 export class BrokerSource implements Source {
   readonly name: string;
   readonly #options: BrokerSettings;
   readonly #parts: SourceParts;
   readonly #listener: BrokerListener;
-  readonly #aedes: Aedes;
+  readonly #aedes: LocalBroker;
   readonly #gate: Gate;
   /** Raw sockets, also those still in their TLS handshake. */
   readonly #sockets = new Set<Socket>();
@@ -163,9 +167,9 @@ export class BrokerSource implements Source {
     return { state: "listening", detail: `${address}, ${this.#connections.size} clients` };
   }
 
-  #createBroker(): Aedes {
+  #createBroker(): LocalBroker {
     const options = this.#options;
-    const broker = new Aedes({
+    const broker = new LocalBroker({
       connectTimeout: options.connectTimeoutMs,
       drainTimeout: options.drainTimeoutMs,
       keepaliveLimit: Math.ceil((options.keepaliveMaxMs ?? 0) / 1_000),
@@ -231,7 +235,7 @@ export class BrokerSource implements Source {
   }
 
   #onPublish(client: Client | null, packet: PublishPacket, callback: (error?: Error | null) => void): void {
-    if (packet.topic.startsWith("$SYS/")) {
+    if (packet.topic.startsWith(SYSTEM_TOPICS)) {
       callback(new Error("topics under $SYS belong to the broker"));
       return;
     }
@@ -241,26 +245,31 @@ export class BrokerSource implements Source {
     }
     const connection = client === null ? undefined : this.#connections.get(client.conn);
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
-    const { topic, qos, dup, messageId } = packet;
     const bytes = payload.length;
     connection?.gate.enter(1);
     this.#gate.enter(bytes);
-    this.#parts.intake({
-      source: this.name,
-      topic,
-      payload,
-      retained: false,
-      identity:
-        qos === 0 || messageId === undefined || client === null
-          ? 0
-          : packetIdentity({ clientId: client.id, messageId, topic, payload, dup }),
-      committed: () => {
-        if (qos > 0) callback();
-        connection?.gate.leave(1);
-        this.#gate.leave(bytes);
-      },
-    });
-    if (qos === 0) callback();
+    const leave = (): void => {
+      connection?.gate.leave(1);
+      this.#gate.leave(bytes);
+    };
+    this.#parts.intake(
+      new Publication({
+        source: this.name,
+        clientId: client?.id,
+        packet,
+        payload,
+        committed: packet.qos === 0 ? leave : this.#acknowledging(callback, leave),
+      }),
+    );
+    if (packet.qos === 0) callback();
+  }
+
+  /** A function of its own, so that what waits with QoS 0 does not hold on to the callback and its packet. */
+  #acknowledging(callback: () => void, leave: () => void): () => void {
+    return () => {
+      callback();
+      leave();
+    };
   }
 
   #maySubscribe(client: Client, { topic }: Subscription): boolean {
@@ -271,6 +280,7 @@ export class BrokerSource implements Source {
       return false;
     }
     filters.add(topic);
+    if (!client.clean) this.#aedes.keepsSubscriptions = true;
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
+import { connectAsync, type IClientOptions, type MqttClient, connect as mqttConnect } from "mqtt";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BrokerSource } from "../../../src/source/broker.js";
 import { packetIdentity } from "../../../src/source/identity.js";
@@ -86,6 +86,27 @@ describe("the embedded broker", () => {
     await device.publishAsync("state/lamp", "on", { qos: 0 });
     await until(() => heard.length === 3, { what: "the others come" });
     expect(heard).toEqual(["state/door open true 1", "state/door shut false 2", "state/lamp on false 0"]);
+  });
+
+  it("delivers to whoever subscribes later, and queues for a session that is kept", async () => {
+    const { held, port } = await startBroker();
+    held.atOnce = true;
+    const device = await client(port);
+    await device.publishAsync("a", "nobody hears it", { qos: 1 });
+    const heard: string[] = [];
+    const session = { clientId: "display", clean: false };
+    const display = await client(port, session);
+    await display.subscribeAsync("a", { qos: 1 });
+    display.on("message", (_topic, payload) => heard.push(payload.toString()));
+    await device.publishAsync("a", "at once", { qos: 0 });
+    await until(() => heard.length === 1, { what: "the display hears it" });
+    await display.endAsync();
+    await device.publishAsync("a", "while it is away", { qos: 1 });
+    const again = mqttConnect(`mqtt://127.0.0.1:${port}`, { ...session, reconnectPeriod: 0 });
+    onTestFinished(() => again.endAsync(true));
+    again.on("message", (_topic, payload) => heard.push(payload.toString()));
+    await until(() => heard.length === 2, { what: "what was queued comes" });
+    expect(heard).toEqual(["at once", "while it is away"]);
   });
 
   it("takes a will in like any publish, and none when the device says goodbye", async () => {
