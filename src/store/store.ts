@@ -37,13 +37,13 @@ const DEFINITION_VERSION = 1;
 export class Store implements Cursors {
   readonly #database: Database;
   readonly log: StoredSummaryLog;
-  /** Position of the oldest journal block still there. */
-  #journalTail: number;
+  /** Position of the oldest journal block still there; undefined until there is one. */
+  #journalTail: number | undefined;
   #journalBytes = 0;
   #journalBlocks = 0;
   readonly #cursors = new Map<string, number>();
 
-  private constructor(database: Database, log: StoredSummaryLog, journalTail: number) {
+  private constructor(database: Database, log: StoredSummaryLog, journalTail: number | undefined) {
     this.#database = database;
     this.log = log;
     this.#journalTail = journalTail;
@@ -60,7 +60,7 @@ export class Store implements Cursors {
         bytesMax: options.logBytesMax,
       });
       const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
-      return new Store(database, log, oldest === undefined ? 1 : numberOf(oldest));
+      return new Store(database, log, oldest === undefined ? undefined : numberOf(oldest));
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
@@ -96,13 +96,14 @@ export class Store implements Cursors {
     const summaries = this.log.appendOperations(commit.summaries);
     operations.push(...summaries, ...commit.records);
     const through = commit.dropJournalThrough ?? 0;
-    for (let sequence = this.#journalTail; sequence <= through; sequence++) {
+    const tail = this.#journalTail ?? commit.block?.sequence;
+    for (let sequence = tail ?? through + 1; sequence <= through; sequence++) {
       operations.push({ type: "del", key: KEYS.journal(sequence) });
     }
     if (through > 0) operations.push(this.log.bookkeeping());
     await this.#database.write(operations);
-    if (through >= this.#journalTail) {
-      this.#journalTail = through + 1;
+    if (tail !== undefined || through > 0) this.#journalTail = Math.max(tail ?? 0, through + 1);
+    if (tail !== undefined && through >= tail) {
       this.#journalBytes = 0;
       this.#journalBlocks = 0;
     } else if (commit.block !== undefined) {

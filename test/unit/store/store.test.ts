@@ -31,6 +31,23 @@ describe("the store", () => {
     await again.close();
   });
 
+  it("does not work through a journal of years that is not there any more", async () => {
+    const first = await openStore(path);
+    const block = { sequence: 50_000_000, processingMs: 5, clockTrusted: true, tick: false, groups: [] };
+    await first.commit({ block, summaries: [], records: [], dropJournalThrough: 50_000_000 });
+    await first.close();
+    const store = await openStore(path);
+    await store.commit({ summaries: [], records: [], dropJournalThrough: 50_000_000 });
+    const next = { ...block, sequence: 50_000_001 };
+    await store.commit({ block: next, summaries: [], records: [] });
+    const blocks = [];
+    for await (const b of store.journal()) blocks.push(b);
+    expect(blocks).toEqual([next]);
+    await store.commit({ summaries: [], records: [], dropJournalThrough: 50_000_001 });
+    for await (const b of store.journal()) throw new Error(`block ${b.sequence} is left`);
+    await store.close();
+  });
+
   it("lets only one process in, and says who may be there", async () => {
     const store = await openStore(path);
     await expect(openStore(path)).rejects.toMatchObject({ code: "store-locked" });
