@@ -54,6 +54,8 @@ export const UNKNOWN_DEVICE = "?";
 export interface ProfileState {
   plan: Plan;
   cleaner: Cleaner;
+  /** Its windows are closed and it takes nothing in; only the counts of its devices are kept. */
+  retired: boolean;
   readonly devices: Map<string, Device>;
 }
 
@@ -89,7 +91,12 @@ export class Engine {
     if (this.#byId.has(profile.id)) {
       throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
     }
-    const state = { plan: planProfile(profile), cleaner: createCleaner(profile), devices: new Map() };
+    const state = {
+      plan: planProfile(profile),
+      cleaner: createCleaner(profile),
+      retired: false,
+      devices: new Map(),
+    };
     this.#byId.set(profile.id, state);
     this.#byHash.set(profile.hash, state);
   }
@@ -98,8 +105,9 @@ export class Engine {
     return this.#byId.get(id);
   }
 
+  /** The profiles in force, without the retired ones. */
   profiles(): readonly EngineProfile[] {
-    return [...this.#byId.values()].map((state) => state.plan.profile);
+    return [...this.#byId.values()].filter(({ retired }) => !retired).map(({ plan }) => plan.profile);
   }
 
   /**
@@ -229,13 +237,17 @@ export class Engine {
     this.#byHash.set(profile.hash, state);
     state.plan = plan;
     state.cleaner = createCleaner(profile);
+    state.retired = false;
     return summaries;
   }
 
   /** Closes every window of a profile that is no longer there; its devices keep their counts. */
   retire(id: string): Summary[] {
     const state = this.#byId.get(id);
-    return state === undefined ? [] : this.reconfigure({ ...state.plan.profile, windows: [] });
+    if (state === undefined || state.retired) return [];
+    const summaries = this.reconfigure({ ...state.plan.profile, windows: [] });
+    state.retired = true;
+    return summaries;
   }
 
   counts(): DeviceCounts[] {

@@ -38,9 +38,13 @@ export async function changeProfiles(on: {
     const hash = before.get(profile.id);
     if (hash === profile.hash) continue;
     (hash === undefined ? added : changed).push(profile.id);
+    // One that was removed before left its definition in the store.
+    const stored = engine.profileState(profile.id)?.plan.profile.hash;
     summaries.push(...engine.reconfigure(profile));
     records.push(store.definitionOperation(profile.hash, encodeDefinition(profile)));
-    if (hash !== undefined) records.push(store.definitionOperation(hash, undefined));
+    if (stored !== undefined && stored !== profile.hash) {
+      records.push(store.definitionOperation(stored, undefined));
+    }
   }
   const removed = [...before.keys()].filter((id) => !wanted.has(id));
   // A removed profile keeps its definition, because its devices keep their counts.
