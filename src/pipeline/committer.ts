@@ -1,6 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
+import { WeirError } from "../model/errors.js";
 import { canonicalJson } from "../model/summary.js";
 import type { Store } from "../store/store.js";
 import { BlockBuilder } from "./block-builder.js";
@@ -37,7 +38,7 @@ export interface CommitterOptions {
 
 /** A group of this many readings need not wait for the delay once its input is quiet. */
 const QUIET_READINGS_MIN = 64;
-const QUIET_POLL_MS = 2;
+const QUIET_POLL_MS = 1;
 const TICK_MS = 1_000;
 
 export class Committer {
@@ -49,6 +50,8 @@ export class Committer {
   #inFlight: Promise<void> | undefined;
   #ticker: Timer | undefined;
   #stopped = false;
+  /** The state in memory may be ahead of the store: nothing may be committed, and so acknowledged, on top of it. */
+  #failed = false;
   #processingMs: number;
   #monotonicMs: number;
   #lastTickMs = Number.NEGATIVE_INFINITY;
@@ -105,9 +108,12 @@ export class Committer {
     this.#quiet?.cancel();
     this.#delay = undefined;
     this.#quiet = undefined;
-    if (this.#inFlight !== undefined) return;
+    if (this.#inFlight !== undefined || this.#failed) return;
     this.#inFlight = this.#commit()
-      .catch((error: unknown) => this.#options.onFatal(error))
+      .catch((error: unknown) => {
+        this.#failed = true;
+        this.#options.onFatal(error);
+      })
       .finally(() => {
         this.#inFlight = undefined;
         this.#afterCommit();
@@ -179,6 +185,8 @@ export class Committer {
   /** Commits what has gathered and waits until nothing is under way. */
   async drain(): Promise<void> {
     while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
+      if (this.#failed)
+        throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
       if (this.#inFlight === undefined) this.#cut();
       await this.#inFlight;
     }
@@ -187,6 +195,7 @@ export class Committer {
   /**
    * Runs `change` between two commits, when engine and store agree and nothing has gathered. What gathers after the
    * change has begun is committed behind it; so the change must take effect on the intake before it first awaits.
+   * When it fails nothing is committed any more: how far it got is not known.
    */
   async exclusively<T>(change: () => Promise<T>): Promise<T> {
     do await this.drain();
@@ -199,6 +208,9 @@ export class Committer {
     );
     try {
       return await changing;
+    } catch (error) {
+      this.#failed = true;
+      throw error;
     } finally {
       this.#inFlight = undefined;
       this.#afterCommit();

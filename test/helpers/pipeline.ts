@@ -16,6 +16,8 @@ export class Pipeline {
   readonly clock: ManualClock;
   readonly checkpointer: Checkpointer;
   readonly profile: EngineProfile;
+  /** What the committer gave up for. A test that expects it takes it out. */
+  readonly fatal: unknown[] = [];
 
   private constructor(parts: {
     store: Store;
@@ -35,9 +37,7 @@ export class Pipeline {
       checkpointer: this.checkpointer,
       clock: this.clock,
       timers: this.clock,
-      onFatal: (error) => {
-        throw error;
-      },
+      onFatal: (error) => this.fatal.push(error),
       maxDelayMs: 100,
       maxBytes: 1e6,
       processingMs: parts.recovered.processingMs,
@@ -74,6 +74,7 @@ export class Pipeline {
   async crash(): Promise<void> {
     this.committer.stop();
     await this.store.close();
+    if (this.fatal.length > 0) throw this.fatal[0];
   }
 
   async summaries(): Promise<Summary[]> {

@@ -77,6 +77,27 @@ describe("group commit", () => {
       await pipeline.crash();
     }));
 
+  it("acknowledges nothing more after a commit that failed, although the store could write again", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      const { store, clock, committer } = pipeline;
+      const commit = store.commit.bind(store);
+      store.commit = () => Promise.reject(new Error("the engine and the store disagree"));
+      let told = 0;
+      pipeline.put({ timeMs: 1, values: [1] }, () => told++);
+      // The next one gathers while the first one is failing.
+      clock.advance(100);
+      pipeline.put({ timeMs: 2, values: [2] }, () => told++);
+      await expect(committer.drain()).rejects.toThrow("earlier commit failed");
+      store.commit = commit;
+      pipeline.put({ timeMs: 3, values: [3] }, () => told++);
+      await clock.run(60_000);
+      await expect(committer.exclusively(() => Promise.resolve())).rejects.toThrow("earlier commit failed");
+      expect(told).toBe(0);
+      expect(pipeline.fatal.splice(0)).toMatchObject([{ message: "the engine and the store disagree" }]);
+      await pipeline.crash();
+    }));
+
   it("lets a small group wait for the delay, and a large one that has gone quiet go at once", () =>
     inFolder(async (path) => {
       const pipeline = await Pipeline.open(path, profile);
