@@ -12,7 +12,7 @@ import { IntakeStage } from "../pipeline/intake.js";
 import { changeProfiles, type ProfileChange } from "../pipeline/profiles.js";
 import { Router } from "../profile/match.js";
 import type { Store } from "../store/store.js";
-import { createOutlet, createSource, type Outlet, type World } from "./parts.js";
+import { createOutlet, createSource, failedSource, type Outlet, type World } from "./parts.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf } from "./status.js";
 
@@ -56,6 +56,9 @@ const COMMIT_STALL_MS_MAX = 30_000;
 const STATUS_EVERY_MS = 60_000;
 /** Leaves time for the rest within the five seconds that an orderly end may take. */
 const DRAIN_MS_MAX = 2_500;
+
+/** No config says this: what failed is made anew at the next reload. */
+const FAILED = "";
 
 interface Running<C, P> {
   readonly config: C;
@@ -148,23 +151,23 @@ export class Agent {
   }
 
   async #startSource(config: SourceConfig): Promise<void> {
+    const { name } = config;
+    let part: Source | undefined;
     try {
-      const part = createSource(config, {
-        ...this.#options,
-        intake: this.#intake.take,
-        profiles: this.#profiles,
-      });
-      this.#sources.set(config.name, { config, part, made: this.#makingOf(config) });
+      part = createSource(config, { ...this.#options, intake: this.#intake.take, profiles: this.#profiles });
+      this.#sources.set(name, { config, part, made: this.#makingOf(config) });
       await part.start();
     } catch (error) {
-      this.#failed(`source ${config.name}`, error);
+      this.#failed(`source ${name}`, error);
+      await part?.stop();
+      this.#sources.set(name, { config, part: failedSource(name, messageOf(error)), made: FAILED });
     }
   }
 
   #startOutlet(config: TargetConfig): void {
     try {
       const part = createOutlet(config, this.#config.gateway, this.#store, this.#options);
-      this.#outlets.set(config.name, { config, part, made: JSON.stringify(config) });
+      this.#outlets.set(config.name, { config, part, made: makingOfOutlet(config) });
       part.forwarder.start();
     } catch (error) {
       this.#failed(`target ${config.name}`, error);
@@ -221,7 +224,7 @@ export class Agent {
   }
 
   async #reloadOutlets(): Promise<void> {
-    const wanted = new Map(this.#config.targets.map((config) => [config.name, JSON.stringify(config)]));
+    const wanted = new Map(this.#config.targets.map((config) => [config.name, makingOfOutlet(config)]));
     for (const [name, { part, made }] of [...this.#outlets]) {
       if (wanted.get(name) === made) continue;
       this.#outlets.delete(name);
@@ -320,6 +323,11 @@ export class Agent {
     const late = new Promise<false>((resolve) => this.#options.timers.after(ms, () => resolve(false)));
     return await Promise.race([work.then(() => true), late]);
   }
+}
+
+/** What a target depends on; as for sources. */
+function makingOfOutlet(config: TargetConfig): string {
+  return JSON.stringify([config, config.type === "mqtt" ? config.password?.reveal() : undefined]);
 }
 
 /** Profiles that are broken now stay as they were, so that a slip of the pen closes no windows. */

@@ -47,9 +47,19 @@ export function createSource(config: SourceConfig, world: WithProfiles): Source 
   }
 }
 
+/** Stands where a source cannot work as it is configured, so that its status says so. */
+export function failedSource(name: string, detail: string): Source {
+  return {
+    name,
+    start: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    status: () => ({ state: "failed", detail }),
+  };
+}
+
 function brokerOptions(config: BrokerSourceConfig): ConstructorParameters<typeof BrokerSource>[0] {
-  const { name, listen, users, anonymous, packetBytesMax, connectionsMax, topicLevelsMax, inflightMax } =
-    config;
+  const { name, listen, users, anonymous, packetBytesMax, connectionsMax } = config;
+  const { topicLevelsMax, inflightMax, waitingBytesMax } = config;
   return {
     name,
     host: listen.host,
@@ -59,6 +69,7 @@ function brokerOptions(config: BrokerSourceConfig): ConstructorParameters<typeof
     connectionsMax,
     topicLevelsMax,
     inflightMax,
+    waitingBytesMax,
     ...(config.tls === undefined ? {} : { tls: defined(config.tls) }),
     ...(users === undefined ? {} : { usersFile: users }),
   };
@@ -82,7 +93,7 @@ function serialOptions(
   config: SerialSourceConfig,
   profiles: readonly Profile[],
 ): ConstructorParameters<typeof SerialSource>[0] {
-  const { name, port, usb, baudRate, dataBits, parity, stopBits, device, framing } = config;
+  const { name, port, usb, baudRate, dataBits, parity, stopBits, flowControl, device, framing } = config;
   const profile = profiles.find(({ id }) => id === config.profile);
   if (profile === undefined) {
     throw new WeirError("unknown-profile", `there is no profile "${config.profile}" to read the port with`, {
@@ -96,6 +107,7 @@ function serialOptions(
     dataBits,
     parity,
     stopBits,
+    flowControl,
     profile,
     device,
     framing,
