@@ -12,7 +12,12 @@ export interface BrokerConnectionOptions {
   /** Whether the broker as a whole may read; it calls `wake` when it may again. */
   readonly mayRead: () => boolean;
   readonly onTooLarge: (announcedBytes: number) => void;
+  /** Told of the bytes of a payload that waits no more. */
+  readonly leave: (bytes: number) => void;
 }
+
+/** A device sends payloads of few different sizes. */
+const SIZES_MAX = 32;
 
 /**
  * A client's socket with what aedes does not bound.
@@ -29,11 +34,15 @@ export class BrokerConnection {
   readonly certified: boolean;
   /** Name the client logged in with. */
   user: string | undefined;
+  readonly #leave: (bytes: number) => void;
+  /** By size of the payload, so that thousands of publishes that wait need not have a function each. */
+  readonly #leaving = new Map<number, () => void>();
   #starved = false;
   #ending = false;
 
   constructor(options: BrokerConnectionOptions) {
     const { socket, mayRead } = options;
+    this.#leave = options.leave;
     this.socket = socket;
     this.certified = options.certified;
     const { inflightMax } = options;
@@ -75,6 +84,18 @@ export class BrokerConnection {
     this.socket.removeAllListeners("readable");
     this.socket.resume();
     this.socket.end();
+  }
+
+  /** What is to be called when a publish with a payload of this size waits no more. */
+  leaving(bytes: number): () => void {
+    const known = this.#leaving.get(bytes);
+    if (known !== undefined) return known;
+    const leave = (): void => {
+      this.gate.leave(1);
+      this.#leave(bytes);
+    };
+    if (this.#leaving.size < SIZES_MAX) this.#leaving.set(bytes, leave);
+    return leave;
   }
 
   /** Lets aedes read again if it was refused. */

@@ -226,6 +226,7 @@ export class BrokerSource implements Source {
       packetBytesMax,
       inflightMax,
       mayRead: () => !this.#stopping && this.#gate.open,
+      leave: (bytes) => this.#gate.leave(bytes),
       onTooLarge: (bytes) =>
         this.#parts.observer.emit(packetTooLarge, { source: this.name, client: client.id ?? "", bytes }),
     });
@@ -248,10 +249,7 @@ export class BrokerSource implements Source {
     const bytes = payload.length;
     connection?.gate.enter(1);
     this.#gate.enter(bytes);
-    const leave = (): void => {
-      connection?.gate.leave(1);
-      this.#gate.leave(bytes);
-    };
+    const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));
     this.#parts.intake(
       new Publication({
         source: this.name,
