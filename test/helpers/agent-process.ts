@@ -77,6 +77,11 @@ export class AgentProcess {
     await rm(this.#path("profiles", `${id}.yaml`));
   }
 
+  /** Any other file in the agent's folder. */
+  async write(name: string, text: string): Promise<void> {
+    await writeFile(this.#path(name), text);
+  }
+
   #path(...parts: readonly string[]): string {
     return join(this.folder, ...parts);
   }
