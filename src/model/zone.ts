@@ -42,6 +42,8 @@ export class Zone {
   /** @throws RangeError when the runtime does not know the zone */
   constructor(name: string) {
     this.name = name;
+    // Most gateways; and loading the zone data takes longer than loading a profile.
+    if (name === "UTC") return;
     const format = new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" });
     this.#format = format.resolvedOptions().timeZone === "UTC" ? undefined : format;
   }

@@ -172,7 +172,8 @@ class RecordTaker {
   #name(raw: unknown): string | undefined {
     if (typeof raw !== "string" && typeof raw !== "number") return undefined;
     const text = typeof raw === "string" ? raw : String(raw);
-    if (text === this.#goodName && text !== "") return text;
+    // The one that was there before has been hashed already, for the maps of those who get it.
+    if (text === this.#goodName && text !== "") return this.#goodName;
     if (text === "" || text.length > LIMITS.deviceNameCharactersMax || FORBIDDEN.test(text)) return undefined;
     this.#goodName = text;
     return text;
