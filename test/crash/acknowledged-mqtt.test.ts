@@ -4,7 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { AgentProcess, replay } from "../helpers/agent-process.js";
-import { startDeafProxy } from "../helpers/deaf-proxy.js";
+import { type DeafProxy, startDeafProxy } from "../helpers/deaf-proxy.js";
 import { startMosquitto } from "../helpers/mosquitto.js";
 import { Load } from "../helpers/mqtt-load.js";
 import {
@@ -23,6 +23,7 @@ import { bodies, Summaries, subscribeUpstream } from "../helpers/upstream.js";
 
 const KILLS = 10;
 const FLOOD = 20_000;
+const PUBACK = 0x40;
 const TIMED = Array.from({ length: 10 }, (_, i) => `timed-${i}`);
 const ARRIVING = Array.from({ length: 10 }, (_, i) => `arriving-${i}`);
 const ALL = READINGS_MAX * (TIMED.length + ARRIVING.length);
@@ -31,13 +32,14 @@ describeWithTools(["mosquitto"], "what the mqtt source has acknowledged", () => 
   it("is in the summaries, once, and upstream has what an uninterrupted run gives", async () => {
     const random = seeded("kills of an agent that reads from Mosquitto");
     const [field, upstream] = [await startMosquitto(), await startMosquitto()];
+    const cable = await startDeafProxy(field.port);
     const received = await subscribeUpstream(upstream.url);
     const agent = await AgentProcess.prepare({
       config: [
         "commit: { maxDelay: 20ms }",
         "sources:",
         // So few at a time that the load outlasts the kills.
-        `  - { name: plant, type: mqtt, url: "${field.url}", inflightMax: 16 }`,
+        `  - { name: plant, type: mqtt, url: "${cable.url}", inflightMax: 16 }`,
         "targets:",
         `  - { name: cloud, type: mqtt, url: "${upstream.url}" }`,
       ].join("\n"),
@@ -60,8 +62,9 @@ describeWithTools(["mosquitto"], "what the mqtt source has acknowledged", () => 
     load.start();
     for (let kill = 0; kill < KILLS; kill++) {
       await agent.logged("mqtt-connected", 2);
-      await moment(random.below(200));
       expect((await agent.status()).accepted, "there is load at every kill").toBeLessThan(ALL);
+      if (kill % 2 === 0) await acknowledging(cable, 1 + random.below(10));
+      else await moment(random.below(200));
       await agent.kill();
       agent.spawn();
     }
@@ -135,6 +138,16 @@ describeWithTools(["mosquitto"], "what the mqtt source has acknowledged", () => 
     expect(rejected.duplicate).toBeGreaterThan(FLOOD / 2);
   });
 });
+
+/** Resolves when so many groups of acknowledgements have come through the cable, at once with the last of them. */
+function acknowledging(cable: DeafProxy, groups: number): Promise<void> {
+  let left = groups;
+  return new Promise((resolve) => {
+    cable.heard = (bytes) => {
+      if (bytes[0] === PUBACK && --left === 0) resolve();
+    };
+  });
+}
 
 function acceptedIn(summaries: Summaries, kind: string): number {
   const some = summaries.latest().filter(({ device }) => device.startsWith(kind));
