@@ -159,10 +159,15 @@ export class AgentProcess {
     return { code: exitCode, signal: signalCode, elapsedMs: performance.now() - startMs };
   }
 
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child!.kill(signal);
+  }
+
   /** SIGHUP, and waits for what came of it. @param outcome the event that says so */
   async reload(outcome: "reloaded" | "reload-refused" = "reloaded"): Promise<void> {
     const before = this.events(outcome).length;
-    this.#child!.kill("SIGHUP");
+    this.signal("SIGHUP");
     await this.logged(outcome, before + 1);
   }
 
