@@ -4,8 +4,8 @@
  * and prints what came of it as one line of JSON.
  *
  * With QoS 1 each connection has at most `window` publishes without their PUBACK, as clients do. With QoS 0 it writes
- * as fast as the socket takes it. Either way the phase ends when the acknowledgement of a last publish with QoS 1 has
- * come on every connection, so that what is on the way counts.
+ * as fast as it is read, and one in 500 publishes has QoS 1, which tells how far the others have come. Either way a
+ * phase ends when everything has arrived.
  */
 import { createInterface } from "node:readline";
 import { Publisher } from "./publisher.js";

@@ -32,11 +32,11 @@ interface Settings {
 
 const BENCHES = ["replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
 const PORTIONS_MS = {
-  full: { warmUpMs: 1_000, durationMs: 2_500 },
+  full: { warmUpMs: 1_000, durationMs: 2_000 },
   quick: { warmUpMs: 100, durationMs: 300 },
 };
 /** At a thousand messages a second a commit's costs are spread over few; what counts is how they add up. */
-const SLOW_MS = { full: { warmUpMs: 1_000, durationMs: 6_000 }, quick: { warmUpMs: 100, durationMs: 500 } };
+const SLOW_MS = { full: { warmUpMs: 1_000, durationMs: 5_000 }, quick: { warmUpMs: 100, durationMs: 500 } };
 
 function readSettings(): Settings {
   const { values, positionals } = parseArgs({
