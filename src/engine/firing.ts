@@ -119,11 +119,10 @@ function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind)
   const { final } = kind;
   if (on.finalOnly && !final) return;
   const { gateway } = on;
-  const { id: profileId, version } = on.plan.profile;
+  const profile = on.plan.label;
   const window = describe(fired);
   const part = fired.part === 1 ? "" : `/${fired.part}`;
-  const id = `${gateway}/${profileId}/${encoded(name)}/${window.name}/${window.start ?? "all"}${part}`;
-  const profile = `${profileId}@${version}`;
+  const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${part}`;
   const cells = merged(on.plan, fired);
   const fields = results(fired, cells);
   const counts = quality(on.plan, cells);
@@ -146,16 +145,15 @@ function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind)
   );
 }
 
-/** Consecutive summaries are often those of one device. */
-let encodedName = "";
-let encodedAs = "";
+/** Consecutive summaries are often those of one device: what their ids begin with is kept. */
+let known = { gateway: "", profile: "", name: "", id: "" };
 
-function encoded(name: string): string {
-  if (name !== encodedName) {
-    encodedName = name;
-    encodedAs = encodeURIComponent(name);
+function deviceId({ gateway, plan }: Firing, name: string): string {
+  const profile = plan.profile.id;
+  if (name !== known.name || profile !== known.profile || gateway !== known.gateway) {
+    known = { gateway, profile, name, id: `${gateway}/${profile}/${encodeURIComponent(name)}` };
   }
-  return encodedAs;
+  return known.id;
 }
 
 function merged(plan: Plan, window: OpenWindow): Cells {

@@ -15,6 +15,8 @@ import { type WindowTimes, windowTimes } from "./window-times.js";
  */
 export interface Plan {
   readonly profile: EngineProfile;
+  /** `id@version`, as summaries have it. */
+  readonly label: string;
   readonly windows: readonly WindowPlan[];
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
@@ -91,7 +93,8 @@ export function planProfile(profile: EngineProfile): Plan {
   const windows = profile.windows.map((definition, index) =>
     planWindow({ profile, definition, index, fields }),
   );
-  return { profile, windows, fields, cellCount: next, slices: new SlicePool(next) };
+  const label = `${profile.id}@${profile.version}`;
+  return { profile, label, windows, fields, cellCount: next, slices: new SlicePool(next) };
 }
 
 function planWindow(from: {

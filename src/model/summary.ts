@@ -63,7 +63,18 @@ export function canonicalJson(summary: Summary): string {
   const start = window.start === undefined ? "" : `,"start":"${window.start}"`;
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${mark}${sharedJson(summary)}${start}${end}},"fields":${fields},"quality":${JSON.stringify(summary.quality)}}`;
+  return `${head}${mark}${sharedJson(summary)}${start}${end}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+}
+
+/** Nearly always nothing but counts, by names of ours. */
+function countsJson(quality: SummaryQuality): string {
+  let json = "";
+  for (const name in quality) {
+    const value = quality[name as keyof SummaryQuality];
+    if (typeof value !== "number") return JSON.stringify(quality);
+    json += json === "" ? `{"${name}":${value}` : `,"${name}":${value}`;
+  }
+  return `${json}}`;
 }
 
 let sharedOf: Summary | undefined;
