@@ -8,30 +8,8 @@
  * phase ends when everything has arrived.
  */
 import { createInterface } from "node:readline";
+import type { LoadOptions, LoadResult } from "./load-contract.js";
 import { Publisher } from "./publisher.js";
-
-export interface LoadOptions {
-  readonly port: number;
-  readonly connections: number;
-  readonly qos: 0 | 1;
-  /** Publishes of a connection that wait for their PUBACK, at most. */
-  readonly window: number;
-  /** Publishes per second over all connections; 0 for as many as go. */
-  readonly ratePerSecond: number;
-  readonly warmUpMs: number;
-  readonly durationMs: number;
-}
-
-export interface LoadResult {
-  /** Readings of the measured phase. */
-  readonly messages: number;
-  /** Readings of both phases, without the last one of each device. */
-  readonly messagesInAll: number;
-  readonly elapsedMs: number;
-  /** Time from publish to PUBACK; 0 with QoS 0. */
-  readonly ackMsP50: number;
-  readonly ackMsP99: number;
-}
 
 const options = JSON.parse(process.argv[2]!) as LoadOptions;
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

@@ -1,5 +1,5 @@
 import { Child, program } from "./child.js";
-import type { LoadOptions, LoadResult } from "./load.js";
+import type { LoadOptions, LoadResult } from "./load-contract.js";
 import type { Sample } from "./metrics.js";
 import { figuresOf, folderBytes, type ProcessFigures } from "./process-figures.js";
 import { WeirProcess } from "./weir-process.js";

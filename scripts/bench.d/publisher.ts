@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { LoadOptions } from "./load.js";
+import type { LoadOptions } from "./load-contract.js";
 import { connectPacket, PublishWriter } from "./mqtt-packets.js";
 
 /** Event time between two readings of a device: a window of ten seconds has a hundred. */
