@@ -24,6 +24,7 @@ import { LineFramer, type LineFramerOptions } from "./framing/line.js";
 import { Gate } from "./gate.js";
 import type { SourceParts } from "./parts.js";
 import { findUsbPort, type UsbId } from "./serial-ports.js";
+import { noticeHangUp } from "./serial-read.js";
 
 export interface SerialSourceOptions {
   readonly name: string;
@@ -145,6 +146,7 @@ export class SerialSource implements Source {
       this.#framer.reset();
       await opened(opening.port);
       if (this.#stopping) return await close(opening);
+      noticeHangUp(opening.port);
       this.#listen(opening, { decoder: profile.openStream(), profile, device });
     } catch (error) {
       this.#wait(error);

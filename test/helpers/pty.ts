@@ -29,13 +29,16 @@ export async function startPtyPair(options: { readonly plugged?: boolean } = {})
 
   const unplug = async (): Promise<void> => {
     const running = socat;
+    const end = device;
     socat = undefined;
-    await device?.close();
     device = undefined;
-    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
-    const gone = once(running, "exit");
-    running.kill("SIGKILL");
-    await gone;
+    if (running !== undefined && running.exitCode === null && running.signalCode === null) {
+      const gone = once(running, "exit");
+      running.kill("SIGKILL");
+      await gone;
+    }
+    // Only now: a write that the other side did not take would hold the file open.
+    await end?.close();
   };
 
   const plug = async (): Promise<void> => {

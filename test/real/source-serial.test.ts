@@ -112,6 +112,25 @@ describeWithTools(["socat"], "readings from a serial port", () => {
     expect(observer.named("serial-waiting")[0]).toMatchObject({ source: "meter", code: "unplugged" });
   });
 
+  it("that was pulled while the port was not read is missed as soon as it is read again", async () => {
+    const cable = await startPtyPair();
+    const running = await startSerial(cable, { framesWaitingMax: 10 });
+    const { held } = running;
+    await cable.write("a line\n");
+    await held.seen(1);
+    // More than the stream and the terminal hold; the rest is lost with the cable.
+    void cable.write("another line\n".repeat(40_000)).catch(() => undefined);
+    await held.seen(11);
+    await cable.unplug();
+    held.atOnce = true;
+    held.commit();
+    await until(() => running.source.status().state === "waiting", {
+      what: "the loss is noticed",
+      timeoutMs: 5_000,
+    });
+    expect(running.observer.named("serial-waiting")).toMatchObject([{ code: "unplugged" }]);
+  });
+
   it("come from a port that appears later; that it is missing is said once", async () => {
     const cable = await startPtyPair({ plugged: false });
     const running = await startSerial(cable);
