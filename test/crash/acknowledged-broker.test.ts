@@ -17,6 +17,9 @@ import { moment, type Seeded, seeded } from "../helpers/seeded.js";
 import { describeWithTools, freePort, until } from "../helpers/tools.js";
 import { bodies, Summaries, subscribeUpstream } from "../helpers/upstream.js";
 
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = 180_000;
+
 const DEVICES = Array.from({ length: 20 }, (_, i) => `dev-${i}`);
 const NOTE = "a note that makes the payload as long as payloads are in the field, and the journal too";
 
@@ -53,7 +56,9 @@ async function killAgain(on: {
 }
 
 describeWithTools(["mosquitto"], "what the embedded broker has acknowledged", () => {
-  it("is in the summaries, once, and upstream has what an uninterrupted run gives", async () => {
+  it("is in the summaries, once, and upstream has what an uninterrupted run gives", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seeded("kills of the agent");
     const port = await freePort();
     const upstream = await startMosquitto();
@@ -104,7 +109,9 @@ describeWithTools(["mosquitto"], "what the embedded broker has acknowledged", ()
     await expectCounts(agent, load, plans);
   });
 
-  it("counts once although nothing in it tells a repetition, at QoS 1 and 2", async () => {
+  it("counts once although nothing in it tells a repetition, at QoS 1 and 2", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seeded("kills of the agent, arrival time");
     const port = await freePort();
     const agent = await AgentProcess.prepare({

@@ -21,6 +21,9 @@ import { moment, seeded } from "../helpers/seeded.js";
 import { describeWithTools, until } from "../helpers/tools.js";
 import { bodies, Summaries, subscribeUpstream } from "../helpers/upstream.js";
 
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = 180_000;
+
 const KILLS = 10;
 const FLOOD = 20_000;
 const PUBACK = 0x40;
@@ -29,7 +32,9 @@ const ARRIVING = Array.from({ length: 10 }, (_, i) => `arriving-${i}`);
 const ALL = READINGS_MAX * (TIMED.length + ARRIVING.length);
 
 describeWithTools(["mosquitto"], "what the mqtt source has acknowledged", () => {
-  it("is in the summaries, once, and upstream has what an uninterrupted run gives", async () => {
+  it("is in the summaries, once, and upstream has what an uninterrupted run gives", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seeded("kills of an agent that reads from Mosquitto");
     const [field, upstream] = [await startMosquitto(), await startMosquitto()];
     const cable = await startDeafProxy(field.port);
@@ -103,7 +108,9 @@ describeWithTools(["mosquitto"], "what the mqtt source has acknowledged", () => 
     }
   });
 
-  it("counts once although the broker sends without a window and has read no acknowledgement", async () => {
+  it("counts once although the broker sends without a window and has read no acknowledgement", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const field = await startMosquitto();
     const cable = await startDeafProxy(field.port);
     const agent = await AgentProcess.prepare({

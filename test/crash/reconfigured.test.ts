@@ -16,6 +16,9 @@ import { moment, seeded } from "../helpers/seeded.js";
 import { freePort } from "../helpers/tools.js";
 import { Summaries } from "../helpers/upstream.js";
 
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = 180_000;
+
 const DEVICES = Array.from({ length: 10 }, (_, i) => `dev-${i}`);
 const CHANGES = 7;
 const DEFINITIONS = [
@@ -23,7 +26,9 @@ const DEFINITIONS = [
   NUMBERED_PROFILE.replace("name: 5s, tumbling: 5s", "name: 5s, tumbling: 3s"),
 ];
 
-it("counts every reading once in each window, whatever definition was in force and whenever it crashed", async () => {
+it("counts every reading once in each window, whatever definition was in force and whenever it crashed", {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const random = seeded("changes of definition and kills");
   const port = await freePort();
   const agent = await AgentProcess.prepare({

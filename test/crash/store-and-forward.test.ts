@@ -16,12 +16,17 @@ import { seeded } from "../helpers/seeded.js";
 import { describeWithTools, freePort, until } from "../helpers/tools.js";
 import { bodies, subscribeUpstream } from "../helpers/upstream.js";
 
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = 180_000;
+
 const DEVICES = Array.from({ length: 20 }, (_, i) => `dev-${i}`);
 /** What an orderly end may take. */
 const STOP_MS_MAX = 5_000;
 
 describeWithTools(["mosquitto"], "an upstream that was away", () => {
-  it("gets everything, in order, though the agent was stopped and killed meanwhile", async () => {
+  it("gets everything, in order, though the agent was stopped and killed meanwhile", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seeded("order of the readings");
     const port = await freePort();
     const upstream = await startMosquitto({ persistent: true });

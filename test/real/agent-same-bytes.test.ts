@@ -14,6 +14,9 @@ import { type Seeded, seeded } from "../helpers/seeded.js";
 import { freePort, until } from "../helpers/tools.js";
 import { bodies, Summaries } from "../helpers/upstream.js";
 
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = 180_000;
+
 const FILE = fileURLToPath(
   new URL("../../../shared/data/luftdaten/dht22_sensor_5332.csv.gz", import.meta.url),
 );
@@ -67,7 +70,9 @@ suite(name("a recording with a day that came late"), () => {
   const rows = there ? gunzipSync(readFileSync(FILE)).toString().trimEnd().split("\n").slice(1) : [];
   const part = rows.slice(...PART);
 
-  it("replayed shuffled within the lateness, every tenth row twice, gives the bytes of the file's order", async () => {
+  it("replayed shuffled within the lateness, every tenth row twice, gives the bytes of the file's order", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seeded("order of the rows");
     const [ordered, shuffled] = [
       await replay(PROFILE, rows),
@@ -82,6 +87,7 @@ suite(name("a recording with a day that came late"), () => {
 
   it.each(["in the file's order", "shuffled, every tenth row twice"])(
     "live over MQTT, %s, with a crash in the middle, gives the bytes of the replay",
+    { timeout: TIMEOUT_MS },
     async (order) => {
       const random = seeded("order of the rows, and the crash");
       const closing = closingRow(part);
