@@ -246,7 +246,10 @@ export class Agent {
     this.#trimming = true;
     void this.#store
       .trimLog(this.#config.targets.map(({ name }) => name))
-      .catch((error: unknown) => this.#failed("summary log", error))
+      .catch((error: unknown) => {
+        // A database that is being reopened is tried again with the next commit; the store has said why.
+        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
+      })
       .finally(() => {
         this.#trimming = false;
       });

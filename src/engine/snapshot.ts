@@ -15,7 +15,7 @@ import { newSlice, type Slice } from "./slice.js";
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 3;
+const DEVICE_VERSION = 1;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();

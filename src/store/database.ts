@@ -1,6 +1,7 @@
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
+import { CorruptRecord } from "../model/bytes.js";
 import type { Clock, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
@@ -42,6 +43,11 @@ const storeSetAside = defineEvent<{
   readonly keptAs: string;
   readonly reason: string;
 }>("store-set-aside", "error", "the store is damaged; it was set aside and a new one begun");
+const storeLoss = defineEvent<{ readonly path: string; readonly bytes: number; readonly reason: string }>(
+  "store-loss",
+  "error",
+  "the disk has damaged the newest part of the store; readings in it are lost although they were acknowledged",
+);
 const storeWriteFailed = defineEvent<{ readonly reason: string; readonly retryMs: number }>(
   "store-write-failed",
   "error",
@@ -79,7 +85,9 @@ export class Database {
    * @throws WeirError `store-locked`, `store-unavailable`
    */
   static async open(options: DatabaseOptions): Promise<Database> {
-    await mkdir(options.path, { recursive: true, mode: 0o750 });
+    await mkdir(options.path, { recursive: true, mode: 0o750 }).catch((error: unknown) =>
+      Promise.reject(unavailable(options.path, error)),
+    );
     const reserve = new Reserve(options.path);
     let db: Db;
     try {
@@ -99,6 +107,7 @@ export class Database {
       }
     }
     await reserve.restore();
+    await reportLoss(options);
     return new Database(options, db, reserve);
   }
 
@@ -198,10 +207,9 @@ export class Database {
     try {
       return await read(this.#db);
     } catch (error) {
-      throw new WeirError("store-read-failed", messageOf(rootCause(error)), {
-        retryable: true,
-        cause: error,
-      });
+      const cause = rootCause(error);
+      if (codeOf(cause) === "LEVEL_CORRUPTION") throw new CorruptRecord(messageOf(cause));
+      throw new WeirError("store-read-failed", messageOf(cause), { retryable: true, cause: error });
     }
   }
 
@@ -230,6 +238,21 @@ export async function setAside(options: DatabaseOptions, reason: string): Promis
   const keptAs = join(options.path, `db.damaged-${stamp}`);
   await rename(join(options.path, "db"), keptAs);
   options.observer.emit(storeSetAside, { path: options.path, keptAs, reason });
+}
+
+/** Enough of LevelDB's own log to hold what it says of one opening. */
+const LEVEL_LOG_BYTES = 65_536;
+
+/**
+ * LevelDB passes over a damaged part of its write-ahead log, and tells only its own log file. What was in there may
+ * have been acknowledged, so an operator has to hear of it.
+ */
+async function reportLoss(options: DatabaseOptions): Promise<void> {
+  const file = join(options.path, "db", "LOG");
+  const text = await readFile(file, "utf8").catch(() => "");
+  for (const [, bytes, reason] of text.slice(0, LEVEL_LOG_BYTES).matchAll(/dropping (\d+) bytes; (.*)/g)) {
+    options.observer.emit(storeLoss, { path: options.path, bytes: Number(bytes), reason: reason! });
+  }
 }
 
 /** abstract-level wraps what LevelDB said. */

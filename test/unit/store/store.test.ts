@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -72,6 +72,30 @@ describe("the store", () => {
       expect((await readdir(path)).some((f) => f.startsWith("db.damaged-"))).toBe(true);
     },
   );
+
+  it("says loudly that readings are lost when the disk has damaged the newest part of it", async () => {
+    const store = await openStore(path);
+    for (let i = 0; i < 50; i++)
+      await store.commit({ summaries: [`{"n":${i},"x":"${"y".repeat(2_000)}"}`], records: [] });
+    await store.close();
+    const log = (await readdir(join(path, "db"))).find((f) => f.endsWith(".log"))!;
+    const file = join(path, "db", log);
+    const bytes = await readFile(file);
+    bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 16);
+    await writeFile(file, bytes);
+    const events = new EventNames();
+    const again = await openStore(path, { observer: events });
+    expect(events.names).toContain("store-loss");
+    expect((await again.log.read(0, everything)).length).toBeLessThan(50);
+    await again.close();
+  });
+
+  it("says nothing of the kind after a good end", async () => {
+    await (await openStore(path)).close();
+    const events = new EventNames();
+    await (await openStore(path, { observer: events })).close();
+    expect(events.names).toEqual([]);
+  });
 
   it("does not touch a store of a newer format", async () => {
     const store = await openStore(path);
