@@ -20,8 +20,8 @@ export const command = defineCommand({
   positionals: { min: 1, max: 1 },
   async run({ positionals }, io) {
     const name = positionals[0]!;
-    if (/[\p{Cc}]/u.test(name) || name.startsWith("#"))
-      throw usageError("a user name has no control characters or leading #");
+    if (name.trim() === "" || /[\p{Cc}]/u.test(name) || name.startsWith("#"))
+      throw usageError("a user name is not empty, has no control characters and does not begin with #");
     const password = await firstLine(io);
     if (password === "") throw usageError("the password is empty", "give it on standard input");
     await writeText(io.stdout, `${name}:${await hashPassword(password)}\n`);

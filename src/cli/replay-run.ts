@@ -1,7 +1,7 @@
 import { compilePointer } from "../decode/json-pointer.js";
 import { type DeviceCounts, Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
-import { WeirError } from "../model/errors.js";
+import { messageOf, WeirError } from "../model/errors.js";
 import type { Profile } from "../model/profile.js";
 import type { FieldValue, ReadingSink } from "../model/reading.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
@@ -177,7 +177,18 @@ export function timeReader(profile: Profile, device: string | undefined): (line:
 
 /** @throws WeirError `bad-usage` when the profile cannot be replayed as asked */
 export function checkReplayable(profile: Profile, arrivalPointer: string | undefined): void {
-  if (profile.hasEventTime || arrivalPointer !== undefined) return;
+  if (arrivalPointer !== undefined) {
+    try {
+      compilePointer(arrivalPointer);
+    } catch (error) {
+      throw new WeirError("bad-usage", `--arrival: ${messageOf(error)}`, {
+        hint: "write it as /received",
+        cause: error,
+      });
+    }
+    return;
+  }
+  if (profile.hasEventTime) return;
   throw new WeirError(
     "bad-usage",
     `the profile ${profile.id} takes the arrival time, which a recording does not have`,

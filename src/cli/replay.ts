@@ -122,13 +122,19 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     await writeText(io.stdout, text);
   };
   const progress = new Progress(io);
+  let failure: unknown;
   try {
-    for (const path of request.files) {
-      run.beginFile();
-      for await (const lines of linesOf(path, request, progress)) {
-        run.take(lines);
-        await flushOutput(OUTPUT_CHARACTERS);
+    try {
+      for (const path of request.files) {
+        run.beginFile();
+        for await (const lines of linesOf(path, request, progress)) {
+          run.take(lines);
+          await flushOutput(OUTPUT_CHARACTERS);
+        }
       }
+    } catch (error) {
+      // What could be read is worth having; the command fails all the same.
+      failure = error;
     }
     const totals = run.finish();
     await flushOutput(0);
@@ -138,6 +144,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
   } finally {
     sorted.close();
   }
+  if (failure !== undefined) throw failure;
 }
 
 /** The order is by device, window and start. */

@@ -59,7 +59,7 @@ export const command = defineCommand({
   ].join("\n"),
   examples: [
     { line: "weir run -c /etc/weir/weir.yaml", does: "What the systemd unit does" },
-    { line: "kill -HUP $(pidof weir)", does: "Read config and profiles again" },
+    { line: "systemctl reload weir", does: "Read config and profiles again (SIGHUP)" },
   ],
   options: {
     config: {

@@ -10,7 +10,8 @@ import { createConfigSchema } from "./schema.js";
 import type { ConfigContext } from "./types.js";
 import { type Environment, substituteVariables } from "./variables.js";
 
-export interface LoadOptions extends Pick<ConfigContext, "validateSchedule" | "validateTopic"> {
+export interface LoadOptions
+  extends Pick<ConfigContext, "validateSchedule" | "validateTopic" | "validateUsers"> {
   readonly env: Environment;
 }
 

@@ -1,7 +1,7 @@
 /** Where readings come from: `sources` of the gateway's config. */
 import { LIMITS } from "../model/limits.js";
 import { byteSize, count, name } from "../schema/types.js";
-import { withRule, z } from "../schema/zod.js";
+import { report, withRule, z } from "../schema/zod.js";
 import { connectionKeys, connectionRule } from "./connection.js";
 import { type ConfigContext, filePath, isLoopback, listenAddress, topicFilter } from "./types.js";
 
@@ -17,6 +17,16 @@ function brokerTls(context: ConfigContext) {
   });
 }
 
+function usersProblem(context: ConfigContext, path: string): string | undefined {
+  if (context.readFile === undefined || context.validateUsers === undefined) return undefined;
+  try {
+    return context.validateUsers(context.readFile(path), path);
+  } catch {
+    // That it cannot be read has been reported.
+    return undefined;
+  }
+}
+
 /** An embedded MQTT broker that devices connect to. */
 function brokerSource(context: ConfigContext) {
   const schema = z
@@ -26,6 +36,10 @@ function brokerSource(context: ConfigContext) {
       listen: listenAddress().describe("Address and port to listen on.").prefault("127.0.0.1:1883"),
       tls: brokerTls(context).exactOptional().describe("Speak TLS only."),
       users: filePath(context, { readable: true })
+        .superRefine((path, issues) => {
+          const problem = usersProblem(context, path);
+          if (problem !== undefined) report(issues, { code: "bad-users", message: problem });
+        })
         .exactOptional()
         .describe("File of `name:hash` lines with scrypt hashes; only these users may connect."),
       anonymous: z
@@ -49,7 +63,7 @@ function brokerSource(context: ConfigContext) {
         .prefault("4MiB"),
     })
     .describe("An embedded broker. It stays a normal broker for other local clients.");
-  return withRule(schema, (value, report) => {
+  return withRule(schema, (value, tell) => {
     const { users, anonymous } = value;
     const listen = value.listen as { readonly host?: unknown } | undefined;
     const tls = value.tls as { readonly ca?: unknown } | undefined;
@@ -59,10 +73,10 @@ function brokerSource(context: ConfigContext) {
       const message = `anyone who reaches ${listen.host} could publish`;
       const hint = "give a users file, or listen on 127.0.0.1";
       const place = anonymous === true ? ({ path: ["anonymous"] } as const) : ({ at: "key" } as const);
-      report({ code: "broker-open", message, hint, ...place });
+      tell({ code: "broker-open", message, hint, ...place });
     } else if (anonymous === false && !guarded) {
       const hint = "give a users file, or remove the key";
-      report({ code: "broker-closed", message: "nobody could connect", hint, path: ["anonymous"] });
+      tell({ code: "broker-closed", message: "nobody could connect", hint, path: ["anonymous"] });
     }
   });
 }
@@ -170,13 +184,13 @@ function serialSource() {
       framing,
     })
     .describe("A device on a serial port. A port that is missing or vanishes is tried again.");
-  return withRule(schema, (value, report) => {
+  return withRule(schema, (value, tell) => {
     if (value.port === undefined && value.usb === undefined) {
       const hint = 'port: "/dev/…", or usb: { vendorId, productId }';
-      report({ code: "missing-key", message: "neither port nor usb says which port it is", hint, at: "key" });
+      tell({ code: "missing-key", message: "neither port nor usb says which port it is", hint, at: "key" });
     } else if (value.port !== undefined && value.usb !== undefined) {
       const hint = "keep one of them";
-      report({ code: "bad-value", message: "port and usb name two ports", hint, path: ["usb"], at: "key" });
+      tell({ code: "bad-value", message: "port and usb name two ports", hint, path: ["usb"], at: "key" });
     }
   });
 }

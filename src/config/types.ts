@@ -13,6 +13,8 @@ export interface ConfigContext {
   readonly readFile?: (path: string) => string;
   /** @returns what is wrong with a schedule, or undefined */
   readonly validateSchedule?: (expression: string, zone: string) => string | undefined;
+  /** @returns what is wrong with a users file, or undefined */
+  readonly validateUsers?: (text: string, path: string) => string | undefined;
   /** @returns what is wrong with a topic template, or undefined */
   readonly validateTopic?: (template: string, of: "summary" | "status") => string | undefined;
 }

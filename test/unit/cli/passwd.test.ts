@@ -16,6 +16,7 @@ describe("weir passwd", () => {
 
   it("refuses an empty password and a name that would break the file", async () => {
     await expect(command.execute(["a"], testIo("\n").io)).rejects.toMatchObject({ code: "bad-usage" });
+    await expect(command.execute([""], testIo("x\n").io)).rejects.toMatchObject({ code: "bad-usage" });
     await expect(command.execute(["a\nb"], testIo("x\n").io)).rejects.toMatchObject({ code: "bad-usage" });
   });
 });

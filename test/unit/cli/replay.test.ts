@@ -109,6 +109,7 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     expect(
       (await replay({ r: "" }, [], PROFILE.replace("fields: { x: [count", "fields: { x: [cuont"))).code,
     ).toBe(2);
+    await expect(replay({ r: "" }, ["--arrival", "received"])).rejects.toMatchObject({ code: "bad-usage" });
     await expect(replay({ r: "" }, ["--in-order-of", "size"])).rejects.toMatchObject({ code: "bad-usage" });
     await expect(replay({ r: "" }, ["--site-zone", "Mars/Base"])).rejects.toMatchObject({
       code: "bad-usage",
