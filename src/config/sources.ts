@@ -1,9 +1,10 @@
 /** Where readings come from: `sources` of the gateway's config. */
 import { LIMITS } from "../model/limits.js";
+import { isLoopback } from "../model/loopback.js";
 import { byteSize, count, name } from "../schema/types.js";
 import { report, withRule, z } from "../schema/zod.js";
 import { connectionKeys, connectionRule } from "./connection.js";
-import { type ConfigContext, filePath, isLoopback, listenAddress, topicFilter } from "./types.js";
+import { type ConfigContext, filePath, listenAddress, topicFilter } from "./types.js";
 
 const sourceName = () => name().describe("Name of the source, unique among them; in messages and counters.");
 

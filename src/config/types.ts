@@ -81,11 +81,6 @@ export function listenAddress() {
     });
 }
 
-/** Whether only programs on the same machine can reach the address. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 const SCHEMES = ["mqtt", "mqtts"];
 
 /** `mqtt://host[:port]` or `mqtts://host[:port]`, without credentials. */

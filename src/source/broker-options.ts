@@ -1,8 +1,8 @@
 import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
+import { isLoopback } from "../model/loopback.js";
 import type { BrokerTls } from "./broker-listener.js";
 import type { PersistenceLimits } from "./broker-persistence.js";
-import { isLoopback } from "./login-throttle.js";
 
 export interface BrokerSourceOptions {
   readonly name: string;

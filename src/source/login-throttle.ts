@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { Clock } from "../model/clock.js";
+import { isLoopback } from "../model/loopback.js";
 
 /**
  * Slows down guessing of passwords: every remote address has a bucket of failures that refills over time, and with
@@ -64,9 +65,4 @@ function keyOf(address: string | undefined): string | undefined {
   const [head = ""] = plain.split("%");
   const groups = head.split("::")[0]!.split(":");
   return groups.slice(0, 4).join(":");
-}
-
-/** Whether an address or host name can only be reached from this machine. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { isLoopback } from "../../../src/model/loopback.js";
 import { Authenticator, type Login, type Verdict } from "../../../src/source/authenticator.js";
-import { isLoopback, LoginThrottle } from "../../../src/source/login-throttle.js";
+import { LoginThrottle } from "../../../src/source/login-throttle.js";
 import { hashPassword, parsePasswordHash, verifyPassword } from "../../../src/source/password.js";
 import { parseUsers } from "../../../src/source/users.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
