@@ -6,7 +6,7 @@ import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.js";
 import { loadProfile } from "../profile/load.js";
 import { runProfileTests } from "../profile/test-runner.js";
 import { defineCommand, EXIT, usageError } from "./command.js";
-import { readConfig } from "./config-file.js";
+import { readConfig, validateUsers } from "./config-file.js";
 import { writeText } from "./output.js";
 
 /** `weir check`: everything that is wrong with a config and its profiles, at once, for people and editors. */
@@ -46,7 +46,7 @@ interface Checked {
 }
 
 function check(config: string | undefined, named: readonly string[], env: NodeJS.ProcessEnv): Checked {
-  const loaded = config === undefined ? undefined : readConfig(config, env);
+  const loaded = config === undefined ? undefined : readConfig(config, env, { validateUsers });
   const diagnostics: Diagnostic[] = [...(loaded?.diagnostics ?? [])];
   const found = config === undefined || loaded === undefined ? undefined : findProfiles(config, loaded);
   diagnostics.push(...(found?.diagnostics ?? []));

@@ -1,4 +1,4 @@
-import { type LoadedConfig, loadConfig } from "../config/load.js";
+import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
 import type { Environment } from "../config/variables.js";
 import { validateSchedule } from "../forward/schedule.js";
 import {
@@ -9,7 +9,8 @@ import {
 import { messageOf } from "../model/errors.js";
 import { parseUsers } from "../source/users.js";
 
-function validateUsers(text: string, path: string): string | undefined {
+/** For `weir check`. A running agent goes on without the one source whose users file has a mistake. */
+export function validateUsers(text: string, path: string): string | undefined {
   try {
     parseUsers(text, path);
     return undefined;
@@ -18,12 +19,16 @@ function validateUsers(text: string, path: string): string | undefined {
   }
 }
 
-/** Loads the gateway's config with every check there is; what a schedule or topic may be, `forward` knows. */
-export function readConfig(file: string, env: Environment): LoadedConfig {
+/** Loads the gateway's config; what a schedule or topic may be, `forward` knows. */
+export function readConfig(
+  file: string,
+  env: Environment,
+  more: Pick<LoadOptions, "validateUsers"> = {},
+): LoadedConfig {
   return loadConfig(file, {
+    ...more,
     env,
     validateSchedule,
-    validateUsers,
     validateTopic: (template, of) =>
       validateTopicTemplate(template, of === "summary" ? SUMMARY_PLACEHOLDERS : STATUS_PLACEHOLDERS),
   });

@@ -39,6 +39,15 @@ describe("weir check", () => {
     });
   });
 
+  it("looks into the users file of a broker", async () => {
+    write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    write("users.txt", "meter-1:not a hash\n");
+    const config = CONFIG.replace("type: broker", "type: broker, users: users.txt");
+    const { lines, code } = await check("-c", write("weir.yaml", config));
+    expect(lines[0]).toMatch(/^weir\.yaml:3:\d+ bad-users .*users\.txt:1 is not name:scrypt/);
+    expect(code).toBe(EXIT.usage);
+  });
+
   it("reports the problems of every file at once, sorted, and counts them", async () => {
     write("device-profiles/b.yaml", "id: b\nflieds: {}\n");
     write("device-profiles/a.yaml", "id: [\n");
