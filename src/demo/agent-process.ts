@@ -28,7 +28,8 @@ export interface AgentProcessOptions {
 }
 
 const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
-const LEASH = 'data:text/javascript,process.once("disconnect",()=>process.emit("SIGTERM","SIGTERM"))';
+/** A real signal: one that comes before the agent listens to it ends the process, too. No `?`: it would end a URL's path. */
+const LEASH = 'data:text/javascript,process.once("disconnect",()=>process.kill(process.pid,"SIGTERM"))';
 /** What a service manager tells its service is not meant for this one. */
 const NOT_OURS = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"];
 const START_MS_MAX = 30_000;
