@@ -59,7 +59,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
   const values = group.values[index]!.slice();
-  const reason = on.cleaner.clean(values, fates) ?? keep({ plan, device, slice, timeMs, values });
+  const reason = on.cleaner.clean(values, fates) ?? keep({ plan, device, slice, timeMs, hasOwnTime, values });
   const cells = slice.cells.numbers;
   cells[reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason])]!++;
   if (reason === undefined) {
@@ -91,13 +91,17 @@ interface Cleaned {
   readonly device: Device;
   readonly slice: Slice;
   readonly timeMs: number;
+  readonly hasOwnTime: boolean;
   readonly values: readonly FieldValue[];
 }
 
-/** Adds a cleaned reading to its slice unless it is there already. */
-function keep({ plan, device, slice, timeMs, values }: Cleaned): RejectReason | undefined {
+/**
+ * Adds a cleaned reading to its slice unless it is there already. An arrival time tells nothing of that: two equal
+ * readings in one millisecond are two readings, and a repeated packet was known by its identity.
+ */
+function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): RejectReason | undefined {
   const rule = plan.profile.duplicates;
-  if (rule.by === "time") {
+  if (rule.by === "time" && hasOwnTime) {
     const hash = hashValues(values);
     let sighting = sight(slice, timeMs, hash);
     for (const old of device.retired) {

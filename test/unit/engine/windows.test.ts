@@ -104,6 +104,18 @@ describe("tumbling windows", () => {
     });
   });
 
+  it("count two equal readings of one millisecond of arrival as two", () => {
+    const packets = [11, 12, 0, 0].map((delivery) => ({
+      timeMs: Number.NaN,
+      arrivalMs: 90_000,
+      values: [1],
+      delivery,
+    }));
+    const repeated = { timeMs: Number.NaN, arrivalMs: 90_000, values: [1], delivery: -12 };
+    const { engine } = feed(engineProfile(), [...packets, repeated]);
+    expect(engine.counts()[0]).toMatchObject({ accepted: 4, rejected: { duplicate: 1 } });
+  });
+
   it("take the arrival time where a reading has none", () => {
     const reading = { timeMs: Number.NaN, arrivalMs: 90_000, values: [1] };
     const { summaries } = feed(engineProfile(), [reading], { flush: true });
