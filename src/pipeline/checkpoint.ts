@@ -2,7 +2,7 @@ import type { Device } from "../engine/device.js";
 import type { Engine } from "../engine/engine.js";
 import { encodeDevice, encodeSlice } from "../engine/snapshot.js";
 import { LIMITS } from "../model/limits.js";
-import type { Operation } from "../store/database.js";
+import type { Operation } from "../store/disk.js";
 import { KEYS } from "../store/keys.js";
 import type { Commit } from "../store/store.js";
 

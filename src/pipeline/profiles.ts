@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import type { Profile } from "../model/profile.js";
 import { canonicalJson, type Summary } from "../model/summary.js";
-import type { Operation } from "../store/database.js";
+import type { Operation } from "../store/disk.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { encodeDefinition } from "./recovery.js";

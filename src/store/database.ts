@@ -1,11 +1,9 @@
-import { mkdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
-import { Level } from "level";
 import { CorruptRecord } from "../model/bytes.js";
 import type { Clock, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
-import { Reserve } from "./reserve.js";
+import { type Disk, DiskError, type KeyValues, type Operation, type Range } from "./disk.js";
+import { LevelDisk } from "./level-disk.js";
 
 /**
  * The LevelDB of one agent, and what happens when it fails.
@@ -19,23 +17,14 @@ import { Reserve } from "./reserve.js";
  * A database that is damaged is renamed to `db.damaged-…` and a new one begun; it is never deleted. One that is
  * merely not accessible (locked by another process, no permission) is an error for the operator.
  */
-export type Operation =
-  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
-  | { readonly type: "del"; readonly key: string };
-
 export interface DatabaseOptions {
   /** Folder; the LevelDB is its subfolder `db`. */
   readonly path: string;
+  /** A LevelDB in that folder unless given. */
+  readonly disk?: Disk;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly observer: Observer;
-}
-
-export interface Range {
-  readonly gt?: string;
-  readonly gte?: string;
-  readonly lt?: string;
-  readonly limit?: number;
 }
 
 const storeSetAside = defineEvent<{
@@ -61,23 +50,21 @@ const storeRecovered = defineEvent<{ readonly attempts: number }>(
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 10_000;
-const NO_SPACE = /no space left|ENOSPC|disk quota/i;
-
-type Db = Level<string, Uint8Array>;
 
 export class Database {
   readonly #options: DatabaseOptions;
-  readonly #reserve: Reserve;
-  #db: Db;
+  readonly #disk: Disk;
+  /** Undefined while it is closed for mending. */
+  #db: KeyValues | undefined;
   #tail: Promise<void> = Promise.resolve();
   #failing: string | undefined;
   #closing = false;
   #wake: (() => void) | undefined;
 
-  private constructor(options: DatabaseOptions, db: Db, reserve: Reserve) {
+  private constructor(options: DatabaseOptions, disk: Disk, db: KeyValues) {
     this.#options = options;
+    this.#disk = disk;
     this.#db = db;
-    this.#reserve = reserve;
   }
 
   /**
@@ -85,30 +72,23 @@ export class Database {
    * @throws WeirError `store-locked`, `store-unavailable`
    */
   static async open(options: DatabaseOptions): Promise<Database> {
-    await mkdir(options.path, { recursive: true, mode: 0o750 }).catch((error: unknown) =>
-      Promise.reject(unavailable(options.path, error)),
-    );
-    const reserve = new Reserve(options.path);
-    let db: Db;
+    const disk = diskOf(options);
+    const open = () => disk.open({ create: true });
+    let db: KeyValues;
     try {
-      db = await openLevel(options.path);
+      db = await open();
     } catch (error) {
-      const cause = rootCause(error);
-      if (NO_SPACE.test(messageOf(cause))) {
-        await reserve.giveUp();
-        db = await openLevel(options.path).catch((again: unknown) =>
-          Promise.reject(unavailable(options.path, again)),
-        );
-      } else if (isDamage(cause)) {
-        await setAside(options, messageOf(cause));
-        db = await openLevel(options.path);
-      } else {
-        throw unavailable(options.path, error);
-      }
+      const fault = error instanceof DiskError ? error.fault : "failed";
+      if (fault === "full") await disk.giveUpReserve();
+      else if (fault === "damaged") await setAside(options, messageOf(error));
+      else throw unavailable(options.path, error);
+      db = await open().catch((again: unknown) => Promise.reject(unavailable(options.path, again)));
     }
-    await reserve.restore();
-    await reportLoss(options);
-    return new Database(options, db, reserve);
+    await disk.reserve();
+    for (const { bytes, reason } of await disk.losses()) {
+      options.observer.emit(storeLoss, { path: options.path, bytes, reason });
+    }
+    return new Database(options, disk, db);
   }
 
   /**
@@ -116,10 +96,11 @@ export class Database {
    * @throws WeirError `store-locked`, `store-unavailable`
    */
   static async inspect(options: DatabaseOptions): Promise<Database> {
-    const db = await openLevel(options.path, { createIfMissing: false }).catch((error: unknown) =>
-      Promise.reject(unavailable(options.path, error)),
-    );
-    return new Database(options, db, new Reserve(options.path));
+    const disk = diskOf(options);
+    const db = await disk
+      .open({ create: false })
+      .catch((error: unknown) => Promise.reject(unavailable(options.path, error)));
+    return new Database(options, disk, db);
   }
 
   /** Why writes fail at present; undefined when they do not. */
@@ -138,19 +119,20 @@ export class Database {
     let retryMs = RETRY_FIRST_MS;
     for (let attempts = 0; ; attempts++) {
       try {
-        if (this.#db.status !== "open") this.#db = await openLevel(this.#options.path);
-        await this.#db.batch(operations as Operation[], { sync: true });
+        this.#db ??= await this.#disk.open({ create: true });
+        await this.#db.batch(operations);
         if (attempts > 0) await this.#recovered(attempts);
         return;
       } catch (error) {
-        const cause = rootCause(error);
         if (this.#closing) {
-          throw new WeirError("store-write-failed", messageOf(cause), { retryable: true, cause: error });
+          throw new WeirError("store-write-failed", messageOf(error), { retryable: true, cause: error });
         }
-        this.#failing = messageOf(cause);
+        this.#failing = messageOf(error);
         this.#options.observer.emit(storeWriteFailed, { reason: this.#failing, retryMs });
-        await this.#db.close().catch(() => undefined);
-        if (NO_SPACE.test(this.#failing)) await this.#reserve.giveUp();
+        const broken = this.#db;
+        this.#db = undefined;
+        await broken?.close().catch(() => undefined);
+        if (error instanceof DiskError && error.fault === "full") await this.#disk.giveUpReserve();
         await this.#pause(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
       }
@@ -171,7 +153,7 @@ export class Database {
   async #recovered(attempts: number): Promise<void> {
     this.#failing = undefined;
     this.#options.observer.emit(storeRecovered, { attempts });
-    await this.#reserve.restore();
+    await this.#disk.reserve();
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -180,11 +162,11 @@ export class Database {
 
   /** All entries of a range, in key order. Reads while writes fail reject as retryable. */
   async *entries(range: Range): AsyncGenerator<[string, Uint8Array]> {
-    const iterator = await this.#reading(async (db) => db.iterator(range));
+    const iterator = await this.#reading(async (db) => db.iterate(range));
     try {
       for (;;) {
         // The database may be closed for mending at any time; that is no reason to give anything up.
-        const some = await this.#reading(() => iterator.nextv(500));
+        const some = await this.#reading(() => iterator.next(500));
         if (some.length === 0) return;
         yield* some;
       }
@@ -194,22 +176,22 @@ export class Database {
   }
 
   async keys(range: Range): Promise<string[]> {
-    return await this.#reading((db) => db.keys(range).all());
+    return await this.#reading((db) => db.keys(range));
   }
 
   /** The greatest key of a range. */
   async lastKey(range: Range): Promise<string | undefined> {
-    const keys = await this.#reading((db) => db.keys({ ...range, reverse: true, limit: 1 }).all());
+    const keys = await this.#reading((db) => db.keys({ ...range, reverse: true, limit: 1 }));
     return keys[0];
   }
 
-  async #reading<T>(read: (db: Db) => Promise<T>): Promise<T> {
+  async #reading<T>(read: (db: KeyValues) => Promise<T>): Promise<T> {
     try {
+      if (this.#db === undefined) throw new DiskError("failed", this.#failing ?? "closed", undefined);
       return await read(this.#db);
     } catch (error) {
-      const cause = rootCause(error);
-      if (codeOf(cause) === "LEVEL_CORRUPTION") throw new CorruptRecord(messageOf(cause));
-      throw new WeirError("store-read-failed", messageOf(cause), { retryable: true, cause: error });
+      if (error instanceof DiskError && error.fault === "damaged") throw new CorruptRecord(error.message);
+      throw new WeirError("store-read-failed", messageOf(error), { retryable: true, cause: error });
     }
   }
 
@@ -218,70 +200,30 @@ export class Database {
     this.#closing = true;
     this.#wake?.();
     await this.#tail;
-    await this.#db.close();
+    await this.#db?.close();
+    this.#db = undefined;
   }
 }
 
-async function openLevel(path: string, options: { readonly createIfMissing?: boolean } = {}): Promise<Db> {
-  const db = new Level<string, Uint8Array>(join(path, "db"), {
-    keyEncoding: "utf8",
-    valueEncoding: "view",
-    ...options,
-  });
-  await db.open();
-  return db;
+function diskOf({ path, disk }: DatabaseOptions): Disk {
+  return disk ?? new LevelDisk(path);
 }
 
 /** Renames a damaged database, keeping it for whoever wants to look; the next `open` begins an empty one. */
 export async function setAside(options: DatabaseOptions, reason: string): Promise<void> {
   const stamp = new Date(options.clock.wallMs()).toISOString().replaceAll(":", "").replace(".", "");
-  const keptAs = join(options.path, `db.damaged-${stamp}`);
-  await rename(join(options.path, "db"), keptAs);
+  const keptAs = await diskOf(options).setAside(`damaged-${stamp}`);
   options.observer.emit(storeSetAside, { path: options.path, keptAs, reason });
 }
 
-/** Enough of LevelDB's own log to hold what it says of one opening. */
-const LEVEL_LOG_BYTES = 65_536;
-
-/**
- * LevelDB passes over a damaged part of its write-ahead log, and tells only its own log file. What was in there may
- * have been acknowledged, so an operator has to hear of it.
- */
-async function reportLoss(options: DatabaseOptions): Promise<void> {
-  const file = join(options.path, "db", "LOG");
-  const text = await readFile(file, "utf8").catch(() => "");
-  for (const [, bytes, reason] of text.slice(0, LEVEL_LOG_BYTES).matchAll(/dropping (\d+) bytes; (.*)/g)) {
-    options.observer.emit(storeLoss, { path: options.path, bytes: Number(bytes), reason: reason! });
-  }
-}
-
-/** abstract-level wraps what LevelDB said. */
-function rootCause(error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
-function isDamage(cause: unknown): boolean {
-  const code = codeOf(cause);
-  if (code === "LEVEL_CORRUPTION") return true;
-  // A missing or unreadable piece of the database shows as an I/O or argument error that names it.
-  return /corrupt|missing file|does not exist \(create_if_missing|no such file|not a directory|bad record|CURRENT/i.test(
-    messageOf(cause),
-  );
-}
-
 function unavailable(path: string, error: unknown): WeirError {
-  const cause = rootCause(error);
-  if (codeOf(cause) === "LEVEL_LOCKED") {
+  if (error instanceof DiskError && error.fault === "locked") {
     return new WeirError("store-locked", `the store ${path} is in use by another process`, {
       hint: "another agent may be running; stop it or choose another store.path",
       cause: error,
     });
   }
-  return new WeirError("store-unavailable", `cannot open the store ${path}: ${messageOf(cause)}`, {
+  return new WeirError("store-unavailable", `cannot open the store ${path}: ${messageOf(error)}`, {
     hint: "check that the folder is writable and the disk has room",
     retryable: true,
     cause: error,

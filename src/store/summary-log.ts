@@ -2,7 +2,8 @@ import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { SummaryLog } from "../model/summary-log.js";
-import type { Database, Operation } from "./database.js";
+import type { Database } from "./database.js";
+import type { Operation } from "./disk.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
 
 /**

@@ -1,0 +1,70 @@
+/**
+ * The disk as the store needs it: one ordered key-value database in a folder, and a little room kept back. LevelDB in
+ * production; the simulator has one that loses, tears, fills up and rots by seed. Both pass one contract suite.
+ */
+export type Operation =
+  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: "del"; readonly key: string };
+
+/** Keys in the order of their UTF-8 bytes. */
+export interface Range {
+  readonly gt?: string;
+  readonly gte?: string;
+  readonly lt?: string;
+  readonly limit?: number;
+  readonly reverse?: boolean;
+}
+
+/** An opened database. After a failed `batch` it must be closed and opened again before it is written to. */
+export interface KeyValues {
+  /**
+   * Synced when it resolves, all or none of it. When it rejects, it may be there or not.
+   * @throws DiskError
+   */
+  batch(operations: readonly Operation[]): Promise<void>;
+  /** @throws DiskError as all of the following */
+  get(key: string): Promise<Uint8Array | undefined>;
+  keys(range: Range): Promise<string[]>;
+  /** A consistent view of the database at this moment. */
+  iterate(range: Range): KeyValueIterator;
+  close(): Promise<void>;
+}
+
+export interface KeyValueIterator {
+  /** At most so many of the next entries; none at the end. */
+  next(entriesMax: number): Promise<[string, Uint8Array][]>;
+  close(): Promise<void>;
+}
+
+/** What opening had to pass over: damaged parts of the newest writes. */
+export interface DiskLoss {
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+export interface Disk {
+  /** Where it is, for messages. */
+  readonly path: string;
+  /** @throws DiskError */
+  open(options: { readonly create: boolean }): Promise<KeyValues>;
+  /** What the last `open` had to pass over. */
+  losses(): Promise<readonly DiskLoss[]>;
+  /** Moves a damaged, closed database out of the way, so that `open` makes a new one. @returns its new path */
+  setAside(suffix: string): Promise<string>;
+  /** Takes some room, if there is any, that can be given up when the disk is full. */
+  reserve(): Promise<void>;
+  giveUpReserve(): Promise<void>;
+}
+
+/** full: no room left. damaged: what is there cannot be read. locked: another process has it. failed: all else. */
+export type DiskFault = "full" | "damaged" | "locked" | "failed";
+
+export class DiskError extends Error {
+  override readonly name = "DiskError";
+  readonly fault: DiskFault;
+
+  constructor(fault: DiskFault, message: string, cause: unknown) {
+    super(message, { cause });
+    this.fault = fault;
+  }
+}

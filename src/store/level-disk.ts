@@ -1,0 +1,138 @@
+import { mkdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { messageOf } from "../model/errors.js";
+import {
+  type Disk,
+  DiskError,
+  type DiskFault,
+  type DiskLoss,
+  type KeyValueIterator,
+  type KeyValues,
+  type Operation,
+  type Range,
+} from "./disk.js";
+import { Reserve } from "./reserve.js";
+
+/** The disk for real: a LevelDB in the subfolder `db`, and a reserve file beside it. */
+export class LevelDisk implements Disk {
+  readonly path: string;
+  readonly #folder: string;
+  readonly #reserve: Reserve;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#folder = join(path, "db");
+    this.#reserve = new Reserve(path);
+  }
+
+  async open(options: { readonly create: boolean }): Promise<KeyValues> {
+    if (options.create) await translated(() => mkdir(this.path, { recursive: true, mode: 0o750 }));
+    return await translated(async () => {
+      const db = new Level<string, Uint8Array>(this.#folder, {
+        keyEncoding: "utf8",
+        valueEncoding: "view",
+        createIfMissing: options.create,
+      });
+      await db.open();
+      return new LevelKeyValues(db);
+    }, faultOfOpening);
+  }
+
+  /**
+   * LevelDB passes over a damaged part of its write-ahead log, and tells only its own log file. What was in there may
+   * have been acknowledged, so an operator has to hear of it.
+   */
+  async losses(): Promise<readonly DiskLoss[]> {
+    const text = await readFile(join(this.#folder, "LOG"), "utf8").catch(() => "");
+    const lines = text.slice(0, LEVEL_LOG_BYTES).matchAll(/dropping (\d+) bytes; (.*)/g);
+    return [...lines].map(([, bytes, reason]) => ({ bytes: Number(bytes), reason: reason! }));
+  }
+
+  async setAside(suffix: string): Promise<string> {
+    const keptAs = `${this.#folder}.${suffix}`;
+    await rename(this.#folder, keptAs);
+    return keptAs;
+  }
+
+  reserve(): Promise<void> {
+    return this.#reserve.restore();
+  }
+
+  giveUpReserve(): Promise<void> {
+    return this.#reserve.giveUp();
+  }
+}
+
+/** Enough of LevelDB's own log to hold what it says of one opening. */
+const LEVEL_LOG_BYTES = 65_536;
+
+class LevelKeyValues implements KeyValues {
+  readonly #db: Level<string, Uint8Array>;
+
+  constructor(db: Level<string, Uint8Array>) {
+    this.#db = db;
+  }
+
+  batch(operations: readonly Operation[]): Promise<void> {
+    return translated(() => this.#db.batch(operations as Operation[], { sync: true }));
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return translated(() => this.#db.get(key));
+  }
+
+  keys(range: Range): Promise<string[]> {
+    return translated(() => this.#db.keys(range).all());
+  }
+
+  iterate(range: Range): KeyValueIterator {
+    const begin = () => this.#db.iterator(range);
+    let iterator: ReturnType<typeof begin> | undefined;
+    return {
+      // Opening it is put off to where a failure can be told.
+      next: (entriesMax) =>
+        translated(async () => {
+          iterator ??= begin();
+          return await iterator.nextv(entriesMax);
+        }),
+      close: async () => await iterator?.close(),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+}
+
+async function translated<T>(work: () => Promise<T>, fault = faultOf): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const cause = rootCause(error);
+    throw new DiskError(fault(cause), messageOf(cause), error);
+  }
+}
+
+/** abstract-level wraps what LevelDB said. */
+function rootCause(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error;
+}
+
+const NO_SPACE = /no space left|ENOSPC|disk quota/i;
+
+function faultOf(cause: unknown): DiskFault {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (code === "LEVEL_CORRUPTION") return "damaged";
+  if (code === "LEVEL_LOCKED") return "locked";
+  return NO_SPACE.test(messageOf(cause)) ? "full" : "failed";
+}
+
+/** A missing or unreadable piece of the database shows as an I/O or argument error that names it. */
+const DAMAGE =
+  /corrupt|missing file|does not exist \(create_if_missing|no such file|not a directory|bad record|CURRENT/i;
+
+function faultOfOpening(cause: unknown): DiskFault {
+  const fault = faultOf(cause);
+  return fault === "failed" && DAMAGE.test(messageOf(cause)) ? "damaged" : fault;
+}
