@@ -1,5 +1,5 @@
 import type { Config, SourceConfig, TargetConfig } from "../config/load.js";
-import { type LocalApi, localApiPath, startLocalApi } from "../dashboard/api.js";
+import { type LocalApi, localApiPath } from "../dashboard/api.js";
 import type { Engine } from "../engine/engine.js";
 import type { Source } from "../model/delivery.js";
 import { messageOf, WeirError } from "../model/errors.js";
@@ -12,7 +12,7 @@ import { IntakeStage } from "../pipeline/intake.js";
 import { changeProfiles, type ProfileChange } from "../pipeline/profiles.js";
 import { Router } from "../profile/match.js";
 import type { Store } from "../store/store.js";
-import { createOutlet, createSource, failedSource, type Outlet, type World } from "./parts.js";
+import { createOutlet, failedSource, type Outlet, type Outside, realOutside, type World } from "./parts.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf } from "./status.js";
 
@@ -33,6 +33,8 @@ export interface AgentOptions extends World {
   readonly brokenProfiles: readonly string[];
   /** The state in memory may be wrong: the process has to end at once and recover. */
   readonly onFatal: (error: unknown) => void;
+  /** The machine and the network for real, unless given. */
+  readonly outside?: Outside;
 }
 
 const partFailed = defineEvent<{ readonly part: string; readonly code: string; readonly error: string }>(
@@ -69,6 +71,7 @@ interface Running<C, P> {
 
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #outside: Outside;
   readonly #engine: Engine;
   readonly #store: Store;
   readonly #checkpointer: Checkpointer;
@@ -85,6 +88,7 @@ export class Agent {
 
   private constructor(options: AgentOptions, state: OpenState) {
     this.#options = options;
+    this.#outside = options.outside ?? realOutside;
     this.#config = options.config;
     this.#profiles = [];
     this.#engine = state.engine;
@@ -105,7 +109,8 @@ export class Agent {
 
   /** @throws WeirError when the store cannot be opened */
   static async start(options: AgentOptions): Promise<Agent> {
-    const state = await openState(options.config, options);
+    const { disk } = options.outside ?? realOutside;
+    const state = await openState(options.config, { ...options, disk: disk(options.config.store.path) });
     const agent = new Agent(options, state);
     await agent.#useProfiles(withKept(options.profiles, options.brokenProfiles, state.kept));
     agent.#committer.start();
@@ -138,7 +143,7 @@ export class Agent {
 
   async #startApi(): Promise<LocalApi | undefined> {
     try {
-      return await startLocalApi({
+      return await this.#outside.localApi({
         path: localApiPath(this.#config.store.path),
         log: this.#store.log,
         status: () => this.status(),
@@ -154,7 +159,8 @@ export class Agent {
     const { name } = config;
     let part: Source | undefined;
     try {
-      part = createSource(config, { ...this.#options, intake: this.#intake.take, profiles: this.#profiles });
+      const world = { ...this.#options, intake: this.#intake.take, profiles: this.#profiles };
+      part = this.#outside.source(config, world);
       this.#sources.set(name, { config, part, made: this.#makingOf(config) });
       await part.start();
     } catch (error) {
@@ -166,7 +172,8 @@ export class Agent {
 
   #startOutlet(config: TargetConfig): void {
     try {
-      const part = createOutlet(config, this.#config.gateway, this.#store, this.#options);
+      const target = this.#outside.target(config, this.#config.gateway, this.#options);
+      const part = createOutlet({ config, target, store: this.#store, world: this.#options });
       this.#outlets.set(config.name, { config, part, made: makingOfOutlet(config) });
       part.forwarder.start();
     } catch (error) {

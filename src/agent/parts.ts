@@ -7,6 +7,7 @@ import type {
   SourceConfig,
   TargetConfig,
 } from "../config/load.js";
+import { type LocalApi, type LocalApiOptions, startLocalApi } from "../dashboard/api.js";
 import { FileTarget } from "../forward/file-target.js";
 import { Forwarder } from "../forward/forwarder.js";
 import { MqttTarget } from "../forward/mqtt-target.js";
@@ -22,6 +23,8 @@ import { BrokerSource } from "../source/broker.js";
 import { MqttSource } from "../source/mqtt.js";
 import type { SourceParts } from "../source/parts.js";
 import { SerialSource } from "../source/serial.js";
+import type { Disk } from "../store/disk.js";
+import { LevelDisk } from "../store/level-disk.js";
 import type { Store } from "../store/store.js";
 
 /** The world as the agent sees it: real in `weir run`, moved by hand in tests. */
@@ -32,10 +35,27 @@ export interface World {
   readonly observer: Observer;
 }
 
-type WithProfiles = World & { readonly intake: Intake; readonly profiles: readonly Profile[] };
+/** What a source is made with. */
+export type SourceWorld = World & { readonly intake: Intake; readonly profiles: readonly Profile[] };
 
-/** From the config of a source to the source. @throws WeirError when it cannot work as configured */
-export function createSource(config: SourceConfig, world: WithProfiles): Source {
+/** What the agent touches of the machine and the network: real unless a simulator makes its own. */
+export interface Outside {
+  disk(path: string): Disk;
+  /** @throws WeirError when it cannot work as configured, as `target` */
+  source(config: SourceConfig, world: SourceWorld): Source;
+  target(config: TargetConfig, gateway: Config["gateway"], world: World): Target;
+  localApi(options: LocalApiOptions): Promise<LocalApi>;
+}
+
+export const realOutside: Outside = {
+  disk: (path) => new LevelDisk(path),
+  source: createSource,
+  target: createTarget,
+  localApi: startLocalApi,
+};
+
+/** From the config of a source to the source. */
+function createSource(config: SourceConfig, world: SourceWorld): Source {
   const parts: SourceParts = world;
   switch (config.type) {
     case "broker":
@@ -139,28 +159,30 @@ export interface Outlet {
   readonly forwarder: Forwarder;
 }
 
-/** @throws WeirError when it cannot work as configured */
-export function createOutlet(
-  config: TargetConfig,
-  gateway: Config["gateway"],
-  store: Store,
-  world: World,
-): Outlet {
-  const target =
-    config.type === "file"
-      ? new FileTarget({ ...config, observer: world.observer })
-      : new MqttTarget({
-          ...world,
-          name: config.name,
-          broker: connection(config),
-          site: gateway.site,
-          gateway: gateway.id,
-          topic: config.topic,
-          statusTopic: config.statusTopic,
-          batch: config.batch,
-          inflightMax: config.inflightMax,
-          packetBytesMax: config.packetBytesMax,
-        });
+function createTarget(config: TargetConfig, gateway: Config["gateway"], world: World): Target {
+  if (config.type === "file") return new FileTarget({ ...config, observer: world.observer });
+  return new MqttTarget({
+    ...world,
+    name: config.name,
+    broker: connection(config),
+    site: gateway.site,
+    gateway: gateway.id,
+    topic: config.topic,
+    statusTopic: config.statusTopic,
+    batch: config.batch,
+    inflightMax: config.inflightMax,
+    packetBytesMax: config.packetBytesMax,
+  });
+}
+
+/** The forwarder that feeds a target, at the times its config says. @throws WeirError for a schedule that is none */
+export function createOutlet(on: {
+  readonly config: TargetConfig;
+  readonly target: Target;
+  readonly store: Store;
+  readonly world: World;
+}): Outlet {
+  const { config, target, store, world } = on;
   const schedule = createSchedule({
     expression: config.schedule,
     zone: config.timezone,

@@ -7,6 +7,7 @@ import type { Profile } from "../model/profile.js";
 import { recover, type StoredDefinition } from "../pipeline/recovery.js";
 import { loadProfile } from "../profile/load.js";
 import { setAside } from "../store/database.js";
+import type { Disk } from "../store/disk.js";
 import { Store } from "../store/store.js";
 import type { World } from "./parts.js";
 
@@ -34,7 +35,7 @@ const recovered = defineEvent<{
  * new one begun: wrong numbers would be worse than none.
  * @throws WeirError `store-locked`, `store-unavailable`, `store-too-new`
  */
-export async function openState(config: Config, world: World): Promise<OpenState> {
+export async function openState(config: Config, world: World & { readonly disk?: Disk }): Promise<OpenState> {
   const options = { ...world, path: config.store.path, logBytesMax: config.store.logBytesMax };
   for (;;) {
     const store = await Store.open(options);
