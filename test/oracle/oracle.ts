@@ -28,19 +28,26 @@ export function oracle(profile: EngineProfile, readings: readonly OracleReading[
       const key = `${r.device}/${window.name}/${start}`;
       groups.set(key, [...(groups.get(key) ?? []), r]);
     }
-    for (const [key, members] of groups) {
-      const fields: Record<string, Record<string, unknown>> = {};
-      for (const { field, names } of window.aggregates) {
-        const column = members
-          .map((r) => ({ t: r.timeMs, v: r.values[field]! }))
-          .filter(({ v }) => typeof v === "string" || !Number.isNaN(v));
-        if (column.length > 0)
-          fields[profile.fields[field]!.name] = aggregate(profile.fields[field]!, names, column);
-      }
-      bodies.set(key, JSON.stringify(fields));
-    }
+    for (const [key, members] of groups) bodies.set(key, fieldsOf(profile, window, members));
   }
   return bodies;
+}
+
+/** JSON of a window's `fields` when exactly these readings are in it; they are distinct, and clean. */
+export function fieldsOf(
+  profile: EngineProfile,
+  window: EngineProfile["windows"][number],
+  members: readonly OracleReading[],
+): string {
+  const fields: Record<string, Record<string, unknown>> = {};
+  for (const { field, names } of window.aggregates) {
+    const column = members
+      .map((r) => ({ t: r.timeMs, v: r.values[field]! }))
+      .filter(({ v }) => typeof v === "string" || !Number.isNaN(v));
+    if (column.length > 0)
+      fields[profile.fields[field]!.name] = aggregate(profile.fields[field]!, names, column);
+  }
+  return JSON.stringify(fields);
 }
 
 function startOf(kind: EngineProfile["windows"][number]["kind"], t: number): number {

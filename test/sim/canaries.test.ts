@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import { tell } from "../helpers/campaign.js";
+import { CANARIES } from "./canaries.js";
+import { failureOf } from "./shrink.js";
+
+const SEEDS_MAX = 200;
+const HORIZON_MS = 4 * 3_600_000;
+
+describe("the simulator finds an agent that", () => {
+  it.each(Object.keys(CANARIES))("%s", async (name) => {
+    const undo = CANARIES[name]!();
+    try {
+      for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+        const failure = await failureOf({ seed, horizonMs: HORIZON_MS });
+        if (failure === undefined) continue;
+        tell("canary", `${name}: found by ${failure.message.split("\n")[0]!.slice(0, 200)}`);
+        return;
+      }
+    } finally {
+      undo();
+    }
+    expect.fail(`not found in ${SEEDS_MAX} seeds`);
+  });
+});

@@ -1,0 +1,227 @@
+import type { Agent } from "../../src/agent/agent.js";
+import type { AgentStatus } from "../../src/agent/status.js";
+import type { Summary } from "../../src/model/summary.js";
+import type { Kernel } from "./kernel.js";
+import type { Decoder } from "./received.js";
+import type { Sensor, Sent } from "./sensor.js";
+import type { Simulated } from "./simulation.js";
+import type { SimulatedUpstream } from "./upstream.js";
+
+/** What one upstream has got, held to "highest revision per id wins" as it arrives. */
+export class Receipts {
+  readonly target: string;
+  arrivals = 0;
+  /** By id, the revisions with their bytes. */
+  readonly #revisions = new Map<string, Map<number, string>>();
+  readonly #newest = new Map<string, { readonly summary: Summary; readonly members: readonly Sent[] }>();
+  readonly #decoder: Decoder;
+  /** First reading of each device that only closes windows. */
+  #closing = new Map<string, number>();
+
+  constructor(upstream: SimulatedUpstream, decoder: Decoder, kernel: Kernel) {
+    this.target = upstream.name;
+    this.#decoder = decoder;
+    upstream.onReceive = (json) => {
+      try {
+        this.#receive(json);
+      } catch (error) {
+        kernel.fail(error);
+      }
+    };
+  }
+
+  closingFrom(sensors: readonly Sensor[]): void {
+    this.#closing = new Map(sensors.map((sensor) => [keyOf(sensor), sensor.sent.length]));
+  }
+
+  /** Whether a reading was sent before the windows were closed. @param device by profile and name */
+  counts(device: string, { number }: Sent): boolean {
+    return number < (this.#closing.get(device) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether somebody closes this device's windows in the end. */
+  knows(device: string): boolean {
+    return this.#closing.has(device);
+  }
+
+  #receive(json: string): void {
+    this.arrivals++;
+    const summary = JSON.parse(json) as Summary;
+    const { id, revision } = summary;
+    const known = this.#revisions.get(id) ?? new Map<number, string>();
+    this.#revisions.set(id, known);
+    const same = known.get(revision);
+    if (same !== undefined) {
+      if (same !== json) throw new Error(`${id}: revision ${revision} came as\n${same}\nand as\n${json}`);
+      return;
+    }
+    const highest = Math.max(-1, ...known.keys());
+    if (revision <= highest) throw new Error(`${id}: revision ${revision} came first after ${highest}`);
+    if (this.#newest.get(id)?.summary.final === true)
+      throw new Error(`${id}: a revision after the final one`);
+    known.set(revision, json);
+    this.#newest.set(id, { summary, members: this.#decoder.members(summary) });
+  }
+
+  /** The last word on every window. */
+  newest(): Iterable<{ readonly summary: Summary; readonly members: readonly Sent[] }> {
+    return this.#newest.values();
+  }
+}
+
+/** By profile and device, as summaries name them. */
+function keyOf({ spec }: Sensor): string {
+  return `${spec.profile.id}/${spec.name}`;
+}
+
+/** Events after which something may be missing, because it was said to be. */
+const DAMAGES = ["store-set-aside", "store-loss", "log-entry-damaged"];
+const LOSSES = [...DAMAGES, "log-unsent-dropped"];
+
+function lossTold({ gateway }: Simulated): boolean {
+  return gateway.told.some(({ name }) => LOSSES.includes(name));
+}
+
+/** Nobody may find damage where there is none. */
+function checkUndamaged({ gateway }: Simulated): void {
+  const damage = gateway.told.find(({ name }) => DAMAGES.includes(name));
+  if (damage !== undefined) throw new Error(`${damage.name}: ${JSON.stringify(damage.fields)}`);
+}
+
+/** Right after a recovery: every acknowledged reading is there, and the bounds are kept. */
+export function checkUp(simulated: Simulated, agent: Agent): void {
+  const status = agent.status();
+  checkUndamaged(simulated);
+  checkBounds(simulated, status);
+  if (lossTold(simulated)) return;
+  for (const sensor of simulated.sensors) {
+    if (!sensor.spec.profile.strict || refusable(simulated)) continue;
+    const acknowledged = sensor.sent.filter(({ messages }) => messages.some((m) => m.acknowledged)).length;
+    const accepted = countsOf(status, sensor)?.accepted ?? 0;
+    if (accepted < acknowledged) {
+      throw new Error(
+        `${keyOf(sensor)}: ${acknowledged} readings are acknowledged, ${accepted} are there after recovery`,
+      );
+    }
+  }
+}
+
+/** Whether there are more devices than allowed, so that any of them may be refused. */
+function refusable({ scenario }: Simulated): boolean {
+  return scenario.devicesMax < 100 || scenario.every.hostile < Number.POSITIVE_INFINITY;
+}
+
+function countsOf(status: AgentStatus, { spec }: Sensor) {
+  return status.byDevice.find(({ profile, device }) => profile === spec.profile.id && device === spec.name);
+}
+
+const SLACK_BYTES = 100_000;
+/** At worst each of a device's readings lies in a slice of its own that lateness keeps. */
+const DEVICE_BYTES_MAX = 200_000;
+
+function checkBounds({ scenario, disk }: Simulated, { store, devices }: AgentStatus): void {
+  const { logBytesMax, journalBytesMax } = scenario.store;
+  if (devices > scenario.devicesMax)
+    throw new Error(`${devices} devices, ${scenario.devicesMax} are allowed`);
+  if (store.logBytes > logBytesMax + SLACK_BYTES) throw new Error(`the log has ${store.logBytes} bytes`);
+  const bytesMax = logBytesMax + 2 * journalBytesMax + devices * DEVICE_BYTES_MAX + SLACK_BYTES;
+  if (disk.bytes > bytesMax) throw new Error(`the disk holds ${disk.bytes} bytes, allowed are ${bytesMax}`);
+}
+
+/** At the end, when everything has healed. */
+export function checkEnd(simulated: Simulated): void {
+  const status = simulated.gateway.status()!;
+  checkUndamaged(simulated);
+  checkBounds(simulated, status);
+  checkAccounts(simulated, status);
+  for (const receipts of simulated.receipts) {
+    const found = checkOnce(receipts);
+    if (!lossTold(simulated)) checkComplete(simulated, status, receipts, found);
+  }
+}
+
+/** What was received is what came in: nothing is counted that was not there, nothing confirmed goes uncounted. */
+function checkAccounts(simulated: Simulated, status: AgentStatus): void {
+  const { gateway, sensors, rubbish } = simulated;
+  if (status.received > gateway.takenIn) {
+    throw new Error(`${status.received} readings are counted, only ${gateway.takenIn} came in`);
+  }
+  if (lossTold(simulated)) return;
+  const messages = [...rubbish, ...sensors.flatMap(({ sent }) => sent.flatMap((each) => each.messages))];
+  const acknowledged = messages.filter((message) => message.acknowledged).length;
+  if (status.received < acknowledged) {
+    throw new Error(`${acknowledged} readings are acknowledged, only ${status.received} are counted`);
+  }
+}
+
+/** As `keyOf`. */
+function deviceOf({ profile, device }: Summary): string {
+  return `${profile.split("@")[0]}/${device}`;
+}
+
+type Found = ReadonlyMap<string, ReadonlySet<number>>;
+
+/** No reading is in two windows of one definition. @returns the readings by device and window, and by device */
+function checkOnce(receipts: Receipts): Found {
+  const found = new Map<string, Set<number>>();
+  const setOf = (key: string) => {
+    const set = found.get(key) ?? new Set<number>();
+    found.set(key, set);
+    return set;
+  };
+  for (const { summary, members } of receipts.newest()) {
+    const device = deviceOf(summary);
+    const inWindow = setOf(`${device} ${summary.window.name}`);
+    for (const { number } of members) {
+      if (inWindow.has(number)) {
+        throw new Error(`${receipts.target}: reading ${number} is in ${summary.id} and in another window`);
+      }
+      inWindow.add(number);
+      setOf(device).add(number);
+    }
+  }
+  return found;
+}
+
+/** Reasons by which a reading may be refused through no fault of the agent's. */
+const REFUSALS = ["late", "future", "past", "overLimit"] as const;
+
+function checkComplete(simulated: Simulated, status: AgentStatus, receipts: Receipts, found: Found): void {
+  for (const sensor of simulated.sensors) {
+    const key = keyOf(sensor);
+    const there = found.get(key) ?? new Set();
+    const missing = sensor.sent.filter(
+      (sent) =>
+        receipts.counts(key, sent) &&
+        sent.messages.some(({ acknowledged }) => acknowledged) &&
+        !there.has(sent.number),
+    );
+    if (missing.length === 0) continue;
+    const counts = countsOf(status, sensor) ?? countsOf(status, unknownOf(sensor));
+    const rejected = REFUSALS.reduce((sum, reason) => sum + (counts?.rejected[reason] ?? 0), 0);
+    // Late for the windows that were emitted, and in time for one that was not.
+    const refused = rejected + (counts?.partlyLate ?? 0);
+    const excused = sensor.spec.profile.strict && !refusable(simulated) ? 0 : refused;
+    if (missing.length > excused) {
+      const numbers = missing.map(({ number }) => number).join(" ");
+      throw new Error(
+        `${receipts.target}: ${key} lacks ${missing.length} acknowledged readings (${numbers}), ${excused} are excused`,
+      );
+    }
+  }
+  checkFinal(receipts);
+}
+
+/** Where readings of devices beyond the limit are booked. */
+function unknownOf(sensor: Sensor): Sensor {
+  return { spec: { ...sensor.spec, name: "?" } } as Sensor;
+}
+
+/** A window without a reading that was sent to close others has had its last word. */
+function checkFinal(receipts: Receipts): void {
+  for (const { summary, members } of receipts.newest()) {
+    const device = deviceOf(summary);
+    const closed = receipts.knows(device) && members.every((member) => receipts.counts(device, member));
+    if (closed && !summary.final) throw new Error(`${receipts.target}: ${summary.id} was never final`);
+  }
+}

@@ -1,0 +1,137 @@
+import type { Profile } from "../../src/model/profile.js";
+import { loadProfile } from "../../src/profile/load.js";
+import type { Dice } from "./dice.js";
+
+/**
+ * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m7, so a
+ * summary's sums tell exactly which readings are in it, each once; and a value `v` and a text `s` that the other
+ * aggregates are checked with.
+ */
+export const MARK_FIELDS = 8;
+export const MARK_BITS = 50;
+/** Readings of one device that can be told apart. */
+export const MARKS_MAX = MARK_FIELDS * MARK_BITS;
+export const VALUE_FIELD = MARK_FIELDS;
+export const TEXT_FIELD = MARK_FIELDS + 1;
+export const VALUE_RANGE = [-40, 85] as const;
+
+/** A kind of window as the simulator makes it. A new kind is a new line here. */
+interface WindowKind {
+  readonly name: string;
+  /** YAML of the window's bounds. */
+  bounds(dice: Dice): string;
+  /** In how many windows of one definition a reading lies. */
+  readonly times: 1;
+}
+
+const WINDOW_KINDS: readonly WindowKind[] = [
+  { name: "tumbling", bounds: (dice) => `tumbling: ${dice.pick(["10s", "1m", "5m", "1h", "7m"])}`, times: 1 },
+  {
+    name: "offset",
+    bounds: (dice) => `tumbling: 10m, offset: ${dice.pick(["1m", "90s", "599s"])}`,
+    times: 1,
+  },
+  {
+    name: "day",
+    bounds: (dice) => `tumbling: 1d, zone: ${dice.pick(["UTC", "Europe/Berlin", "Asia/Kolkata"])}`,
+    times: 1,
+  },
+];
+
+/** Never fires while the agent runs, so it must not be the first, which everything is looked for in. */
+const GLOBAL: WindowKind = { name: "global", bounds: () => "global: true", times: 1 };
+
+/** Aggregates of values in any order; those of the second list need event times that the checker knows. */
+const NUMERIC = ["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"];
+const TIMED = ["first", "last", "minTime", "maxTime", "firstTime", "lastTime"];
+
+export interface ProfileSpec {
+  readonly id: string;
+  /** Whether readings have an event time; if not, they are stamped on arrival. */
+  readonly timed: boolean;
+  readonly outOfOrdernessMs: number;
+  /** The shortest lateness of its windows. */
+  readonly latenessMs: number;
+  /** A reading in time by the two above is accepted whatever happens: no silence, no clock can make it late. */
+  readonly strict: boolean;
+  /** One text per version; a reload changes from one to the next. */
+  readonly texts: readonly string[];
+  /** The same, loaded. */
+  readonly versions: readonly Profile[];
+}
+
+export function makeProfile(id: string, dice: Dice): ProfileSpec {
+  const timed = dice.chance(0.75);
+  const strict = timed ? dice.chance(0.6) : false;
+  const outOfOrdernessMs = dice.pick([0, 1_000, 30_000, 300_000]);
+  const latenessMs = dice.pick([0, 0, 60_000, 3_600_000]);
+  const time = [
+    timed ? "from: /t, format: epoch-ms" : "",
+    `outOfOrderness: ${outOfOrdernessMs / 1_000}s`,
+    `idleTimeout: ${strict ? "never" : dice.pick(["30s", "5m"])}`,
+    timed ? `maxFuture: ${strict ? "never" : "5m"}, maxPast: ${strict ? "never" : "2h"}` : "",
+  ];
+  const windows = Array.from({ length: dice.whole(1, 3) }, (_, i) =>
+    makeWindow(i, { timed, latenessMs }, dice),
+  );
+  const texts = [windows, ...reconfigured(windows, { timed, latenessMs }, dice)].map((lines, version) =>
+    profileText({ id, version, time: time.filter((part) => part !== "").join(", "), windows: lines }),
+  );
+  const versions = texts.map((text) => load(id, text));
+  return { id, timed, outOfOrdernessMs, latenessMs, strict, texts, versions };
+}
+
+interface WindowRules {
+  readonly timed: boolean;
+  readonly latenessMs: number;
+}
+
+function makeWindow(index: number, { timed, latenessMs }: WindowRules, dice: Dice): string {
+  const kind = dice.pick(index === 0 ? WINDOW_KINDS : [...WINDOW_KINDS, GLOBAL]);
+  const late = latenessMs * dice.pick([1, 1, 2]);
+  const marks = Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}: [count, sum]`);
+  const values = dice.some(timed ? [...NUMERIC, ...TIMED] : NUMERIC, 0.3);
+  const texts = dice.some(timed ? ["count", "first", "last", "lastTime"] : ["count"], 0.5);
+  const fields = [...marks, `v: [${values.join(", ")}]`, `s: [${texts.join(", ")}]`].join(", ");
+  const lateness = `allowedLateness: ${late / 1_000}s`;
+  return `  - { name: ${kind.name}${index}, ${kind.bounds(dice)}, ${lateness}, fields: { ${fields} } }`;
+}
+
+/** What an operator may make of the windows later: one is changed, one is added, one goes. */
+function reconfigured(windows: readonly string[], rules: WindowRules, dice: Dice): string[][] {
+  const first = windows[0]!;
+  return [
+    [first, makeWindow(7, rules, dice)],
+    [first, makeWindow(7, rules, dice), makeWindow(8, rules, dice)],
+  ];
+}
+
+function profileText(on: {
+  readonly id: string;
+  readonly version: number;
+  readonly time: string;
+  readonly windows: readonly string[];
+}): string {
+  const marks = Array.from({ length: MARK_FIELDS }, (_, i) => `  m${i}: { from: /m${i} }`);
+  return [
+    "schema: device-profile/1",
+    `id: ${on.id}`,
+    `version: 1.0.${on.version}`,
+    `match: { mqtt: { topics: ["${on.id}/{device}"] } }`,
+    "decode: { format: json, maxBytes: 1024 }",
+    `time: { ${on.time} }`,
+    "fields:",
+    ...marks,
+    `  v: { from: /v, unit: Cel, range: [${VALUE_RANGE.join(", ")}] }`,
+    "  s: { from: /s, type: string }",
+    "windows:",
+    ...on.windows,
+    "",
+  ].join("\n");
+}
+
+function load(id: string, text: string): Profile {
+  const { profile, diagnostics } = loadProfile(text, { file: `${id}.yaml`, zone: "UTC" });
+  if (profile === undefined) throw new Error(`${text}\n${JSON.stringify(diagnostics)}`);
+  return profile;
+}

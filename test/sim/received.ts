@@ -1,0 +1,89 @@
+import type { EngineProfile } from "../../src/model/profile.js";
+import type { Summary } from "../../src/model/summary.js";
+import { fieldsOf } from "../oracle/oracle.js";
+import { MARK_BITS, MARK_FIELDS } from "./profiles.js";
+import type { Sensor, Sent } from "./sensor.js";
+
+/**
+ * Checks of one summary as it arrives upstream, whatever became of the rest: its sums tell which readings are in it;
+ * these must have been sent, lie in its window, be counted once, and give exactly its bytes.
+ */
+export class Decoder {
+  readonly #sensors: ReadonlyMap<string, Sensor>;
+  readonly #definitions: ReadonlyMap<string, EngineProfile>;
+
+  constructor(sensors: readonly Sensor[], definitions: ReadonlyMap<string, EngineProfile>) {
+    this.#sensors = new Map(
+      sensors.map((sensor) => [`${sensor.spec.profile.id}/${sensor.spec.name}`, sensor]),
+    );
+    this.#definitions = definitions;
+  }
+
+  /** @returns the readings in the summary @throws Error when the summary is not what these readings give */
+  members(summary: Summary): readonly Sent[] {
+    const profile = this.#definitions.get(summary.profile);
+    if (profile === undefined) throw new Error(`${summary.id}: no profile is ${summary.profile}`);
+    const sensor = this.#sensors.get(`${profile.id}/${summary.device}`);
+    const numbers = marksOf(summary);
+    if (sensor === undefined && numbers.length > 0) throw new Error(`${summary.id}: no such device`);
+    const members = numbers.map((number) => {
+      const sent = sensor!.sent[number];
+      if (sent === undefined) throw new Error(`${summary.id}: reading ${number} was never sent`);
+      return sent;
+    });
+    this.#checkBounds(summary, members);
+    this.#checkFields(summary, profile, members);
+    const { accepted } = summary.quality;
+    if (accepted !== members.length) {
+      throw new Error(`${summary.id}: quality counts ${accepted} accepted, ${members.length} are in it`);
+    }
+    return members;
+  }
+
+  #checkBounds({ id, window }: Summary, members: readonly Sent[]): void {
+    if (window.start === undefined || window.end === undefined) return;
+    const start = Date.parse(window.start);
+    const end = Date.parse(window.end);
+    for (const { number, timeMs } of members) {
+      if (timeMs !== undefined && !(timeMs >= start && timeMs < end)) {
+        throw new Error(
+          `${id}: reading ${number} of ${new Date(timeMs).toISOString()} is not of this window`,
+        );
+      }
+    }
+  }
+
+  #checkFields(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
+    const window = profile.windows.find(({ name }) => name === summary.window.name);
+    if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
+    const readings = members.map(({ timeMs, values }) => ({
+      device: summary.device,
+      timeMs: timeMs ?? Number.NaN,
+      values,
+    }));
+    const expected = fieldsOf(profile, window, readings);
+    const got = JSON.stringify(summary.fields);
+    if (got !== expected) throw new Error(`${summary.id}: the fields are\n${got}\nand not\n${expected}`);
+  }
+}
+
+/** Numbers of the readings in a summary. @throws Error when one is in it twice */
+function marksOf({ id, fields }: Summary): number[] {
+  const numbers: number[] = [];
+  for (let field = 0; field < MARK_FIELDS; field++) {
+    const marks = fields[`m${field}`];
+    if (marks === undefined) continue;
+    const before = numbers.length;
+    let sum = marks.sum as number;
+    for (let bit = 0; bit < MARK_BITS; bit++) {
+      if (sum % 2 === 1) numbers.push(field * MARK_BITS + bit);
+      sum = Math.floor(sum / 2);
+    }
+    if (sum !== 0 || numbers.length - before !== marks.count) {
+      throw new Error(
+        `${id}: m${field} counts ${marks.count} readings of sum ${marks.sum}: one is in it twice`,
+      );
+    }
+  }
+  return numbers;
+}
