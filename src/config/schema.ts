@@ -44,7 +44,11 @@ const commit = z
   .strictObject({
     maxDelay: duration({ maxMs: 10_000 })
       .describe(
-        "Longest wait of a reading for its commit. Shorter wears the flash, longer delays acknowledgements.",
+        [
+          "Longest wait of a reading for its commit, and the least average distance of two commits.",
+          "A pause saves up a few, so a lone sender is acknowledged at once.",
+          "Shorter wears the flash (the README has a table), longer delays acknowledgements.",
+        ].join(" "),
       )
       .prefault("100ms"),
     maxBytes: byteSize({ minBytes: 1_024, maxBytes: LIMITS.commitBytesMax })

@@ -20,6 +20,7 @@ import { messageOf, WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { Cursors, SummaryLog, Target } from "../model/summary-log.js";
+import { TokenBucket } from "../model/token-bucket.js";
 import {
   forwardAbandoned,
   forwardCursorAhead,
@@ -31,7 +32,6 @@ import {
   TARGET_AWAY,
 } from "./events.js";
 import type { Schedule } from "./schedule.js";
-import { TokenBucket } from "./token-bucket.js";
 
 export interface ForwarderOptions {
   readonly target: Target;

@@ -3,6 +3,7 @@ import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { WeirError } from "../model/errors.js";
 import { canonicalJson } from "../model/summary.js";
+import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
 import { BlockBuilder } from "./block-builder.js";
 import type { Checkpointer } from "./checkpoint.js";
@@ -11,12 +12,16 @@ import type { Checkpointer } from "./checkpoint.js";
  * Group commit: the one place where readings become durable, and so the heart of the promise that what is
  * acknowledged is kept.
  *
- * Readings gather in a block while the one before it is being synced. A block is cut when it is `maxDelayMs` old,
- * when it has `maxBytes` of payload, or when it is large and its input has gone quiet (every sender is waiting for
- * its acknowledgement, so waiting longer gains nothing); a small one waits, so that sparse input does not wear the
- * flash. Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then
- * tell the sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile
- * nothing is acknowledged, and processing time stands still, so that no device looks idle because Weir is slow.
+ * Readings gather in a block while the one before it is being synced. Every sync wears the flash, so there is a
+ * budget of one commit for each `maxDelayMs`, of which a few are saved up in quiet times. Within the budget a block
+ * is cut as soon as its input pauses: a lone sender has its acknowledgement at once. With the budget spent, readings
+ * wait for the next commit that it allows, at most `maxDelayMs`. Two kinds of block do not ask the budget, because
+ * one sync is little beside what they hold: one with `maxBytes` of payload, and a large one whose input has gone
+ * quiet (every sender is waiting for its acknowledgement, so waiting longer gains nothing).
+ *
+ * Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then tell the
+ * sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile nothing is
+ * acknowledged, and processing time stands still, so that no device looks idle because Weir is slow.
  *
  * After a crash the store has either the whole batch or nothing of it. With the whole batch and no
  * acknowledgement sent, the sender repeats itself and the duplicate filter, which is part of the replayed state,
@@ -36,10 +41,16 @@ export interface CommitterOptions {
   readonly processingMs: number;
 }
 
-/** A group of this many readings need not wait for the delay once its input is quiet. */
-const QUIET_READINGS_MIN = 64;
-const QUIET_POLL_MS = 1;
+/** A block of this many readings is large: what its sync writes beside them is little for each. */
+const LARGE_READINGS_MIN = 256;
+/** Commits that a quiet time can save up: a device that waits for each of several acknowledgements is served at once. */
+const SAVED_COMMITS_MAX = 10;
+/** Input is quiet when nothing has come for this long, and for this part of the time that the block has gathered. */
+const QUIET_MS_MIN = 1;
+const QUIET_SHARE = 1 / 8;
 const TICK_MS = 1_000;
+/** What a commit takes on a card in good health. Only longer ones push back so that devices may seem silent. */
+const COMMIT_MS_NORMAL = 50;
 
 export class Committer {
   readonly #options: CommitterOptions;
@@ -47,6 +58,9 @@ export class Committer {
   #delay: Timer | undefined;
   #quiet: Timer | undefined;
   #readingsAtPoll = 0;
+  readonly #budget: TokenBucket;
+  /** When the block that is gathering could first have been cut. */
+  #gatheringMs = 0;
   #inFlight: Promise<void> | undefined;
   #ticker: Timer | undefined;
   #stopped = false;
@@ -59,6 +73,7 @@ export class Committer {
 
   constructor(options: CommitterOptions) {
     this.#options = options;
+    this.#budget = new TokenBucket(1_000 / Math.max(1, options.maxDelayMs), options.clock, SAVED_COMMITS_MAX);
     this.#processingMs = options.processingMs;
     this.#monotonicMs = options.clock.monotonicMs();
     this.#lastCommitMs = this.#monotonicMs;
@@ -86,18 +101,26 @@ export class Committer {
       return;
     }
     if (this.#delay === undefined) this.#schedule(this.#options.maxDelayMs);
-    else if (this.#quiet === undefined && this.#builder.readings >= QUIET_READINGS_MIN) this.#watchForQuiet();
+    else if (this.#quiet === undefined && this.#isLarge()) this.#watchForQuiet();
   }
 
+  #isLarge(): boolean {
+    return this.#builder.readings >= LARGE_READINGS_MIN;
+  }
+
+  /** @param delayMs how long what has gathered may wait yet */
   #schedule(delayMs: number): void {
-    this.#delay = this.#options.timers.after(delayMs, () => this.#cut());
-    if (this.#builder.readings >= QUIET_READINGS_MIN) this.#watchForQuiet();
+    const waitMs = this.#budget.waitMs(1);
+    this.#gatheringMs = this.#options.clock.monotonicMs();
+    this.#delay = this.#options.timers.after(waitMs > 0 ? waitMs : delayMs, () => this.#cut());
+    if (waitMs === 0 || this.#isLarge()) this.#watchForQuiet();
   }
 
-  /** Cuts early when a large group has stopped growing. */
+  /** Cuts early when the block has stopped growing. */
   #watchForQuiet(): void {
     this.#readingsAtPoll = this.#builder.readings;
-    this.#quiet = this.#options.timers.after(QUIET_POLL_MS, () => {
+    const ageMs = this.#options.clock.monotonicMs() - this.#gatheringMs;
+    this.#quiet = this.#options.timers.after(Math.max(QUIET_MS_MIN, ageMs * QUIET_SHARE), () => {
       if (this.#builder.readings === this.#readingsAtPoll) this.#cut();
       else this.#watchForQuiet();
     });
@@ -109,6 +132,7 @@ export class Committer {
     this.#delay = undefined;
     this.#quiet = undefined;
     if (this.#inFlight !== undefined || this.#failed) return;
+    if (this.#budget.waitMs(1) === 0) this.#budget.take(1);
     this.#inFlight = this.#commit()
       .catch((error: unknown) => {
         this.#failed = true;
@@ -130,7 +154,7 @@ export class Committer {
     const share = checkpointer.nextShare(store);
     await store.commit({ block, summaries, ...share.commit });
     share.written();
-    this.#skipStall();
+    this.#leaveOutStall();
     for (const committed of builder.waiting) committed();
   }
 
@@ -155,10 +179,13 @@ export class Committer {
     return this.#processingMs;
   }
 
-  /** Time spent waiting for a slow or failing disk is not silence of the devices: their readings are held back. */
-  #skipStall(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs - this.#monotonicMs > TICK_MS) this.#monotonicMs = nowMs;
+  /**
+   * Time spent waiting for a slow or failing disk is not silence of the devices: their readings are held back. Counts
+   * from the last `#advanceProcessing`, which was when the commit began.
+   */
+  #leaveOutStall(): void {
+    const tookMs = this.#options.clock.monotonicMs() - this.#monotonicMs;
+    this.#monotonicMs += Math.max(0, tookMs - COMMIT_MS_NORMAL);
   }
 
   #afterCommit(): void {
@@ -201,6 +228,7 @@ export class Committer {
     do await this.drain();
     while (this.#inFlight !== undefined || !this.#builder.isEmpty);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
+    this.#advanceProcessing();
     const changing = change();
     this.#inFlight = changing.then(
       () => {},
@@ -212,6 +240,7 @@ export class Committer {
       this.#failed = true;
       throw error;
     } finally {
+      this.#leaveOutStall();
       this.#inFlight = undefined;
       this.#afterCommit();
     }

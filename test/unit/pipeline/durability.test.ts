@@ -12,7 +12,9 @@ import {
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { settle } from "../../helpers/manual-clock.js";
 import { Pipeline } from "../../helpers/pipeline.js";
+import { seeded } from "../../helpers/seeded.js";
 
 async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
   const path = await mkdtemp(join(tmpdir(), "weir-test-"));
@@ -98,24 +100,108 @@ describe("group commit", () => {
       await pipeline.crash();
     }));
 
-  it("lets a small group wait for the delay, and a large one that has gone quiet go at once", () =>
+  it("acknowledges a lone sender at once, and lets others wait when the budget of syncs is spent", () =>
     inFolder(async (path) => {
       const pipeline = await Pipeline.open(path, profile);
+      const { clock } = pipeline;
+      pipeline.store.commit = () => Promise.resolve();
+      for (let i = 0; i < 10; i++) expect(await waitOf(pipeline, i)).toBeLessThanOrEqual(1);
+      const spent = await waitOf(pipeline, 10);
+      expect(spent).toBeGreaterThan(50);
+      expect(spent).toBeLessThanOrEqual(100);
+      await clock.run(200);
+      expect(await waitOf(pipeline, 11)).toBeLessThanOrEqual(1);
+      await pipeline.crash();
+    }));
+
+  it("syncs no more often than the delay allows in the long run, and lets no reading wait longer", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      const { clock, engine } = pipeline;
+      pipeline.store.commit = () => Promise.resolve();
+      const random = seeded("arrivals");
+      const waits: number[] = [];
+      const begunMs = clock.monotonicMs();
+      for (let i = 0; i < 1_500; i++) {
+        const putMs = clock.monotonicMs();
+        pipeline.put({ timeMs: i, values: [i] }, () => waits.push(clock.monotonicMs() - putMs));
+        // Bursts, a trickle, and silences in which the budget is saved up.
+        await clock.run(random.below(100) === 0 ? 2_000 : random.below(25));
+      }
+      await clock.run(200);
+      expect(waits).toHaveLength(1_500);
+      expect(Math.max(...waits)).toBeLessThanOrEqual(100);
+      expect(engine.sequence).toBeLessThanOrEqual(10 + (clock.monotonicMs() - begunMs) / 100);
+      await pipeline.crash();
+    }));
+
+  it("commits a large group beyond the budget once everyone waits, but not because even input pauses", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      const { clock, engine } = pipeline;
+      pipeline.store.commit = () => Promise.resolve();
+      for (let i = 0; i < 10; i++) await waitOf(pipeline, i);
       let told = 0;
-      pipeline.put({ timeMs: 1, values: [1] }, () => told++);
-      pipeline.clock.advance(99);
-      expect(pipeline.engine.sequence).toBe(0);
-      pipeline.clock.advance(1);
-      await pipeline.committer.drain();
-      expect(told).toBe(1);
-      for (let i = 0; i < 100; i++) pipeline.put({ timeMs: i * 7, values: [i] }, () => told++);
-      pipeline.clock.advance(5);
-      expect(pipeline.engine.sequence).toBe(2);
-      await pipeline.committer.drain();
-      expect(told).toBe(101);
+      const put = (count: number) => {
+        for (let i = 0; i < count; i++) pipeline.put({ timeMs: i * 7, values: [i] }, () => told++);
+      };
+      put(300);
+      await clock.run(2);
+      expect(told).toBe(300);
+      put(100);
+      await clock.run(20);
+      expect(told).toBe(300);
+      await clock.run(100);
+      expect(told).toBe(400);
+      const before = engine.sequence;
+      for (let ms = 0; ms < 2_000; ms += 2) {
+        put(10);
+        await clock.run(2);
+      }
+      expect(engine.sequence - before).toBeLessThanOrEqual(21);
+      await pipeline.crash();
+    }));
+
+  it("takes no disk that is slow at every sync for the silence of devices", () =>
+    inFolder(async (path) => {
+      const idle = { ...profile, time: { ...profile.time, idleTimeoutMs: 5_000 } };
+      const pipeline = await Pipeline.open(path, idle);
+      const { store, clock, committer, engine } = pipeline;
+      let release: () => void = () => {};
+      store.commit = () =>
+        new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      pipeline.put({ device: "held back", timeMs: 9_000, values: [1] });
+      for (let i = 0; i < 12; i++) {
+        pipeline.put({ device: "served", timeMs: 9_000 + i, values: [i] });
+        await clock.run(10);
+        await clock.run(890);
+        release();
+        await settle();
+      }
+      const windows = () => engine.counts().map(({ openWindows }) => openWindows);
+      expect(windows()).toEqual([2, 2]);
+      store.commit = () => Promise.resolve();
+      committer.start();
+      await clock.run(10_000);
+      // Silence that nobody causes but the device does count.
+      expect(windows()[0]).toBeLessThan(2);
       await pipeline.crash();
     }));
 });
+
+/** How long a sender waits for the acknowledgement of one reading. */
+async function waitOf(pipeline: Pipeline, reading: number): Promise<number> {
+  const { clock } = pipeline;
+  const putMs = clock.monotonicMs();
+  let toldMs: number | undefined;
+  pipeline.put({ timeMs: reading * 13, values: [reading] }, () => {
+    toldMs = clock.monotonicMs();
+  });
+  while (toldMs === undefined) await clock.run(1);
+  return toldMs - putMs;
+}
 
 describe("recovery", () => {
   it("ends in the state and the log of a run that was never interrupted, wherever it crashed and checkpointed", async () => {

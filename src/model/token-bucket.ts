@@ -1,8 +1,8 @@
-import type { Clock } from "../model/clock.js";
+import type { Clock } from "./clock.js";
 
 /**
- * A rate limit on the monotonic clock: `perSecond` tokens flow in each second, and at most one second's worth (but
- * at least one token) is kept, so that a pause earns no burst beyond that.
+ * A rate limit on the monotonic clock: `perSecond` tokens flow in each second, and at most `capacity` of them are
+ * kept, so that a pause earns no burst beyond that. Unless given, that is one second's worth, but at least one.
  */
 export class TokenBucket {
   readonly capacity: number;
@@ -11,9 +11,9 @@ export class TokenBucket {
   private tokens: number;
   private filledMs: number;
 
-  constructor(perSecond: number, clock: Pick<Clock, "monotonicMs">) {
+  constructor(perSecond: number, clock: Pick<Clock, "monotonicMs">, capacity?: number) {
     this.perSecond = perSecond;
-    this.capacity = Math.max(1, Math.floor(perSecond));
+    this.capacity = capacity ?? Math.max(1, Math.floor(perSecond));
     this.clock = clock;
     this.tokens = this.capacity;
     this.filledMs = clock.monotonicMs();
