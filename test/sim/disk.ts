@@ -81,6 +81,10 @@ export class SimulatedDisk {
     this.#beforeTear = undefined;
   }
 
+  get isHeld(): boolean {
+    return this.#holder !== undefined;
+  }
+
   isHeldBy(holder: OpenedDisk): boolean {
     return this.#holder === holder;
   }
@@ -190,6 +194,7 @@ class MountedDisk implements Disk {
 
   open(): Promise<KeyValues> {
     return this.answer(5, () => {
+      if (this.#disk.isHeld) throw new DiskError("locked", "another process has it open", undefined);
       if (this.#disk.full) throw new DiskError("full", "no space left on device", undefined);
       const opened = new OpenedDisk(this.#disk, this, this.#kernel, this.#dice);
       this.#disk.recoverAndHold(opened, this.#opened);

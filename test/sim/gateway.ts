@@ -28,6 +28,7 @@ interface Life {
   readonly targets: SimulatedTarget[];
   broker: SimulatedBroker | undefined;
   agent: Agent | undefined;
+  stopping: boolean;
   alive: boolean;
 }
 
@@ -82,6 +83,7 @@ export class Gateway {
       targets: [],
       broker: undefined,
       agent: undefined,
+      stopping: false,
       alive: true,
     };
     this.#life = life;
@@ -97,7 +99,10 @@ export class Gateway {
       profiles: this.profiles,
       brokenProfiles: [],
       outside: this.#outsideOf(life),
-      onFatal: (error) => kernel.fail(error),
+      onFatal: (error) => {
+        // An end in good order gives up a write that cannot get through.
+        if (!life.stopping) kernel.fail(error);
+      },
     }).then(
       (agent) => {
         if (!life.alive) return;
@@ -181,6 +186,7 @@ export class Gateway {
     if (life?.agent === undefined) return;
     const { agent } = life;
     life.agent = undefined;
+    life.stopping = true;
     const over = () => {
       if (!life.alive) return;
       this.#end(life);

@@ -39,6 +39,7 @@ export class Misfortunes {
       network.away = false;
       network.faults = { ...network.faults, breaks: 0 };
     }
+    this.#unmute();
     wall.set(EPOCH_MS + kernel.nowMs);
     gateway.start();
   }
@@ -93,6 +94,13 @@ export class Misfortunes {
           () => (remote.away = false),
         );
         return;
+      case "upstreamMute":
+        this.#for(
+          HOUR_MS / 20,
+          () => dice.pick(this.#on.upstreams).mute(),
+          () => this.#unmute(),
+        );
+        return;
       case "clockStep":
         this.#stepClock();
         return;
@@ -100,6 +108,10 @@ export class Misfortunes {
         this.#sendHostile();
         return;
     }
+  }
+
+  #unmute(): void {
+    for (const upstream of this.#on.upstreams) upstream.unmute();
   }
 
   #unsetClock(): void {

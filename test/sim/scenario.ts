@@ -31,6 +31,7 @@ export type Misfortune =
   | "reload"
   | "diskFull"
   | "upstreamAway"
+  | "upstreamMute"
   | "clockStep"
   | "hostile";
 
@@ -94,6 +95,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
       reload: sometimes(0.3, horizonMs / 2),
       diskFull: sometimes(0.2, horizonMs / 3),
       upstreamAway: sometimes(0.4, horizonMs / 3),
+      upstreamMute: sometimes(0.3, horizonMs / 4),
       clockStep: sometimes(0.3, horizonMs / 4),
       hostile: sometimes(0.4, horizonMs / 20),
     },

@@ -68,6 +68,7 @@ export interface Simulated {
   readonly disk: SimulatedDisk;
   readonly local: Network;
   readonly remote: Network;
+  readonly upstreams: readonly SimulatedUpstream[];
   readonly gateway: Gateway;
   readonly sensors: readonly Sensor[];
   readonly hostile: SimulatedClient;
@@ -124,7 +125,20 @@ function build(dice: Dice, horizonMs: number): Simulated {
   const decoder = new Decoder(sensors, definitions);
   const receipts = upstreams.map((upstream) => new Receipts(upstream, decoder, kernel));
   const hostile = client("hostile");
-  return { scenario, kernel, wall, disk, local, remote, gateway, sensors, hostile, rubbish: [], receipts };
+  return {
+    scenario,
+    kernel,
+    wall,
+    disk,
+    local,
+    remote,
+    upstreams,
+    gateway,
+    sensors,
+    hostile,
+    rubbish: [],
+    receipts,
+  };
 }
 
 /** All is well again: what is held back arrives, the windows are closed, and the upstreams get everything. */

@@ -16,15 +16,31 @@ interface Numbered {
 export class SimulatedUpstream {
   readonly name: string;
   onReceive: (json: string) => void = () => {};
+  /** What came while it is mute: it is taken in later. */
+  #held: (() => void)[] | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
 
+  mute(): void {
+    this.#held ??= [];
+  }
+
+  unmute(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const take of held) take();
+  }
+
   accept(connection: End<number, Numbered>): void {
     connection.onMessage = ({ number, json }) => {
-      this.onReceive(json);
-      connection.send(number, 4);
+      const take = () => {
+        this.onReceive(json);
+        connection.send(number, 4);
+      };
+      if (this.#held === undefined) take();
+      else this.#held.push(take);
     };
   }
 }
@@ -40,6 +56,9 @@ export class SimulatedTarget implements Target {
   readonly #time: ProcessTime;
   #connection: End<Numbered, number> | undefined;
   #next = 0;
+  #stopped = false;
+  /** Gives the delivery that is open up. */
+  #abandon: (reason: string) => void = () => {};
 
   constructor(on: {
     readonly upstream: SimulatedUpstream;
@@ -57,6 +76,8 @@ export class SimulatedTarget implements Target {
   start(): void {}
 
   async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#abandon("stopped");
     this.die();
   }
 
@@ -70,6 +91,7 @@ export class SimulatedTarget implements Target {
   }
 
   async deliver(entries: readonly LogEntry[]): Promise<void> {
+    if (this.#stopped) throw away("stopped");
     if (this.#network.away) throw away("nobody answers");
     const connection = this.#connected();
     const unconfirmed = new Set<number>();
@@ -79,6 +101,7 @@ export class SimulatedTarget implements Target {
         this.die();
         reject(away(reason));
       };
+      this.#abandon = fail;
       const timer = this.#time.after(CONFIRMED_MS_MAX, () => fail("no confirmation"));
       connection.onClose = () => fail("the connection was lost");
       connection.onMessage = (number) => {
