@@ -26,7 +26,7 @@ export class SimulatedBroker implements Source {
   readonly name: string;
   readonly #intake: Intake;
   readonly #isAlive: () => boolean;
-  #connections = new Set<End<ToClient, ToBroker>>();
+  readonly #connections = new Map<string, End<ToClient, ToBroker>>();
   #listening = false;
 
   constructor(name: string, intake: Intake, isAlive: () => boolean) {
@@ -45,7 +45,7 @@ export class SimulatedBroker implements Source {
 
   async stop(): Promise<void> {
     this.#listening = false;
-    for (const connection of this.#connections) connection.onMessage = () => {};
+    for (const connection of this.#connections.values()) connection.onMessage = () => {};
   }
 
   status() {
@@ -54,12 +54,14 @@ export class SimulatedBroker implements Source {
 
   /** The process is gone, and with it the sockets. */
   die(): void {
-    for (const connection of this.#connections) connection.close();
+    for (const connection of this.#connections.values()) connection.close();
   }
 
   accept(clientId: string, connection: End<ToClient, ToBroker>): void {
-    this.#connections.add(connection);
-    connection.onClose = () => this.#connections.delete(connection);
+    // The client of an older connection is the same one: that connection is over (MQTT-3.1.4-2).
+    this.#connections.get(clientId)?.close();
+    this.#connections.set(clientId, connection);
+    connection.onClose = () => this.#connections.delete(clientId);
     connection.onMessage = (message) => {
       if (!this.#isAlive()) return;
       if (message.type === "pubrel") {
