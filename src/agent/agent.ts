@@ -119,7 +119,10 @@ export class Agent {
     agent.#api = await agent.#startApi();
     for (const config of options.config.targets) agent.#startOutlet(config);
     for (const config of options.config.sources) await agent.#startSource(config);
-    const timer = options.timers.every(STATUS_EVERY_MS, () => agent.#publishStatus());
+    const timer = options.timers.every(STATUS_EVERY_MS, () => {
+      agent.#publishStatus();
+      state.store.upkeep.look();
+    });
     agent.#stopStatus = () => timer.cancel();
     agent.#publishStatus();
     return agent;

@@ -1,3 +1,4 @@
+import { databaseBytesOf } from "../config/bounds.js";
 import type { Config } from "../config/load.js";
 import type { Engine } from "../engine/engine.js";
 import { CorruptRecord } from "../model/bytes.js";
@@ -36,7 +37,8 @@ const recovered = defineEvent<{
  * @throws WeirError `store-locked`, `store-unavailable`, `store-too-new`
  */
 export async function openState(config: Config, world: World & { readonly disk?: Disk }): Promise<OpenState> {
-  const options = { ...world, path: config.store.path, logBytesMax: config.store.logBytesMax };
+  const { path, logBytesMax } = config.store;
+  const options = { ...world, path, logBytesMax, databaseBytesMax: databaseBytesOf(config) };
   for (;;) {
     const store = await Store.open(options);
     const kept = new Map<string, Profile>();

@@ -25,6 +25,11 @@ export interface AgentStatus {
     readonly logTail: number;
     /** Summaries that were dropped unsent, ever. */
     readonly logDropped: number;
+    /** Files of the database, as of the last look within a minute. */
+    readonly databaseBytes: number;
+    /** Damaged databases that were set aside, and are nobody's but the operator's to delete. */
+    readonly setAside: number;
+    readonly setAsideBytes: number;
   };
   readonly sources: readonly { readonly name: string; readonly state: string; readonly detail?: string }[];
   readonly targets: readonly ForwarderStatus[];
@@ -67,6 +72,9 @@ export function statusOf(from: {
       logHead: store.log.head(),
       logTail: store.log.tail(),
       logDropped: store.log.dropped,
+      databaseBytes: store.upkeep.usage.databaseBytes,
+      setAside: store.upkeep.usage.setAside,
+      setAsideBytes: store.upkeep.usage.setAsideBytes,
     },
     sources: from.sources.map((source) => ({ name: source.name, ...source.status() })),
     targets: from.forwarders.map((forwarder) => forwarder.status()),

@@ -2,6 +2,7 @@
  * What the config lets the agent use, added up: the promise that memory and disk are bounded, in numbers that are
  * logged at start-up. Sums are of the worst case, except for devices, whose state depends on their profiles.
  */
+import { LIMITS } from "../model/limits.js";
 import type { Config, SourceConfig, TargetConfig } from "./load.js";
 
 export interface Bound {
@@ -21,7 +22,7 @@ export interface Bounds {
 
 /** A device with some ten fields and two windows open: slices, watermark, counters, names. */
 const DEVICE_MEMORY_BYTES = 4_096;
-/** The same as records, with LevelDB's room for versions that were not compacted yet. */
+/** The same as records. */
 const DEVICE_DISK_BYTES = 4_096;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
@@ -37,12 +38,11 @@ const SOCKET_BYTES = 65_536;
 const BROKER_BYTES = 16_777_216;
 
 export function boundsOf(config: Config): Bounds {
-  const { store, commit, limits } = config;
+  const { commit, limits } = config;
   const bounds: Bound[] = [
-    disk("store.logBytesMax", store.logBytesMax),
-    disk("store.journalBytesMax", JOURNALS * store.journalBytesMax),
+    ...databaseBounds(config),
+    disk("database", LIMITS.databaseHeadRoomBytes),
     disk("reserve for a full disk", RESERVE_BYTES),
-    { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
     { ...memory("devices", limits.devices * DEVICE_MEMORY_BYTES), estimate: true },
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
@@ -52,6 +52,19 @@ export function boundsOf(config: Config): Bounds {
   const sum = (of: Bound["of"]) =>
     bounds.reduce((total, bound) => total + (bound.of === of ? bound.bytes : 0), 0);
   return { bounds, diskBytes: sum("disk"), memoryBytes: sum("memory") };
+}
+
+/** What may be in the database at a time; its files take the head room more at most. */
+export function databaseBytesOf(config: Config): number {
+  return databaseBounds(config).reduce((total, { bytes }) => total + bytes, 0);
+}
+
+function databaseBounds({ store, limits }: Config): Bound[] {
+  return [
+    disk("store.logBytesMax", store.logBytesMax),
+    disk("store.journalBytesMax", JOURNALS * store.journalBytesMax),
+    { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
+  ];
 }
 
 function sourceBound(source: SourceConfig): Bound {

@@ -41,6 +41,8 @@ export const LIMITS = {
   commitBytesMax: 4_194_304,
   /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */
   journalBlocksMax: 20_000,
+  /** What LevelDB takes beyond what is in it: write buffers, tables being merged, and what is not compacted yet. */
+  databaseHeadRoomBytes: 50_331_648,
   /** Longest line on a serial port unless configured. */
   serialLineBytesMax: 4_096,
 } as const;

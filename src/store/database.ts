@@ -2,7 +2,7 @@ import { CorruptRecord } from "../model/bytes.js";
 import type { Clock, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
-import { type Disk, DiskError, type KeyValues, type Operation, type Range } from "./disk.js";
+import { type Disk, DiskError, type DiskUsage, type KeyValues, type Operation, type Range } from "./disk.js";
 import { LevelDisk } from "./level-disk.js";
 
 /**
@@ -183,6 +183,32 @@ export class Database {
   async lastKey(range: Range): Promise<string | undefined> {
     const keys = await this.#reading((db) => db.keys({ ...range, reverse: true, limit: 1 }));
     return keys[0];
+  }
+
+  async usage(): Promise<DiskUsage> {
+    return await this.#disk.usage();
+  }
+
+  /**
+   * Gives back the room of what was deleted in a range, without holding up writes; a failure shows at the next write.
+   * @throws WeirError `store-read-failed`, retryable, while the database is closed for mending
+   */
+  async compact(from: string, to: string): Promise<void> {
+    await this.#reading((db) => db.compact(from, to));
+  }
+
+  /** Closes and opens again between two writes, as a failed write does: its notes about itself begin anew. */
+  async renew(): Promise<void> {
+    const renewed = this.#tail.then(async () => {
+      if (this.#closing || this.#db === undefined) return;
+      const db = this.#db;
+      this.#db = undefined;
+      await db.close();
+      // Should it not open, the next write tries again and says why.
+      this.#db = await this.#disk.open({ create: true }).catch(() => undefined);
+    });
+    this.#tail = renewed.catch(() => undefined);
+    await renewed;
   }
 
   async #reading<T>(read: (db: KeyValues) => Promise<T>): Promise<T> {

@@ -27,6 +27,8 @@ export interface KeyValues {
   keys(range: Range): Promise<string[]>;
   /** A consistent view of the database at this moment. */
   iterate(range: Range): KeyValueIterator;
+  /** Gives back the room of what was deleted from `from` up to before `to`. Reads and writes go on meanwhile. */
+  compact(from: string, to: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,17 @@ export interface DiskLoss {
   readonly reason: string;
 }
 
+/** What is taken of the file system, in bytes. */
+export interface DiskUsage {
+  /** The database with everything in it that is deleted and not compacted yet. */
+  readonly databaseBytes: number;
+  /** Of these, what only a new opening makes small again: the database's notes about itself. */
+  readonly notesBytes: number;
+  /** Databases that were set aside, and what they hold. */
+  readonly setAside: number;
+  readonly setAsideBytes: number;
+}
+
 export interface Disk {
   /** Where it is, for messages. */
   readonly path: string;
@@ -51,6 +64,7 @@ export interface Disk {
   losses(): Promise<readonly DiskLoss[]>;
   /** Moves a damaged, closed database out of the way, so that `open` makes a new one. @returns its new path */
   setAside(suffix: string): Promise<string>;
+  usage(): Promise<DiskUsage>;
   /** Takes some room, if there is any, that can be given up when the disk is full. */
   reserve(): Promise<void>;
   giveUpReserve(): Promise<void>;

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { messageOf } from "../model/errors.js";
@@ -7,12 +7,17 @@ import {
   DiskError,
   type DiskFault,
   type DiskLoss,
+  type DiskUsage,
   type KeyValueIterator,
   type KeyValues,
   type Operation,
   type Range,
 } from "./disk.js";
 import { Reserve } from "./reserve.js";
+
+const DATABASE = "db";
+/** LevelDB appends to these for as long as it is open, and begins new ones at each opening. */
+const NOTES = /^(LOG|MANIFEST-.*)$/;
 
 /** The disk for real: a LevelDB in the subfolder `db`, and a reserve file beside it. */
 export class LevelDisk implements Disk {
@@ -22,7 +27,7 @@ export class LevelDisk implements Disk {
 
   constructor(path: string) {
     this.path = path;
-    this.#folder = join(path, "db");
+    this.#folder = join(path, DATABASE);
     this.#reserve = new Reserve(path);
   }
 
@@ -55,6 +60,20 @@ export class LevelDisk implements Disk {
     return keptAs;
   }
 
+  async usage(): Promise<DiskUsage> {
+    const files = await sizesOf(this.#folder);
+    const notes = files.filter(({ name }) => NOTES.test(name));
+    const beside = await readdir(this.path).catch(() => []);
+    const setAside = beside.filter((name) => name.startsWith(`${DATABASE}.`));
+    const kept = await Promise.all(setAside.map((name) => sizesOf(join(this.path, name))));
+    return {
+      databaseBytes: sum(files),
+      notesBytes: sum(notes),
+      setAside: setAside.length,
+      setAsideBytes: sum(kept.flat()),
+    };
+  }
+
   reserve(): Promise<void> {
     return this.#reserve.restore();
   }
@@ -62,6 +81,34 @@ export class LevelDisk implements Disk {
   giveUpReserve(): Promise<void> {
     return this.#reserve.giveUp();
   }
+}
+
+interface SizedFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+async function sizesOf(folder: string): Promise<readonly SizedFile[]> {
+  const names = await readdir(folder).catch(() => []);
+  return await Promise.all(
+    names.map(async (name) => ({
+      name,
+      // LevelDB deletes files while we look.
+      bytes: await stat(join(folder, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    })),
+  );
+}
+
+function sum(files: readonly SizedFile[]): number {
+  return files.reduce((total, { bytes }) => total + bytes, 0);
+}
+
+/** What `level` has in Node.js beside what it promises everywhere. */
+interface Compactable {
+  compactRange(start: string, end: string): Promise<void>;
 }
 
 /** Enough of LevelDB's own log to hold what it says of one opening. */
@@ -98,6 +145,11 @@ class LevelKeyValues implements KeyValues {
         }),
       close: async () => await iterator?.close(),
     };
+  }
+
+  compact(from: string, to: string): Promise<void> {
+    const db = this.#db as unknown as Compactable;
+    return translated(() => db.compactRange(from, to));
   }
 
   close(): Promise<void> {

@@ -7,6 +7,7 @@ import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
 import { StoredSummaryLog } from "./summary-log.js";
+import { Upkeep } from "./upkeep.js";
 
 /**
  * Everything an agent keeps, in one LevelDB: journal, devices and their slices, summary log, cursors.
@@ -18,6 +19,8 @@ import { StoredSummaryLog } from "./summary-log.js";
  */
 export interface StoreOptions extends DatabaseOptions {
   readonly logBytesMax: number;
+  /** What may be in the database at a time; files beyond it are compacted. As large as it likes unless given. */
+  readonly databaseBytesMax?: number;
 }
 
 export interface Commit {
@@ -38,15 +41,22 @@ const DEFINITION_VERSION = 1;
 export class Store implements Cursors {
   readonly #database: Database;
   readonly log: StoredSummaryLog;
+  readonly upkeep: Upkeep;
   /** Position of the oldest journal block still there; undefined until there is one. */
   #journalTail: number | undefined;
   #journalBytes = 0;
   #journalBlocks = 0;
   readonly #cursors = new Map<string, number>();
 
-  private constructor(database: Database, log: StoredSummaryLog, journalTail: number | undefined) {
+  private constructor(
+    database: Database,
+    log: StoredSummaryLog,
+    upkeep: Upkeep,
+    journalTail: number | undefined,
+  ) {
     this.#database = database;
     this.log = log;
+    this.upkeep = upkeep;
     this.#journalTail = journalTail;
   }
 
@@ -61,7 +71,14 @@ export class Store implements Cursors {
         bytesMax: options.logBytesMax,
       });
       const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
-      return new Store(database, log, oldest === undefined ? undefined : numberOf(oldest));
+      const upkeep = new Upkeep({
+        database,
+        observer: options.observer,
+        budgetBytes: options.databaseBytesMax ?? Number.POSITIVE_INFINITY,
+        logTail: () => log.tail(),
+      });
+      await upkeep.begin();
+      return new Store(database, log, upkeep, oldest === undefined ? undefined : numberOf(oldest));
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
@@ -112,6 +129,7 @@ export class Store implements Cursors {
       this.#journalBlocks++;
     }
     this.log.appended(summaries);
+    if (through > 0) this.upkeep.look();
   }
 
   /** Journal blocks in order. @throws CorruptRecord */
@@ -182,9 +200,11 @@ export class Store implements Cursors {
   async trimLog(targets: readonly string[]): Promise<void> {
     const cursors = await Promise.all(targets.map((target) => this.load(target)));
     await this.log.trim(cursors.length === 0 ? this.log.head() : Math.min(...cursors));
+    this.upkeep.look();
   }
 
   async close(): Promise<void> {
+    await this.upkeep.stop();
     await this.#database.close();
   }
 }

@@ -2,6 +2,7 @@ import {
   type Disk,
   DiskError,
   type DiskLoss,
+  type DiskUsage,
   type KeyValueIterator,
   type KeyValues,
   type Operation,
@@ -212,6 +213,15 @@ class MountedDisk implements Disk {
     return `simulated.${suffix}`;
   }
 
+  async usage(): Promise<DiskUsage> {
+    return {
+      databaseBytes: this.#disk.bytes,
+      notesBytes: 0,
+      setAside: this.#disk.setAside,
+      setAsideBytes: 0,
+    };
+  }
+
   async reserve(): Promise<void> {}
 
   async giveUpReserve(): Promise<void> {}
@@ -292,6 +302,8 @@ class OpenedDisk implements KeyValues {
       return give();
     });
   }
+
+  async compact(): Promise<void> {}
 
   async close(): Promise<void> {
     if (this.#disk.isHeldBy(this)) this.#disk.release();
