@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished } from "vitest";
@@ -32,6 +32,12 @@ export interface AgentFiles {
   /** Text by profile id. */
   readonly profiles?: Readonly<Record<string, string>>;
   readonly gateway?: string;
+  /** Folder of the store, when it is not to be in the agent's own. */
+  readonly storeFolder?: string;
+  /** Another build than `PROGRAM`. */
+  readonly program?: string;
+  /** Beside the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class AgentProcess {
@@ -42,16 +48,21 @@ export class AgentProcess {
   readonly noise: string[] = [];
   #child: ChildProcess | undefined;
   #lifeBegan = 0;
+  readonly #program: string;
+  readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, { program = PROGRAM, env = {} }: AgentFiles) {
     this.folder = folder;
+    this.#program = program;
+    this.#env = { ...process.env, ...env };
   }
 
   /** Writes config and profiles; does not start. */
   static async prepare(files: AgentFiles): Promise<AgentProcess> {
     expect(existsSync(PROGRAM), "build first: npm run build").toBe(true);
-    const agent = new AgentProcess(await temporaryFolder());
+    const agent = new AgentProcess(await temporaryFolder(), files);
     await mkdir(join(agent.folder, "profiles"));
+    if (files.storeFolder !== undefined) await symlink(files.storeFolder, agent.#path("store"));
     await agent.configure(files);
     onTestFinished(() => agent.kill());
     return agent;
@@ -90,8 +101,9 @@ export class AgentProcess {
   spawn(): void {
     if (this.running) throw new Error("the agent runs already");
     this.#lifeBegan = this.log.length;
-    const child = spawn(process.execPath, ["--enable-source-maps", PROGRAM, "run", "-c", "weir.yaml"], {
+    const child = spawn(process.execPath, ["--enable-source-maps", this.#program, "run", "-c", "weir.yaml"], {
       cwd: this.folder,
+      env: this.#env,
       stdio: ["ignore", "ignore", "pipe"],
     });
     createInterface({ input: child.stderr }).on("line", (line) => {
@@ -105,6 +117,10 @@ export class AgentProcess {
   async start(): Promise<void> {
     this.spawn();
     await this.logged("agent-started");
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
   }
 
   get running(): boolean {
