@@ -35,6 +35,8 @@ export class SimulatedDisk {
   readonly #dice: Dice;
   faults: DiskFaults;
   full = false;
+  /** Keys of values in which a bit has turned. */
+  readonly rotted: string[] = [];
   /** Databases that were set aside. */
   setAside = 0;
   #entries = new Map<string, Uint8Array>();
@@ -123,16 +125,15 @@ export class SimulatedDisk {
     this.#keys?.splice(lowerBound(this.#keys, key), 1);
   }
 
-  /** One bit of one stored value turns. @returns the key, if there was anything */
-  rot(): string | undefined {
+  /** One bit of one stored value turns. */
+  rot(): void {
     const keys = this.sortedKeys();
-    if (keys.length === 0) return undefined;
+    if (keys.length === 0) return;
     const key = this.#dice.pick(keys);
     const value = this.#entries.get(key)!.slice();
-    if (value.length === 0) return undefined;
     value[this.#dice.whole(0, value.length - 1)]! ^= 1 << this.#dice.whole(0, 7);
     this.#entries.set(key, value);
-    return key;
+    this.rotted.push(key);
   }
 
   clear(): void {

@@ -104,6 +104,9 @@ export class Misfortunes {
       case "clockStep":
         this.#stepClock();
         return;
+      case "rot":
+        disk.rot();
+        return;
       case "hostile":
         this.#sendHostile();
         return;

@@ -33,6 +33,7 @@ export type Misfortune =
   | "upstreamAway"
   | "upstreamMute"
   | "clockStep"
+  | "rot"
   | "hostile";
 
 export interface DeviceSpec {
@@ -97,6 +98,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
       upstreamAway: sometimes(0.4, horizonMs / 3),
       upstreamMute: sometimes(0.3, horizonMs / 4),
       clockStep: sometimes(0.3, horizonMs / 4),
+      rot: sometimes(0.05, horizonMs / 2),
       hostile: sometimes(0.4, horizonMs / 20),
     },
     clock: dice.pick(["good", "good", "good", "stepped", "unset"]),
