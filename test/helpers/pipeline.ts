@@ -44,9 +44,14 @@ export class Pipeline {
     });
   }
 
-  static async open(path: string, profile: EngineProfile, journalBytesMax = 1e6): Promise<Pipeline> {
+  static async open(
+    path: string,
+    profile: EngineProfile,
+    journalBytesMax = 1e6,
+    bounds: { readonly logBytesMax?: number; readonly databaseBytesMax?: number } = {},
+  ): Promise<Pipeline> {
     const clock = new ManualClock();
-    const store = await openStore(path, { clock });
+    const store = await openStore(path, { clock, ...bounds });
     const recovered = await recover(store, { gateway: "gw", devicesMax: 100 }, () => profile);
     if (recovered.engine.profileState(profile.id) === undefined) {
       recovered.engine.addProfile(profile);

@@ -14,9 +14,15 @@ export class EventNames implements Observer {
 /** The real store on a real LevelDB; timers by hand. */
 export function openStore(
   path: string,
-  rest: { logBytesMax?: number; observer?: Observer; clock?: ManualClock } = {},
+  rest: {
+    logBytesMax?: number;
+    databaseBytesMax?: number;
+    observer?: Observer;
+    clock?: ManualClock;
+  } = {},
 ) {
   const clock = rest.clock ?? new ManualClock();
   const observer = rest.observer ?? new EventNames();
-  return Store.open({ path, clock, timers: clock, observer, logBytesMax: rest.logBytesMax ?? 1e9 });
+  const { logBytesMax = 1e9, databaseBytesMax = 1e12 } = rest;
+  return Store.open({ path, clock, timers: clock, observer, logBytesMax, databaseBytesMax });
 }
