@@ -19,6 +19,8 @@ export interface AgentStatus {
   readonly store: {
     /** Why nothing can be written at present. */
     readonly failing?: string;
+    /** Synced commits, over all lives of this store: what wears flash. */
+    readonly commits: number;
     readonly journalBytes: number;
     readonly logBytes: number;
     readonly logHead: number;
@@ -67,6 +69,7 @@ export function statusOf(from: {
     rejected,
     store: {
       ...(store.failing === undefined ? {} : { failing: store.failing }),
+      commits: engine.sequence,
       journalBytes: store.journalBytes,
       logBytes: store.log.bytes,
       logHead: store.log.head(),
