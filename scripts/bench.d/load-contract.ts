@@ -7,6 +7,8 @@ export interface LoadOptions {
   readonly window: number;
   /** Publishes per second over all connections; 0 for as many as go. */
   readonly ratePerSecond: number;
+  /** Whether devices are each on their own, at times and in windows of their own, rather than all in step. */
+  readonly apart: boolean;
   readonly warmUpMs: number;
   readonly durationMs: number;
 }

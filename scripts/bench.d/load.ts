@@ -14,7 +14,7 @@ import { Publisher } from "./publisher.js";
 const options = JSON.parse(process.argv[2]!) as LoadOptions;
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const publishers = await Promise.all(
-  Array.from({ length: options.connections }, (_, i) => Publisher.connect(options, `bench-${i}`)),
+  Array.from({ length: options.connections }, (_, i) => Publisher.connect(options, i)),
 );
 
 async function phase(durationMs: number): Promise<number> {

@@ -4,10 +4,13 @@ import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.
 import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
 import { PROC_AVAILABLE } from "./process-figures.js";
 import { findRecording, measureReplay } from "./replay-bench.js";
+import { measureWear, WEAR_NOTES, wearTable } from "./wear-bench.js";
 
 const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
 
 Benches: replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
+Only by its name: wear, what reaches the disk in a day by rate and commit.maxDelay, as a table; needs the rights to
+mount a small loop device, or counts less without them.
 
   --json               one object per line: bench, metric, value, unit, reference, ratio
   --quick              short and once: to see that it works, not for figures
@@ -31,6 +34,7 @@ interface Settings {
 }
 
 const BENCHES = ["replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
+const BY_NAME = ["wear"] as const;
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
   quick: { warmUpMs: 100, durationMs: 300 },
@@ -55,7 +59,7 @@ function readSettings(): Settings {
     process.stdout.write(USAGE);
     process.exit(0);
   }
-  const unknown = positionals.find((name) => !(BENCHES as readonly string[]).includes(name));
+  const unknown = positionals.find((name) => !([...BENCHES, ...BY_NAME] as readonly string[]).includes(name));
   if (unknown !== undefined) throw new TypeError(`there is no bench "${unknown}"`);
   return {
     json: values.json,
@@ -108,10 +112,17 @@ async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
     connections,
     window,
     ratePerSecond: slow ? 1_000 : 0,
+    apart: false,
     ...(slow ? SLOW_MS : PORTIONS_MS)[quick ? "quick" : "full"],
   };
   const once = slow ? { ...settings, repetitions: 1 } : settings;
   return await repeat(once, bench, () => measureMqtt(load, nodeOptions));
+}
+
+async function wear(settings: Settings): Promise<void> {
+  const points = await measureWear(settings.quick);
+  if (settings.json) for (const point of points) console.log(JSON.stringify({ bench: "wear", ...point }));
+  else process.stdout.write(`${wearTable(points)}\n${WEAR_NOTES}`);
 }
 
 async function main(): Promise<void> {
@@ -119,9 +130,13 @@ async function main(): Promise<void> {
   if (!PROC_AVAILABLE) throw new TypeError("the figures come from /proc, which only Linux has");
   const metrics: Metric[] = [];
   for (const bench of settings.benches) {
+    if (bench === "wear") {
+      await wear(settings);
+      continue;
+    }
     metrics.push(...(bench === "replay" ? await replay(settings) : await mqtt(settings, bench)));
   }
-  if (!settings.json) process.stdout.write(table(metrics));
+  if (!settings.json && metrics.length > 0) process.stdout.write(table(metrics));
 }
 
 await main().catch((error: unknown) => {

@@ -23,11 +23,18 @@ export class PublishWriter {
   readonly #temperatureAt: number;
   readonly #humidityAt: number;
   readonly #stepMs: number;
+  readonly #firstMs: number;
   readonly #qos: 0 | 1;
 
-  /** @param stepMs event time between two readings of the device */
-  constructor(options: { readonly topic: string; readonly qos: 0 | 1; readonly stepMs: number }) {
+  /** @param options `stepMs`: event time between two readings of the device; `firstMs`: that of the first one */
+  constructor(options: {
+    readonly topic: string;
+    readonly qos: 0 | 1;
+    readonly stepMs: number;
+    readonly firstMs: number;
+  }) {
     const { topic, qos, stepMs } = options;
+    this.#firstMs = FIRST_TIME_MS + options.firstMs;
     this.#qos = qos;
     this.#stepMs = stepMs;
     const json = '{"time":1768392000000,"temperature":20.00,"humidity":40.00,"node":""}';
@@ -55,7 +62,7 @@ export class PublishWriter {
   write(into: Buffer, at: number, reading: number, messageId: number): void {
     into.set(this.#template, at);
     if (this.#qos > 0) into.writeUInt16BE(messageId, at + this.#idAt);
-    writeDigits(into, at + this.#timeAt + 12, FIRST_TIME_MS + reading * this.#stepMs, 13);
+    writeDigits(into, at + this.#timeAt + 12, this.#firstMs + reading * this.#stepMs, 13);
     const temperature = (reading * 7) % 1_000;
     writeDigits(into, at + this.#temperatureAt + 1, 20 + Math.floor(temperature / 100), 2);
     writeDigits(into, at + this.#temperatureAt + 4, temperature % 100, 2);

@@ -4,6 +4,10 @@ import { connectPacket, PublishWriter } from "./mqtt-packets.js";
 
 /** Event time between two readings of a device: a window of ten seconds has a hundred. */
 const STEP_MS = 100;
+/** Devices that are apart spread the ends of their windows over this time. */
+const APART_MS = 10_000;
+/** A sequence of its multiples, without the whole parts, is spread as evenly as any. */
+const GOLDEN = 0.618_033_988_749_895;
 /** Readings that the last one is ahead by: far beyond the window and the out-of-orderness. */
 const LAST_AHEAD = 1_000;
 const CHUNK_PACKETS_MAX = 500;
@@ -30,30 +34,36 @@ export class Publisher {
   #deadlineMs = 0;
   #startMs = 0;
   #sentInPhase = 0;
+  /** Part of a period by which it is ahead of others. */
+  readonly #ahead: number;
   #finished: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(socket: Socket, options: LoadOptions, device: string) {
+  private constructor(socket: Socket, options: LoadOptions, number: number) {
     this.#socket = socket;
     this.#options = options;
-    const topic = `bench/${device}`;
-    this.#acknowledged = new PublishWriter({ topic, qos: 1, stepMs: STEP_MS });
-    this.#writer =
-      options.qos === 1 ? this.#acknowledged : new PublishWriter({ topic, qos: 0, stepMs: STEP_MS });
+    this.#ahead = options.apart ? (number * GOLDEN) % 1 : 0;
+    const writing = {
+      topic: `bench/bench-${number}`,
+      stepMs: options.apart ? Math.round((1_000 * options.connections) / options.ratePerSecond) : STEP_MS,
+      firstMs: Math.round(this.#ahead * APART_MS),
+    };
+    this.#acknowledged = new PublishWriter({ ...writing, qos: 1 });
+    this.#writer = options.qos === 1 ? this.#acknowledged : new PublishWriter({ ...writing, qos: 0 });
   }
 
   /** Resolves after the CONNACK. */
-  static async connect(options: LoadOptions, device: string): Promise<Publisher> {
+  static async connect(options: LoadOptions, number: number): Promise<Publisher> {
     const socket = connect({ port: options.port, host: "127.0.0.1", noDelay: true });
     socket.on("error", (error) => {
       throw error;
     });
-    socket.write(connectPacket(device));
+    socket.write(connectPacket(`bench-${number}`));
     const answer = await new Promise<Buffer>((resolve) => {
       socket.once("data", resolve);
     });
     if (answer[0] !== 0x20 || answer[3] !== 0) throw new Error("the broker refused the connection");
-    const publisher = new Publisher(socket, options, device);
+    const publisher = new Publisher(socket, options, number);
     socket.on("data", (chunk: Buffer) => publisher.#onData(chunk));
     socket.on("drain", () => publisher.#more());
     socket.on("close", () => {
@@ -123,7 +133,7 @@ export class Publisher {
     const full = this.#inFlight >= MARKS_MAX || this.#socket.writableNeedDrain;
     const room = qos === 1 ? window - this.#inFlight : full ? 0 : CHUNK_PACKETS_MAX;
     if (ratePerSecond === 0) return room;
-    const due = Math.floor(((nowMs - this.#startMs) / 1_000) * (ratePerSecond / connections));
+    const due = Math.floor(((nowMs - this.#startMs) / 1_000) * (ratePerSecond / connections) + this.#ahead);
     return Math.min(room, due - this.#sentInPhase);
   }
 

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child } from "./child.js";
 
-const CONFIG = `gateway: { id: bench }
+const config = (maxDelayMs: number) => `gateway: { id: bench }
 store: { path: store }
+commit: { maxDelay: ${maxDelayMs}ms }
 profiles: { path: profiles }
 sources:
   - { name: local, type: broker, listen: "127.0.0.1:0", anonymous: true }
@@ -37,11 +38,14 @@ export class WeirProcess {
     this.folder = folder;
   }
 
-  /** @param nodeOptions for profiling */
-  static async start(nodeOptions: readonly string[]): Promise<WeirProcess> {
-    const folder = await mkdtemp(join(tmpdir(), "weir-bench-"));
+  /** @param nodeOptions for profiling; @param within where the folder is made */
+  static async start(
+    nodeOptions: readonly string[],
+    { maxDelayMs = 100, within = tmpdir() } = {},
+  ): Promise<WeirProcess> {
+    const folder = await mkdtemp(join(within, "weir-bench-"));
     await mkdir(join(folder, "profiles"));
-    await writeFile(join(folder, "weir.yaml"), CONFIG);
+    await writeFile(join(folder, "weir.yaml"), config(maxDelayMs));
     await writeFile(join(folder, "profiles/bench.yaml"), PROFILE);
     const child = new Child(
       [...nodeOptions, "dist/main.js", "run", "-c", join(folder, "weir.yaml")],
