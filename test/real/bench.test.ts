@@ -22,6 +22,19 @@ describe.skipIf(!existsSync("/proc/self/io"))("scripts/bench", () => {
     expect(named).toEqual(expect.arrayContaining(["replay-made-up throughput", "mqtt-qos1 ack p99"]));
   });
 
+  it("measures what a store writes in a day, every commit being synced to the device where it may mount one", async () => {
+    const { stdout } = await run("scripts/bench", ["--quick", "--json", "wear"]);
+    const point = JSON.parse(stdout) as Record<string, number> & { readonly ofDevice: boolean };
+    expect(point).toMatchObject({ bench: "wear", readingsPerSecond: 100, maxDelayMs: 100 });
+    // A tenth of a second between commits, and as many again as can be saved up: never more in the long run.
+    expect(point.syncsPerDay).toBeGreaterThan(86_400);
+    expect(point.syncsPerDay).toBeLessThanOrEqual(2.2 * 864_000);
+    if (point.ofDevice) {
+      expect(point.flushesPerDay).toBeGreaterThanOrEqual(point.syncsPerDay!);
+      expect(point.bytesPerDay).toBeGreaterThan(point.syncsPerDay! * 4_096);
+    }
+  });
+
   it("says what is wrong with its command line", async () => {
     await expect(run("scripts/bench", ["mqtt-qos7"])).rejects.toMatchObject({ code: 2 });
     await expect(run("scripts/bench", ["--window", "0"])).rejects.toMatchObject({ code: 2 });
