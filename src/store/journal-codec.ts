@@ -8,9 +8,11 @@ import { type FieldValue, isMissing, MISSING } from "../model/reading.js";
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
  * Record: sequence, processing time, flags, table of profile hashes, groups. A group: profile, device, rejections
- * by reason, number of readings, flags, arrivals, times, fields, keys, packet identities.
+ * by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
+ * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
+ * arrivals count from that group's first, and its event times from its own first arrival.
  */
-const VERSION = 1;
+const VERSION = 2;
 const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
 const GROUP_TIMED = 1;
@@ -38,18 +40,45 @@ export function encodeBlock(block: Block): Uint8Array {
   writer.varint(profiles.length);
   for (const profile of profiles) writer.text(profile);
   writer.varint(block.groups.length);
+  let before = NO_GROUP;
   for (const group of block.groups) {
     writer.varint(profiles.indexOf(group.profile));
-    writeGroup(group);
+    writeGroup(group, before);
+    before = leaning(group, before);
   }
   return writer.seal(VERSION);
 }
 
-function writeGroup(group: ReadingGroup): void {
+/** What a group leans on. */
+interface Before {
+  readonly device: string;
+  readonly arrivalMs: number;
+}
+
+const NO_GROUP: Before = { device: "", arrivalMs: 0 };
+
+function leaning({ device, arrivals }: ReadingGroup, before: Before): Before {
+  return { device, arrivalMs: arrivals[0] ?? before.arrivalMs };
+}
+
+function writeName(name: string, before: string): void {
+  let shared = 0;
+  while (shared < name.length && name[shared] === before[shared]) shared++;
+  // A pair of surrogates is one character, and half of it is not text.
+  if (shared > 0 && /[\ud800-\udbff]/.test(name[shared - 1]!)) shared--;
+  writer.varint(shared);
+  writer.text(name.slice(shared));
+}
+
+function readName(reader: ByteReader, before: string): string {
+  return before.slice(0, reader.varint()) + reader.text();
+}
+
+function writeGroup(group: ReadingGroup, before: Before): void {
   const count = group.arrivals.length;
   const timed = group.times.filter((t) => !Number.isNaN(t)).length;
   const delivered = group.deliveries.some((identity) => identity !== 0);
-  writer.text(group.device);
+  writeName(group.device, before.device);
   writer.varint(group.rejected.length);
   for (let i = 0; i < group.rejected.length; i++) writer.varint(group.rejected[i] ?? 0);
   writer.varint(count);
@@ -61,9 +90,10 @@ function writeGroup(group: ReadingGroup): void {
       (delivered ? GROUP_DELIVERED : 0) |
       (mixed ? GROUP_TIMES_MIXED : 0),
   );
-  writeInstants(group.arrivals);
+  writeInstants(group.arrivals, before.arrivalMs);
   if (mixed) for (const time of group.times) writer.byte(Number.isNaN(time) ? 0 : 1);
-  if (timed > 0) writeInstants(mixed ? group.times.filter((t) => !Number.isNaN(t)) : group.times);
+  const times = mixed ? group.times.filter((t) => !Number.isNaN(t)) : group.times;
+  if (timed > 0) writeInstants(times, group.arrivals[0]!);
   const fields = group.values[0]!.length;
   writer.varint(fields);
   for (let field = 0; field < fields; field++) writeColumn(group.values, field);
@@ -76,8 +106,8 @@ function writeGroup(group: ReadingGroup): void {
   }
 }
 
-function writeInstants(times: readonly number[]): void {
-  let last = 0;
+function writeInstants(times: readonly number[], fromMs: number): void {
+  let last = fromMs;
   let lastStep = 0;
   for (const time of times) {
     const step = time - last;
@@ -156,7 +186,12 @@ export function decodeBlock(bytes: Uint8Array): Block {
   const processingMs = reader.double();
   const flags = reader.byte();
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
-  const groups = Array.from({ length: reader.count() }, () => readGroup(reader, profiles));
+  let before = NO_GROUP;
+  const groups = Array.from({ length: reader.count() }, () => {
+    const group = readGroup(reader, profiles, before);
+    before = leaning(group, before);
+    return group;
+  });
   return {
     sequence,
     processingMs,
@@ -166,9 +201,9 @@ export function decodeBlock(bytes: Uint8Array): Block {
   };
 }
 
-function readGroup(reader: ByteReader, profiles: readonly string[]): ReadingGroup {
+function readGroup(reader: ByteReader, profiles: readonly string[], before: Before): ReadingGroup {
   const profile = profiles[reader.varint()]!;
-  const device = reader.text();
+  const device = readName(reader, before.device);
   const rejected = Array.from({ length: reader.count() }, () => reader.varint());
   const count = reader.count();
   if (count === 0) {
@@ -184,8 +219,8 @@ function readGroup(reader: ByteReader, profiles: readonly string[]): ReadingGrou
     };
   }
   const flags = reader.byte();
-  const arrivals = readInstants(reader, count);
-  const times = readTimes(reader, count, flags);
+  const arrivals = readInstants(reader, count, before.arrivalMs);
+  const times = readTimes(reader, count, flags, arrivals[0]!);
   const values = Array.from({ length: count }, (): FieldValue[] => []);
   for (let field = 0, fields = reader.count(); field < fields; field++) readColumn(reader, values);
   const keyed = (flags & GROUP_KEYED) !== 0;
@@ -201,17 +236,17 @@ function readIdentity(reader: ByteReader): number {
   return redelivered ? -identity : identity;
 }
 
-function readTimes(reader: ByteReader, count: number, flags: number): number[] {
+function readTimes(reader: ByteReader, count: number, flags: number, fromMs: number): number[] {
   if ((flags & GROUP_TIMED) === 0) return new Array<number>(count).fill(Number.NaN);
-  if ((flags & GROUP_TIMES_MIXED) === 0) return readInstants(reader, count);
+  if ((flags & GROUP_TIMES_MIXED) === 0) return readInstants(reader, count, fromMs);
   const present = Array.from({ length: count }, () => reader.byte() === 1);
-  const timed = readInstants(reader, present.filter(Boolean).length);
+  const timed = readInstants(reader, present.filter(Boolean).length, fromMs);
   let next = 0;
   return present.map((has) => (has ? timed[next++]! : Number.NaN));
 }
 
-function readInstants(reader: ByteReader, count: number): number[] {
-  let last = 0;
+function readInstants(reader: ByteReader, count: number, fromMs: number): number[] {
+  let last = fromMs;
   let lastStep = 0;
   return Array.from({ length: count }, () => {
     lastStep += reader.signed();
