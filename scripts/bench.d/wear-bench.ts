@@ -45,6 +45,8 @@ ${POOR_CARD.flushBytes / 1_024} KiB of its own for every flush (a sync is about 
 
 /** One rate after the other, all delays at a time: bytes and syncs are counted, which do not disturb each other. */
 export async function measureWear(quick: boolean): Promise<WearPoint[]> {
+  // Each child process and each disk is put away when this process ends.
+  process.setMaxListeners(8 * DELAYS_MS.length);
   const points: WearPoint[] = [];
   for (const rate of quick ? [100] : RATES) {
     const delays = quick ? [100] : DELAYS_MS;
