@@ -223,7 +223,16 @@ class MountedDisk implements Disk {
     };
   }
 
-  async reserve(): Promise<void> {}
+  takesWrites(): Promise<void> {
+    return this.answer(1, () => {
+      if (this.#disk.full) throw new DiskError("full", "no space left on device", undefined);
+    });
+  }
+
+  /** There is room for it whenever the disk is not full. */
+  reserve(): Promise<boolean> {
+    return this.answer(1, () => !this.#disk.full);
+  }
 
   async giveUpReserve(): Promise<void> {}
 }
@@ -250,17 +259,19 @@ class OpenedDisk implements KeyValues {
     const torn = dice.chance(faults.tornWrites);
     const unsynced = dice.chance(faults.failedSyncs);
     const there = dice.chance(0.5);
+    let failure: DiskError | undefined;
     // Durable at some instant before the caller hears of it: a crash in between finds it on the disk.
     this.#kernel.after(ms * dice.next(), () => {
-      if (this.#mount.dead || this.#failure() !== undefined) return;
-      if (this.#disk.full || torn) this.#disk.tear();
+      failure = this.#failure();
+      if (this.#mount.dead || failure !== undefined) return;
+      if (this.#disk.full) failure = new DiskError("full", "no space left on device", undefined);
+      else if (torn) failure = new DiskError("failed", "input/output error in the log", undefined);
+      if (failure !== undefined) this.#disk.tear();
       else if (!unsynced || there) this.#disk.apply(operations);
     });
     return this.#mount.answer(ms, () => {
-      const failure = this.#failure();
+      failure ??= this.#failure();
       if (failure !== undefined) throw failure;
-      if (this.#disk.full) throw new DiskError("full", "no space left on device", undefined);
-      if (torn) throw new DiskError("failed", "input/output error in the log", undefined);
       if (unsynced) {
         this.#refusing = true;
         throw new DiskError("failed", "input/output error in the sync", undefined);
