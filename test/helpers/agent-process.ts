@@ -46,7 +46,10 @@ export class AgentProcess {
   readonly log: LogLine[] = [];
   /** What it wrote to stderr that is not a line of the log. */
   readonly noise: string[] = [];
+  /** How long each life that came so far took until it was taking readings. */
+  readonly startsMs: number[] = [];
   #child: ChildProcess | undefined;
+  #closed: Promise<unknown> | undefined;
   #lifeBegan = 0;
   readonly #program: string;
   readonly #env: NodeJS.ProcessEnv;
@@ -101,16 +104,23 @@ export class AgentProcess {
   spawn(): void {
     if (this.running) throw new Error("the agent runs already");
     this.#lifeBegan = this.log.length;
+    const spawnedMs = performance.now();
     const child = spawn(process.execPath, ["--enable-source-maps", this.#program, "run", "-c", "weir.yaml"], {
       cwd: this.folder,
       env: this.#env,
       stdio: ["ignore", "ignore", "pipe"],
     });
     createInterface({ input: child.stderr }).on("line", (line) => {
-      if (line.startsWith("{")) this.log.push(JSON.parse(line) as LogLine);
-      else this.noise.push(line);
+      if (!line.startsWith("{")) {
+        this.noise.push(line);
+        return;
+      }
+      const parsed = JSON.parse(line) as LogLine;
+      this.log.push(parsed);
+      if (parsed.event === "agent-started") this.startsMs.push(performance.now() - spawnedMs);
     });
     this.#child = child;
+    this.#closed = once(child, "close");
   }
 
   /** Starts and waits until it takes readings. */
@@ -167,10 +177,10 @@ export class AgentProcess {
     return { code, signal: by, elapsedMs: performance.now() - startMs };
   }
 
-  /** Waits for an end that nobody asked for. */
+  /** Waits for an end that nobody asked for, and for the last words. */
   async ended(): Promise<Ended> {
     const startMs = performance.now();
-    if (this.running) await once(this.#child!, "close");
+    await this.#closed;
     const { exitCode, signalCode } = this.#child!;
     return { code: exitCode, signal: signalCode, elapsedMs: performance.now() - startMs };
   }

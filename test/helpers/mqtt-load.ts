@@ -8,10 +8,16 @@ import { onTestFinished } from "vitest";
 import { connectPacket, idPacket, publishPacket } from "./raw-mqtt.js";
 import { until } from "./tools.js";
 
+export interface Message {
+  readonly topic: string;
+  readonly payload: string;
+}
+
 export interface LoadOptions {
   readonly port: number;
   readonly clientId: string;
-  readonly messages: readonly { readonly topic: string; readonly payload: string }[];
+  /** Asked for the next one when there is room for it, so it may be endless until the test has seen enough. */
+  readonly messages: Iterable<Message>;
   readonly qos: 1 | 2;
   /** Messages without acknowledgement at a time. */
   readonly inflightMax: number;
@@ -23,12 +29,17 @@ const ANSWER_BYTES = 4;
 const RECONNECT_MS = 10;
 
 /** A message on its way. `released`: QoS 2, and the broker has said that it has it. */
-type Stage = "sent" | "released";
+interface OnItsWay {
+  readonly message: Message;
+  readonly stage: "sent" | "released";
+}
 
 export class LoadClient {
   readonly #options: LoadOptions;
   /** By index of the message, oldest first. */
-  readonly #inflight = new Map<number, Stage>();
+  readonly #inflight = new Map<number, OnItsWay>();
+  readonly #messages: Iterator<Message>;
+  #upcoming: IteratorResult<Message, unknown>;
   #socket: Socket | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #next = 0;
@@ -38,14 +49,18 @@ export class LoadClient {
   /** Publishes that went out again, with DUP. */
   repeated = 0;
   connections = 0;
+  /** Called for each message of which `acknowledged` tells, in the moment in which its acknowledgement is read. */
+  onAcknowledged: () => void = () => undefined;
 
   constructor(options: LoadOptions) {
     this.#options = options;
+    this.#messages = options.messages[Symbol.iterator]();
+    this.#upcoming = this.#messages.next();
     onTestFinished(() => this.end());
   }
 
   get done(): boolean {
-    return this.#next === this.#options.messages.length && this.#inflight.size === 0;
+    return this.#upcoming.done === true && this.#inflight.size === 0;
   }
 
   start(): void {
@@ -87,11 +102,10 @@ export class LoadClient {
         this.#repeat();
         return;
       case PUBACK:
-        this.acknowledged += this.#inflight.delete(this.#indexOf(id)) ? 1 : 0;
+        if (this.#inflight.delete(this.#indexOf(id))) this.#acknowledge();
         return;
       case PUBREC:
-        if (this.#inflight.get(this.#indexOf(id)) === "sent") this.acknowledged++;
-        this.#inflight.set(this.#indexOf(id), "released");
+        this.#release(this.#indexOf(id));
         this.#socket!.write(idPacket(PUBREL, id));
         return;
       case PUBCOMP:
@@ -102,38 +116,41 @@ export class LoadClient {
     }
   }
 
+  #acknowledge(): void {
+    this.acknowledged++;
+    this.onAcknowledged();
+  }
+
+  #release(index: number): void {
+    const { message, stage } = this.#inflight.get(index)!;
+    this.#inflight.set(index, { message, stage: "released" });
+    if (stage === "sent") this.#acknowledge();
+  }
+
   #repeat(): void {
-    for (const [index, stage] of this.#inflight) {
+    for (const [index, { message, stage }] of this.#inflight) {
       if (stage === "released") this.#socket!.write(idPacket(PUBREL, idOf(index)));
       else {
         this.repeated++;
-        this.#publish(index, true);
+        this.#socket!.write(this.#packet(index, message, true));
       }
     }
   }
 
   #pump(): void {
-    const { messages, inflightMax } = this.#options;
     const packets: Buffer[] = [];
-    while (this.#next < messages.length && this.#inflight.size < inflightMax) {
+    while (this.#upcoming.done !== true && this.#inflight.size < this.#options.inflightMax) {
       const index = this.#next++;
-      this.#inflight.set(index, "sent");
-      packets.push(this.#packet(index, false));
+      const message = this.#upcoming.value;
+      this.#inflight.set(index, { message, stage: "sent" });
+      packets.push(this.#packet(index, message, false));
+      this.#upcoming = this.#messages.next();
     }
     if (packets.length > 0) this.#socket!.write(Buffer.concat(packets));
   }
 
-  #publish(index: number, dup: boolean): void {
-    this.#socket!.write(this.#packet(index, dup));
-  }
-
-  #packet(index: number, dup: boolean): Buffer {
-    return publishPacket({
-      ...this.#options.messages[index]!,
-      qos: this.#options.qos,
-      messageId: idOf(index),
-      dup,
-    });
+  #packet(index: number, message: Message, dup: boolean): Buffer {
+    return publishPacket({ ...message, qos: this.#options.qos, messageId: idOf(index), dup });
   }
 
   /** The message on its way that has this packet id. */
@@ -157,6 +174,16 @@ export class Load {
 
   start(): void {
     for (const client of this.clients) client.start();
+  }
+
+  /** Calls `what` within the moment in which so many more acknowledgements have been read, whoever got them. */
+  whenAcknowledged(count: number, what: () => void): void {
+    let left = count;
+    for (const client of this.clients) {
+      client.onAcknowledged = () => {
+        if (--left === 0) what();
+      };
+    }
   }
 
   get acknowledged(): number {

@@ -97,6 +97,66 @@ export function expectNumbered(
   }
 }
 
+/**
+ * Where the readings 0 to `count - 1` of a device are, by its summaries of one window name; those may be of several
+ * definitions, and a definition's last window may be short of what came after it. No window is longer than the 40 s
+ * after which a bit comes again.
+ * @returns how often each reading is there, and whatever a summary holds that is not of its time
+ */
+export function placed(
+  summaries: Iterable<Summary>,
+  count: number,
+): { readonly times: readonly number[]; readonly misplaced: readonly string[] } {
+  const times = new Array<number>(count).fill(0);
+  const misplaced: string[] = [];
+  for (const { id, window, fields } of summaries) {
+    const first = Math.ceil((Date.parse(window.start!) - FIRST_MS) / STEP_MS);
+    const end = Math.min(count, Math.ceil((Date.parse(window.end!) - FIRST_MS) / STEP_MS));
+    for (const [at, name] of fieldNames.entries()) {
+      const field: SummaryField | undefined = fields[name];
+      if (field === undefined) continue;
+      let left = field.count as number;
+      let sum = field.sum as number;
+      // What is there once takes its bit and its one of the count; the rest belongs to nobody, or is there twice.
+      for (let i = Math.max(0, first); i < end; i++) {
+        if (Math.floor(i / BITS) % FIELDS !== at || Math.floor(sum / 2 ** (i % BITS)) % 2 === 0) continue;
+        times[i]!++;
+        sum -= 2 ** (i % BITS);
+        left--;
+      }
+      if (left !== 0 || sum !== 0) misplaced.push(`${id} ${name}: ${left} more readings, of sum ${sum}`);
+    }
+  }
+  return { times, misplaced };
+}
+
+/** Count and exact sum of each field, over summaries that need not say which readings they hold. */
+export function totals(summaries: Iterable<Summary>): Map<string, { count: number; sum: bigint }> {
+  const byField = new Map<string, { count: number; sum: bigint }>();
+  for (const { fields } of summaries) {
+    for (const [name, field] of Object.entries(fields)) {
+      const total = byField.get(name) ?? { count: 0, sum: 0n };
+      total.count += field.count as number;
+      total.sum += BigInt(field.sum as number);
+      byField.set(name, total);
+    }
+  }
+  return new Map([...byField].sort());
+}
+
+/** What `totals` has to be when the readings 0 to `count - 1` are each there once. */
+export function totalsOf(count: number): Map<string, { count: number; sum: bigint }> {
+  const byField = new Map<string, { count: number; sum: bigint }>();
+  for (let i = 0; i < count; i++) {
+    const name = fieldNames[Math.floor(i / BITS) % FIELDS]!;
+    const total = byField.get(name) ?? { count: 0, sum: 0n };
+    total.count++;
+    total.sum += 2n ** BigInt(i % BITS);
+    byField.set(name, total);
+  }
+  return new Map([...byField].sort());
+}
+
 /** `received = accepted + Σ rejected`, for every device. */
 export function expectAccounted(counts: readonly DeviceCounts[]): void {
   for (const { device, received, accepted, rejected } of counts) {

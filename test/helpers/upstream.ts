@@ -32,6 +32,13 @@ export class Summaries {
     return [...this.#latest.values()];
   }
 
+  /** Revisions that never came although a higher one of the same summary did. */
+  gaps(): string[] {
+    return this.latest().flatMap(({ id, revision }) =>
+      Array.from({ length: revision }, (_, i) => `${id}#${i}`).filter((name) => !this.#byRevision.has(name)),
+    );
+  }
+
   get finals(): number {
     return this.latest().filter(({ final }) => final).length;
   }

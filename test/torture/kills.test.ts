@@ -1,0 +1,123 @@
+/**
+ * Nothing acknowledged is lost in a kill: a real agent under the load of twenty devices, with a real upstream, killed
+ * again and again at random moments, most of them moments at which something is half done.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { AgentProcess } from "../helpers/agent-process.js";
+import { LONG, rounds, tell } from "../helpers/campaign.js";
+import { type Moment, type Scene, strikeAt, strikeAtFirstStart } from "../helpers/fault-moments.js";
+import { DEFINITIONS, FLEET_PROFILES, Fleet } from "../helpers/fleet.js";
+import { startMosquitto } from "../helpers/mosquitto.js";
+import { seeded } from "../helpers/seeded.js";
+import { describeWithTools, freePort } from "../helpers/tools.js";
+import { subscribeUpstream } from "../helpers/upstream.js";
+
+const FIRST_STARTS = rounds(4, 16);
+const KILLS = rounds(32, 144);
+/** For a slow machine with other work to do. */
+const TIMEOUT_MS = LONG ? 1_800_000 : 300_000;
+
+/** How often of twenty. */
+const WEIGHTS: Readonly<Record<Moment, number>> = {
+  load: 4,
+  acknowledging: 5,
+  recovery: 5,
+  checkpoint: 3,
+  reload: 3,
+};
+const CYCLE = (Object.keys(WEIGHTS) as Moment[]).flatMap((at) => Array<Moment>(WEIGHTS[at]).fill(at));
+
+describeWithTools(["mosquitto"], "an agent that is killed", () => {
+  it("has every acknowledged reading in its window, once, whenever it was killed", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const random = seeded("kills");
+    const port = await freePort();
+    const upstream = await startMosquitto();
+    const received = await subscribeUpstream(upstream.url);
+    const agent = await AgentProcess.prepare({
+      config: [
+        // As small as it may be, for many checkpoints.
+        "store: { path: store, journalBytesMax: 262144 }",
+        "commit: { maxDelay: 20ms }",
+        "sources:",
+        `  - { name: local, type: broker, listen: "127.0.0.1:${port}" }`,
+        "targets:",
+        `  - { name: cloud, type: mqtt, url: "${upstream.url}" }`,
+      ].join("\n"),
+      profiles: FLEET_PROFILES,
+    });
+    const fleet = new Fleet(port, random);
+    let definition = 0;
+    const reload = async (): Promise<void> => {
+      definition = 1 - definition;
+      await agent.writeProfile("redefined", DEFINITIONS[definition]!);
+    };
+    const kills = new Kills({ agent, load: fleet.load, random, reload });
+
+    for (let i = 0; i < FIRST_STARTS; i++) {
+      // Nothing is acknowledged yet; what the last one left behind is what the first whole start finds.
+      await rm(join(agent.folder, "store"), { recursive: true, force: true });
+      await kills.atFirstStart();
+    }
+    agent.spawn();
+    fleet.load.start();
+    const moments = Array.from({ length: KILLS }, (_, i) => CYCLE[Math.floor((i / KILLS) * CYCLE.length)]!);
+    for (const moment of random.disordered(moments, KILLS)) {
+      await kills.at(moment);
+      agent.spawn();
+    }
+    await agent.logged("agent-started");
+    await fleet.finish();
+    await fleet.silent(received);
+    await fleet.delivered(agent, received);
+    await fleet.expectKept(agent, received);
+    expect(agent.log.filter(({ level }) => level === "error")).toEqual([]);
+    const acknowledged = fleet.load.acknowledged;
+    tell("kills", `${kills.figures()}; ${acknowledged} acknowledged, 0 lost, 0 doubled; ${starts(agent)}`);
+  });
+});
+
+class Kills {
+  readonly #scene: Scene;
+  readonly #counts = new Map<string, number>();
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  async at(moment: Moment): Promise<void> {
+    const { agent } = this.#scene;
+    await strikeAt(moment, this.#scene, () => agent.signal("SIGKILL"));
+    await agent.ended();
+    // It may have been quicker than the kill.
+    const missed = moment === "recovery" && agent.events("agent-started").length > 0;
+    this.#count(missed ? "start" : moment);
+  }
+
+  async atFirstStart(): Promise<void> {
+    const { agent } = this.#scene;
+    agent.spawn();
+    await strikeAtFirstStart(this.#scene, () => agent.signal("SIGKILL"));
+    await agent.ended();
+    this.#count("first start");
+  }
+
+  #count(moment: string): void {
+    this.#counts.set(moment, (this.#counts.get(moment) ?? 0) + 1);
+  }
+
+  figures(): string {
+    const total = [...this.#counts.values()].reduce((sum, n) => sum + n, 0);
+    const each = [...this.#counts].map(([moment, n]) => `${n} ${moment}`).join(", ");
+    return `${total} kills (${each})`;
+  }
+}
+
+function starts(agent: AgentProcess): string {
+  const sorted = [...agent.startsMs].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return `taking readings again after a median of ${Math.round(median)} ms`;
+}
