@@ -3,7 +3,9 @@ import type { Clock, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import { type Disk, DiskError, type DiskUsage, type KeyValues, type Operation, type Range } from "./disk.js";
+import { Handle } from "./handle.js";
 import { LevelDisk } from "./level-disk.js";
+import { WritePace } from "./write-pace.js";
 
 /**
  * The LevelDB of one agent, and what happens when it fails.
@@ -11,11 +13,12 @@ import { LevelDisk } from "./level-disk.js";
  * Every write is one synced batch, and one write follows another. After any failed write the database is closed
  * and opened again before the same batch is tried anew and anything is acknowledged: LevelDB goes on appending to
  * a log with a torn record in it, and recovery stops at the torn record, so what was "written" behind it is gone.
- * A batch is tried until it is in, so a caller waits, its source waits, and nothing is lost; opening needs some
- * free space itself, for which a reserve file is given up when the disk is full.
+ * A batch is tried until it is in, so a caller waits, its source waits, and nothing is lost; meanwhile what is in
+ * the database can be read (see handle.ts, which also says what the reserve is for).
  *
- * A database that is damaged is renamed to `db.damaged-…` and a new one begun; it is never deleted. One that is
- * merely not accessible (locked by another process, no permission) is an error for the operator.
+ * A database that is found damaged when it is opened at a start is renamed to `db.damaged-…` and a new one begun; it
+ * is never deleted. Later in its life that ends the process. One that is merely not accessible (locked by another
+ * process, no permission, a full or read-only disk) is an error for the operator, and a later start may find it well.
  */
 export interface DatabaseOptions {
   /** Folder; the LevelDB is its subfolder `db`. */
@@ -54,17 +57,18 @@ const RETRY_MAX_MS = 10_000;
 export class Database {
   readonly #options: DatabaseOptions;
   readonly #disk: Disk;
-  /** Undefined while it is closed for mending. */
-  #db: KeyValues | undefined;
+  readonly #handle: Handle;
+  readonly #pace: WritePace;
   #tail: Promise<void> = Promise.resolve();
   #failing: string | undefined;
   #closing = false;
   #wake: (() => void) | undefined;
 
-  private constructor(options: DatabaseOptions, disk: Disk, db: KeyValues) {
+  private constructor(options: DatabaseOptions, disk: Disk, handle: Handle) {
     this.#options = options;
     this.#disk = disk;
-    this.#db = db;
+    this.#handle = handle;
+    this.#pace = new WritePace(options);
   }
 
   /**
@@ -73,22 +77,18 @@ export class Database {
    */
   static async open(options: DatabaseOptions): Promise<Database> {
     const disk = diskOf(options);
-    const open = () => disk.open({ create: true });
-    let db: KeyValues;
-    try {
-      db = await open();
-    } catch (error) {
-      const fault = error instanceof DiskError ? error.fault : "failed";
-      if (fault === "full") await disk.giveUpReserve();
-      else if (fault === "damaged") await setAside(options, messageOf(error));
-      else throw unavailable(options.path, error);
-      db = await open().catch((again: unknown) => Promise.reject(unavailable(options.path, again)));
-    }
-    await disk.reserve();
+    const open = () => Handle.open(disk, { create: true });
+    const handle = await open()
+      .catch(async (error: unknown) => {
+        if (!(error instanceof DiskError) || error.fault !== "damaged") throw error;
+        await setAside(options, messageOf(error));
+        return await open();
+      })
+      .catch((error: unknown) => Promise.reject(unavailable(options.path, error)));
     for (const { bytes, reason } of await disk.losses()) {
       options.observer.emit(storeLoss, { path: options.path, bytes, reason });
     }
-    return new Database(options, disk, db);
+    return new Database(options, disk, handle);
   }
 
   /**
@@ -97,15 +97,20 @@ export class Database {
    */
   static async inspect(options: DatabaseOptions): Promise<Database> {
     const disk = diskOf(options);
-    const db = await disk
-      .open({ create: false })
-      .catch((error: unknown) => Promise.reject(unavailable(options.path, error)));
-    return new Database(options, disk, db);
+    const handle = await Handle.inspect(disk).catch((error: unknown) =>
+      Promise.reject(unavailable(options.path, error)),
+    );
+    return new Database(options, disk, handle);
   }
 
   /** Why writes fail at present; undefined when they do not. */
   get failing(): string | undefined {
     return this.#failing;
+  }
+
+  /** Milliseconds that a write takes at present. */
+  get writeMs(): number {
+    return this.#pace.writeMs;
   }
 
   /** Resolves when the operations are synced to disk, all or none; keeps trying until they are or `close` is called. */
@@ -117,25 +122,32 @@ export class Database {
 
   async #writeUntilDone(operations: readonly Operation[]): Promise<void> {
     let retryMs = RETRY_FIRST_MS;
-    for (let attempts = 0; ; attempts++) {
+    for (let failures = 0; ; failures++) {
       try {
-        this.#db ??= await this.#disk.open({ create: true });
-        await this.#db.batch(operations);
-        if (attempts > 0) await this.#recovered(attempts);
+        await this.#try(operations, failures);
+        if (failures > 0) await this.#recovered(failures);
         return;
       } catch (error) {
+        if (error instanceof WeirError) throw error;
         if (this.#closing) {
           throw new WeirError("store-write-failed", messageOf(error), { retryable: true, cause: error });
         }
         this.#failing = messageOf(error);
         this.#options.observer.emit(storeWriteFailed, { reason: this.#failing, retryMs });
-        const broken = this.#db;
-        this.#db = undefined;
-        await broken?.close().catch(() => undefined);
-        if (error instanceof DiskError && error.fault === "full") await this.#disk.giveUpReserve();
         await this.#pause(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
       }
+    }
+  }
+
+  async #try(operations: readonly Operation[], failures: number): Promise<void> {
+    let plain = false;
+    this.#pace.began();
+    try {
+      await this.#handle.write(operations, failures);
+      plain = failures === 0;
+    } finally {
+      this.#pace.ended({ plain });
     }
   }
 
@@ -153,7 +165,7 @@ export class Database {
   async #recovered(attempts: number): Promise<void> {
     this.#failing = undefined;
     this.#options.observer.emit(storeRecovered, { attempts });
-    await this.#disk.reserve();
+    await this.#disk.reserve({ inPart: false });
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -199,22 +211,19 @@ export class Database {
 
   /** Closes and opens again between two writes, as a failed write does: its notes about itself begin anew. */
   async renew(): Promise<void> {
-    const renewed = this.#tail.then(async () => {
-      if (this.#closing || this.#db === undefined) return;
-      const db = this.#db;
-      this.#db = undefined;
-      await db.close();
-      // Should it not open, the next write tries again and says why.
-      this.#db = await this.#disk.open({ create: true }).catch(() => undefined);
-    });
+    // Should it not open, the next write tries again and says why.
+    const renewed = this.#tail.then(() =>
+      this.#closing ? undefined : this.#handle.renew().catch(() => undefined),
+    );
     this.#tail = renewed.catch(() => undefined);
     await renewed;
   }
 
   async #reading<T>(read: (db: KeyValues) => Promise<T>): Promise<T> {
     try {
-      if (this.#db === undefined) throw new DiskError("failed", this.#failing ?? "closed", undefined);
-      return await read(this.#db);
+      const { db } = this.#handle;
+      if (db === undefined) throw new DiskError("failed", this.#failing ?? "closed", undefined);
+      return await read(db);
     } catch (error) {
       if (error instanceof DiskError && error.fault === "damaged") throw new CorruptRecord(error.message);
       throw new WeirError("store-read-failed", messageOf(error), { retryable: true, cause: error });
@@ -226,8 +235,7 @@ export class Database {
     this.#closing = true;
     this.#wake?.();
     await this.#tail;
-    await this.#db?.close();
-    this.#db = undefined;
+    await this.#handle.close();
   }
 }
 

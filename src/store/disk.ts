@@ -15,7 +15,7 @@ export interface Range {
   readonly reverse?: boolean;
 }
 
-/** An opened database. After a failed `batch` it must be closed and opened again before it is written to. */
+/** An opened database. After a failed `batch` it can be read, and must be closed and opened before it is written to. */
 export interface KeyValues {
   /**
    * Synced when it resolves, all or none of it. When it rejects, it may be there or not.
@@ -65,8 +65,14 @@ export interface Disk {
   /** Moves a damaged, closed database out of the way, so that `open` makes a new one. @returns its new path */
   setAside(suffix: string): Promise<string>;
   usage(): Promise<DiskUsage>;
-  /** Takes some room, if there is any, that can be given up when the disk is full. */
-  reserve(): Promise<void>;
+  /** Resolves when a small file could be written and synced beside the database. @throws DiskError */
+  takesWrites(): Promise<void>;
+  /**
+   * Takes room that can be given up when the disk is full.
+   * @param inPart whether some of it is better than nothing
+   * @returns whether all of it is there
+   */
+  reserve(options: { readonly inPart: boolean }): Promise<boolean>;
   giveUpReserve(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
 import { messageOf } from "../model/errors.js";
@@ -18,6 +19,10 @@ import { Reserve } from "./reserve.js";
 const DATABASE = "db";
 /** LevelDB appends to these for as long as it is open, and begins new ones at each opening. */
 const NOTES = /^(LOG|MANIFEST-.*)$/;
+/** What a database has as soon as there is something in it. */
+const DATA = /^\d+\.(log|ldb|sst)$/;
+/** A block of most file systems. */
+const PROBE = Buffer.alloc(4_096, 0x57);
 
 /** The disk for real: a LevelDB in the subfolder `db`, and a reserve file beside it. */
 export class LevelDisk implements Disk {
@@ -33,15 +38,25 @@ export class LevelDisk implements Disk {
 
   async open(options: { readonly create: boolean }): Promise<KeyValues> {
     if (options.create) await translated(() => mkdir(this.path, { recursive: true, mode: 0o750 }));
+    const createIfMissing = options.create && !(await translated(() => this.#hasData()));
     return await translated(async () => {
       const db = new Level<string, Uint8Array>(this.#folder, {
         keyEncoding: "utf8",
         valueEncoding: "view",
-        createIfMissing: options.create,
+        createIfMissing,
       });
       await db.open();
       return new LevelKeyValues(db);
     }, faultOfOpening);
+  }
+
+  /** LevelDB takes a database whose CURRENT it cannot see for none, and would delete the others' files as stray ones. */
+  async #hasData(): Promise<boolean> {
+    const names = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    });
+    return names.some((name) => DATA.test(name));
   }
 
   /**
@@ -74,8 +89,25 @@ export class LevelDisk implements Disk {
     };
   }
 
-  reserve(): Promise<void> {
-    return this.#reserve.restore();
+  async takesWrites(): Promise<void> {
+    const probe = join(this.path, "probe");
+    await translated(async () => {
+      try {
+        const file = await open(probe, "w", 0o600);
+        try {
+          await file.write(PROBE);
+          await file.datasync();
+        } finally {
+          await file.close();
+        }
+      } finally {
+        await unlink(probe).catch(() => undefined);
+      }
+    });
+  }
+
+  reserve(options: { readonly inPart: boolean }): Promise<boolean> {
+    return this.#reserve.restore(options);
   }
 
   giveUpReserve(): Promise<void> {
@@ -171,7 +203,11 @@ function rootCause(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error;
 }
 
-const NO_SPACE = /no space left|ENOSPC|disk quota/i;
+/** Node.js has no name for EDQUOT, only its number. */
+const NO_SPACE = new RegExp(
+  `no space left|ENOSPC|disk quota|system error -${constants.errno.EDQUOT}\\b`,
+  "i",
+);
 
 function faultOf(cause: unknown): DiskFault {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
@@ -180,9 +216,8 @@ function faultOf(cause: unknown): DiskFault {
   return NO_SPACE.test(messageOf(cause)) ? "full" : "failed";
 }
 
-/** A missing or unreadable piece of the database shows as an I/O or argument error that names it. */
-const DAMAGE =
-  /corrupt|missing file|does not exist \(create_if_missing|no such file|not a directory|bad record|CURRENT/i;
+/** A missing piece of the database shows as an I/O or argument error. What the system cannot read now is none. */
+const DAMAGE = /: (no such file or directory|not a directory|is a directory)$|create_if_missing is false/i;
 
 function faultOfOpening(cause: unknown): DiskFault {
   const fault = faultOf(cause);

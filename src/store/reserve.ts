@@ -6,6 +6,7 @@ import { join } from "node:path";
  * some room a full disk could not be recovered from even after other files were deleted.
  */
 const RESERVE_BYTES = 4 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
 export class Reserve {
   readonly #file: string;
@@ -14,25 +15,49 @@ export class Reserve {
     this.#file = join(folder, "reserve");
   }
 
-  /** Makes sure that the space is taken; does nothing where there is none to take. */
-  async restore(): Promise<void> {
-    const there = await stat(this.#file).catch(() => undefined);
-    if (there !== undefined && there.size >= RESERVE_BYTES) return;
+  /**
+   * Sees to it that the space is taken.
+   * @param inPart whether to keep what there is of it when there is not enough
+   * @returns whether all of it is there
+   */
+  async restore({ inPart }: { readonly inPart: boolean }): Promise<boolean> {
     try {
-      const file = await open(this.#file, "w", 0o600);
-      try {
-        // Written, not truncated to size: a sparse file reserves nothing. Not zeros: some file systems skip those.
-        const chunk = Buffer.alloc(1024 * 1024, 0x57);
-        for (let written = 0; written < RESERVE_BYTES; written += chunk.length) await file.write(chunk);
-      } finally {
-        await file.close();
-      }
+      await this.#fill();
+      return true;
     } catch {
-      await this.giveUp();
+      if (!inPart) await this.giveUp();
+      return false;
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const there = await stat(this.#file).catch(() => undefined);
+    let bytes = there?.size ?? 0;
+    if (bytes >= RESERVE_BYTES) return;
+    const file = await open(this.#file, "a", 0o600);
+    try {
+      // Written, not truncated to size: a sparse file reserves nothing. And in a way that no file system compresses.
+      const chunk = incompressible(CHUNK_BYTES);
+      while (bytes < RESERVE_BYTES) bytes += (await file.write(chunk)).bytesWritten;
+    } finally {
+      await file.close();
     }
   }
 
   async giveUp(): Promise<void> {
     await unlink(this.#file).catch(() => undefined);
   }
+}
+
+/** Noise that is the same every time: xorshift32 (G. Marsaglia, Journal of Statistical Software 8(14), 2003). */
+function incompressible(bytes: number): Buffer {
+  const words = new Uint32Array(bytes / 4);
+  let state = 0x57656972;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return Buffer.from(words.buffer);
 }
