@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
+import { constants as osConstants } from "node:os";
 import { dirname } from "node:path";
 import { WeirError } from "../model/errors.js";
 
@@ -139,7 +140,9 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** The system's error code, such as `ENOSPC`. */
+/** The system's error code, such as `ENOSPC`. Node.js has no name for EDQUOT, only its number. */
 export function errno(error: unknown): string | undefined {
+  if (error instanceof Error && "errno" in error && error.errno === -osConstants.errno.EDQUOT)
+    return "EDQUOT";
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
