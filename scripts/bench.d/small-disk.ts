@@ -16,6 +16,7 @@ export class SmallDisk {
   readonly folder: string;
   readonly #directory: string;
   readonly #device: string;
+  #removed = false;
 
   private constructor(directory: string, folder: string, device: string) {
     this.#directory = directory;
@@ -52,7 +53,10 @@ export class SmallDisk {
     return { writtenBytes: Number(fields[6]) * 512, flushes: Number(fields[15]) };
   }
 
-  #removed = false;
+  /** Has everything written that the system still keeps in memory. */
+  settle(): void {
+    execFileSync("sync", ["-f", this.folder]);
+  }
 
   remove(): void {
     if (this.#removed) return;

@@ -19,6 +19,8 @@ const DELAYS_MS = [20, 100, 1_000, 10_000];
 /** A few devices with their own times each; the more there are, the more often one comes. */
 const DEVICES: Readonly<Record<number, number>> = { 1: 10, 10: 20, 100: 50, 1000: 100 };
 const DAY_MS = 86_400_000;
+/** Readings of the warm-up: as many as use up the commits that a pause has saved, and a few more. */
+const WARM_UP_READINGS = 12;
 /** Bytes of tables for each byte of LevelDB's log: 0.6 in the month of test/torture/upkeep.test.ts, more for noise. */
 const TABLES_PER_LOG_BYTE = 1;
 const CARD_BYTES = 32e9;
@@ -47,6 +49,7 @@ ${POOR_CARD.flushBytes / 1_024} KiB of its own for every flush (a sync is about 
 export async function measureWear(quick: boolean): Promise<WearPoint[]> {
   // Each child process and each disk is put away when this process ends.
   process.setMaxListeners(8 * DELAYS_MS.length);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   const points: WearPoint[] = [];
   for (const rate of quick ? [100] : RATES) {
     const delays = quick ? [100] : DELAYS_MS;
@@ -76,11 +79,13 @@ async function measurePoint(rate: number, maxDelayMs: number, quick: boolean): P
       window: 200,
       ratePerSecond: rate,
       apart: true,
-      warmUpMs: quick ? 300 : 2_000,
+      warmUpMs: quick ? 300 : Math.max(2_000, (1_000 * WARM_UP_READINGS) / rate),
       durationMs: quick ? 1_000 : Math.max(20_000, 4 * maxDelayMs),
     };
     const load = new Child([program("load"), JSON.stringify(options)], "stdout");
     await load.line(/^warm$/);
+    // What was written when the agent began is not of every day.
+    disk?.settle();
     const before = await countsOf(weir, disk);
     load.tell("go");
     const [line] = await load.line(/^\{.*\}$/);
@@ -173,7 +178,7 @@ function years(point: WearPoint, card: { readonly cycles: number; readonly flush
   const life = (card.cycles * CARD_BYTES) / bytesPerDay / 365;
   return life >= 100
     ? "> 100 years"
-    : life < 1
+    : life < 2
       ? `${Math.round(life * 12)} months`
       : `${life.toFixed(0)} years`;
 }
