@@ -19,6 +19,8 @@ export interface AgentStatus {
   readonly store: {
     /** Why nothing can be written at present. */
     readonly failing?: string;
+    /** Milliseconds that a synced write takes at present; acknowledgements wait for it. */
+    readonly writeMs: number;
     /** Synced commits, over all lives of this store: what wears flash. */
     readonly commits: number;
     readonly journalBytes: number;
@@ -69,6 +71,7 @@ export function statusOf(from: {
     rejected,
     store: {
       ...(store.failing === undefined ? {} : { failing: store.failing }),
+      writeMs: store.writeMs,
       commits: engine.sequence,
       journalBytes: store.journalBytes,
       logBytes: store.log.bytes,

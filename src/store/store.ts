@@ -92,6 +92,11 @@ export class Store implements Cursors {
     return this.#database.failing;
   }
 
+  /** Milliseconds that a synced write takes at present. */
+  get writeMs(): number {
+    return this.#database.writeMs;
+  }
+
   /** Journal bytes since the last checkpoint. */
   get journalBytes(): number {
     return this.#journalBytes;
