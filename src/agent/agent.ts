@@ -255,7 +255,7 @@ export class Agent {
     if (this.#trimming || this.#store.log.bytes <= this.#config.store.logBytesMax) return;
     this.#trimming = true;
     void this.#store
-      .trimLog(this.#config.targets.map(({ name }) => name))
+      .trimLog(() => this.#config.targets.map(({ name }) => name))
       .catch((error: unknown) => {
         // A database that is being reopened is tried again with the next commit; the store has said why.
         if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);

@@ -1,3 +1,4 @@
+import { mergeSummaries } from "../aggregate/merge.js";
 import { databaseBytesOf } from "../config/bounds.js";
 import type { Config } from "../config/load.js";
 import type { Engine } from "../engine/engine.js";
@@ -37,8 +38,9 @@ const recovered = defineEvent<{
  * @throws WeirError `store-locked`, `store-unavailable`, `store-too-new`
  */
 export async function openState(config: Config, world: World & { readonly disk?: Disk }): Promise<OpenState> {
-  const { path, logBytesMax } = config.store;
-  const options = { ...world, path, logBytesMax, databaseBytesMax: databaseBytesOf(config) };
+  const { path, logBytesMax, coarsen } = config.store;
+  const coarsening = { ladderMs: coarsen, zone: config.gateway.zone, merge: mergeSummaries };
+  const options = { ...world, path, logBytesMax, databaseBytesMax: databaseBytesOf(config), coarsening };
   for (;;) {
     const store = await Store.open(options);
     const kept = new Map<string, Profile>();
@@ -48,7 +50,11 @@ export async function openState(config: Config, world: World & { readonly disk?:
         if (profile !== undefined) kept.set(profile.id, profile);
         return profile;
       };
-      const engineOptions = { gateway: config.gateway.id, devicesMax: config.limits.devices };
+      const engineOptions = {
+        gateway: config.gateway.id,
+        devicesMax: config.limits.devices,
+        mergeable: true,
+      };
       const { engine, processingMs, replayedBlocks } = await recover(store, engineOptions, compile);
       const facts = { devices: engine.deviceCount, blocks: replayedBlocks, sequence: engine.sequence };
       world.observer.emit(recovered, facts);

@@ -27,7 +27,12 @@ export interface AgentStatus {
     readonly logBytes: number;
     readonly logHead: number;
     readonly logTail: number;
-    /** Summaries that were dropped unsent, ever. */
+    readonly logEntries: number;
+    /** Revisions that a later one replaced before they were sent, to make room, ever. */
+    readonly logSuperseded: number;
+    /** Windows that were merged into coarser ones before they were sent, to make room, ever. */
+    readonly logCoarsened: number;
+    /** Summaries that were dropped unsent, because nothing could be made coarser any more, ever. */
     readonly logDropped: number;
     /** Files of the database, as of the last look within a minute. */
     readonly databaseBytes: number;
@@ -77,6 +82,9 @@ export function statusOf(from: {
       logBytes: store.log.bytes,
       logHead: store.log.head(),
       logTail: store.log.tail(),
+      logEntries: store.log.count(),
+      logSuperseded: store.log.superseded,
+      logCoarsened: store.log.coarsened,
       logDropped: store.log.dropped,
       databaseBytes: store.upkeep.usage.databaseBytes,
       setAside: store.upkeep.usage.setAside,

@@ -12,7 +12,7 @@ export interface Inputs {
   readonly cells: Cells;
   /** First cell of the field's accumulator of that name. */
   readonly at: Readonly<Record<string, number>>;
-  readonly field: Field;
+  readonly field: Pick<Field, "values">;
 }
 
 /** One aggregate that a profile may request. Results never depend on the order in which readings arrived. */

@@ -1,3 +1,4 @@
+import type { AccumulatorState } from "../model/partials.js";
 import type { FieldValue } from "../model/reading.js";
 
 /**
@@ -23,6 +24,10 @@ export interface Accumulator {
   add(state: Cells, at: number, value: FieldValue, timeMs: number): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
+  /** What it has gathered, as model/partials.ts documents it. */
+  save(state: Cells, at: number): AccumulatorState;
+  /** Adds what was saved. */
+  mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;
 }
 
 export function newCells(count: number): Cells {

@@ -10,4 +10,8 @@ export const countAccumulator: Accumulator = {
   merge(into, at, from) {
     into.numbers[at]! += from.numbers[at]!;
   },
+  save: (state, at) => [state.numbers[at]!],
+  mergeSaved(into, at, [count]) {
+    into.numbers[at]! += count as number;
+  },
 };

@@ -33,6 +33,16 @@ export const endsAccumulator: Accumulator = {
     this.add(into, at, endValue(from, at + 2), from.numbers[at + 1]!);
     this.add(into, at, endValue(from, at + 4), from.numbers[at + 3]!);
   },
+  save: (state, at) => [
+    endValue(state, at + 2),
+    state.numbers[at + 1]!,
+    endValue(state, at + 4),
+    state.numbers[at + 3]!,
+  ],
+  mergeSaved(into, at, [first, firstTime, last, lastTime]) {
+    this.add(into, at, first!, firstTime as number);
+    this.add(into, at, last!, lastTime as number);
+  },
 };
 
 /** The first (`at + 2`) or last (`at + 4`) value. */

@@ -1,3 +1,4 @@
+import type { AccumulatorState } from "../model/partials.js";
 import type { Accumulator, Cells } from "./cells.js";
 import { growExpansion, productError } from "./expansion.js";
 
@@ -57,12 +58,18 @@ function mergeExact(into: Cells, at: number, from: Cells): void {
   for (const component of exactComponents(from, at)) addExact(into, at, component);
 }
 
+function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState): void {
+  for (const component of saved) addExact(into, at, component as number);
+}
+
 /** Σx, exactly. */
 export const sumAccumulator: Accumulator = {
   name: "sum",
   cells: 1 + COMPONENTS,
   add: (state, at, value) => addExact(state, at, value as number),
   merge: mergeExact,
+  save: exactComponents,
+  mergeSaved: mergeSavedSum,
 };
 
 /** Σx², exactly. */
@@ -77,4 +84,6 @@ export const squaresAccumulator: Accumulator = {
     addExact(state, at, square);
   },
   merge: mergeExact,
+  save: exactComponents,
+  mergeSaved: mergeSavedSum,
 };

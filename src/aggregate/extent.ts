@@ -27,6 +27,11 @@ export const extentAccumulator: Accumulator = {
     this.add(into, at, other[at + 1]!, other[at + 2]!);
     this.add(into, at, other[at + 3]!, other[at + 4]!);
   },
+  save: ({ numbers }, at) => [numbers[at + 1]!, numbers[at + 2]!, numbers[at + 3]!, numbers[at + 4]!],
+  mergeSaved(into, at, [min, minTime, max, maxTime]) {
+    this.add(into, at, min!, minTime as number);
+    this.add(into, at, max!, maxTime as number);
+  },
 };
 
 function setMin(numbers: Float64Array, at: number, value: number, timeMs: number): void {

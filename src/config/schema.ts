@@ -1,5 +1,6 @@
 /** The gateway's config, declared once: types, checks, JSON Schema and reference come from here. */
 import { LIMITS } from "../model/limits.js";
+import { ladder } from "../schema/ladder.js";
 import { byteSize, count, duration, name, timeZone } from "../schema/types.js";
 import { type Problem, withRule, z } from "../schema/zod.js";
 import { sources } from "./sources.js";
@@ -32,6 +33,11 @@ export function store(context: ConfigContext) {
       logBytesMax: byteSize({ minBytes: 1_000_000 })
         .describe("Size of the log of summaries, which is local history and outbox in one.")
         .prefault("256MB"),
+      coarsen: ladder()
+        .describe(
+          "When the log is full, unsent summaries are merged into windows of these sizes, the oldest first, before any is dropped. A window's profile may say otherwise. Empty for never.",
+        )
+        .prefault(["15m", "1h", "1d"]),
       journalBytesMax: byteSize({ minBytes: 262_144 })
         .describe("Size of the journal of readings at which a checkpoint is taken.")
         .prefault("16MB"),

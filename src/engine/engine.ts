@@ -29,6 +29,8 @@ export interface EngineOptions {
   readonly devicesMax: number;
   /** Emit final revisions only, for those who read to the end anyway. */
   readonly finalOnly?: boolean;
+  /** Emit summaries with the state that merging them needs; it costs about as much as the rest of a firing. */
+  readonly mergeable?: boolean;
 }
 
 /** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
@@ -259,6 +261,7 @@ export class Engine {
       gateway: this.#options.gateway,
       plan: state.plan,
       finalOnly: this.#options.finalOnly === true,
+      mergeable: this.#options.mergeable === true,
       emit: (summary) => summaries.push(summary),
     };
   }

@@ -1,4 +1,5 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
+import type { FieldPartials, Mergeable } from "../model/partials.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
@@ -20,6 +21,8 @@ export interface Firing {
   readonly plan: Plan;
   /** Whether nobody wants to hear of firings that are not final. */
   readonly finalOnly: boolean;
+  /** Whether summaries come with the state that merging them needs. */
+  readonly mergeable: boolean;
   readonly emit: (summary: Summary) => void;
 }
 
@@ -127,22 +130,42 @@ function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind)
   const fields = results(fired, cells);
   const counts = quality(on.plan, cells);
   // Spelled out twice: a spread takes ten times as long as the rest of the object.
-  on.emit(
-    kind.reconfigured
-      ? {
-          id,
-          revision,
-          final,
-          reconfigured: true,
-          gateway,
-          device: name,
-          profile,
-          window,
-          fields,
-          quality: counts,
-        }
-      : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts },
-  );
+  const summary: Writable<Summary> = kind.reconfigured
+    ? {
+        id,
+        revision,
+        final,
+        reconfigured: true,
+        gateway,
+        device: name,
+        profile,
+        window,
+        fields,
+        quality: counts,
+      }
+    : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
+  if (on.mergeable && !fired.plan.isGlobal) {
+    summary.mergeable = mergeable(fired, cells, `${profile}/${deviceId(on, name)}${part}`);
+  }
+  on.emit(summary);
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Windows that follow one another can be merged; a global one has no neighbours. */
+function mergeable(fired: OpenWindow, cells: Cells, of: string): Mergeable {
+  const partials: Record<string, FieldPartials> = {};
+  for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
+    if (cells.numbers[plan.at.count!] === 0) continue;
+    const state: Record<string, FieldPartials["state"][string]> = {};
+    for (const accumulator of accumulators) {
+      state[accumulator.name] = accumulator.save(cells, plan.at[accumulator.name]!);
+    }
+    partials[field.name] = { index, values, state };
+  }
+  const { startMs, endMs } = fired;
+  const series = `${of}/${fired.plan.meaning}`;
+  return { series, startMs, endMs, ladderMs: fired.plan.definition.coarsenMs, partials };
 }
 
 /** Consecutive summaries are often those of one device: what their ids begin with is kept. */

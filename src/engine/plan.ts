@@ -31,6 +31,8 @@ export interface WindowPlan {
   readonly isGlobal: boolean;
   /** Identifies everything that gives a window's results their meaning: equal signatures may go on together. */
   readonly signature: string;
+  /** The same without what only says when it fires: the results of equal ones may be merged. */
+  readonly meaning: string;
   readonly outputs: readonly OutputPlan[];
 }
 
@@ -38,6 +40,12 @@ export interface OutputPlan {
   readonly field: Field;
   readonly plan: FieldPlan;
   readonly aggregates: readonly Aggregate[];
+  /** Place of the field in the profile. */
+  readonly index: number;
+  /** What the results of this window are computed from. */
+  readonly accumulators: readonly Accumulator[];
+  /** Names of the values, where a result has one of them. */
+  readonly values: readonly string[] | undefined;
 }
 
 export interface FieldPlan {
@@ -104,11 +112,9 @@ function planWindow(from: {
   readonly fields: readonly FieldPlan[];
 }): WindowPlan {
   const { definition, profile, fields } = from;
-  const outputs = definition.aggregates.map(({ field, names }) => ({
-    field: profile.fields[field]!,
-    plan: fields[field]!,
-    aggregates: names.map(aggregateOf),
-  }));
+  const outputs = definition.aggregates.map(({ field, names }) =>
+    planOutput(profile.fields[field]!, fields[field]!, field, names.map(aggregateOf)),
+  );
   const meaning = outputs.map(({ field, aggregates }) => [
     field.name,
     field.type,
@@ -122,8 +128,20 @@ function planWindow(from: {
     times: windowTimes(definition.kind),
     isGlobal: definition.kind.type === "global",
     signature: JSON.stringify([definition.name, definition.kind, definition.allowedLatenessMs, meaning]),
+    meaning: JSON.stringify([definition.name, definition.kind, meaning]),
     outputs,
   };
+}
+
+function planOutput(
+  field: Field,
+  plan: FieldPlan,
+  index: number,
+  aggregates: readonly Aggregate[],
+): OutputPlan {
+  const accumulators = [...new Set(aggregates.flatMap(({ needs }) => needs))];
+  const named = accumulators.some(({ name }) => name === "ends");
+  return { field, plan, aggregates, index, accumulators, values: named ? field.values : undefined };
 }
 
 function aggregateOf(name: string): Aggregate {

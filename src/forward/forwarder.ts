@@ -10,8 +10,13 @@
  *   ends the wait. Each target has its own forwarder, so one that is away holds back only itself.
  * - A batch that fails for good (an error that is not retryable) is repeated one entry at a time; the entry that
  *   then fails for good is passed over with an event and a count. It stays in the log.
- * - When the log has given up entries beyond the cursor, or cannot read them any more, the hole is counted, and
- *   reported with its bounds.
+ * - When the log has given up entries beyond the cursor, or cannot read them any more, they are counted, and
+ *   reported with their bounds. Other holes are entries that were merged into later ones.
+ * - Nothing is handed to the target that is not reserved in the durable cursor, and nothing is read for that before:
+ *   so the log, when it is full, knows what may have been sent and merges only the rest. Each save of the cursor
+ *   reserves as much again as was just delivered, so that steady small deliveries cost no sync of their own.
+ * - After a failure the reservation is taken back to what was handed over, and that goes first, alone, until it is
+ *   confirmed: an outage leaves little in doubt, however long it is.
  * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
  */
 import { Backoff, type BackoffOptions } from "../model/backoff.js";
@@ -19,7 +24,7 @@ import type { Clock, Random, Timer, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
-import type { Cursors, SummaryLog, Target } from "../model/summary-log.js";
+import type { Cursor, Cursors, SummaryLog, Target } from "../model/summary-log.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import {
   forwardAbandoned,
@@ -62,7 +67,7 @@ export interface ForwarderStatus {
   readonly upstream: { readonly state: string; readonly detail?: string };
   /** Last confirmed position of the log. */
   readonly cursor: number;
-  /** Entries in the log that are not confirmed. */
+  /** Entries in the log that are not confirmed, at most. */
   readonly lagEntries: number;
   /** Since the start of the process. */
   readonly deliveredEntries: number;
@@ -79,6 +84,8 @@ export interface ForwarderStatus {
 
 const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 500, maxMs: 60_000 };
 const STOP_MS_MAX_DEFAULT = 2_000;
+/** Reserved ahead at least, or a whole batch if that is less. */
+const RESERVED_POSITIONS_MIN = 100;
 
 export class Forwarder {
   private readonly options: ForwarderOptions;
@@ -96,8 +103,12 @@ export class Forwarder {
 
   /** Confirmed by the target; the durable cursor is `saved` and follows. */
   private confirmed = 0;
-  private saved = 0;
+  /** The last position that the target was handed, confirmed or not. */
+  private attempted = 0;
+  private saved: Cursor = { confirmed: 0, reserved: 0 };
   private loaded = false;
+  /** Something failed, and what is reserved and was not handed over has to be given back. */
+  private releaseDue = false;
   /** The drain goes on until `confirmed` is here. */
   private goal = 0;
   /** Up to this position entries go one at a time, because a batch failed for good. */
@@ -159,8 +170,8 @@ export class Forwarder {
       target: this.target.name,
       state: this.state,
       upstream: this.target.status(),
-      cursor: this.saved,
-      lagEntries: Math.max(0, log.head() - Math.max(this.confirmed, log.tail() - 1)),
+      cursor: this.saved.confirmed,
+      lagEntries: Math.min(log.count(), Math.max(0, log.head() - this.confirmed)),
       deliveredEntries: this.deliveredEntries,
       droppedEntries: this.droppedEntries,
       setAsideEntries: this.setAsideEntries,
@@ -175,53 +186,90 @@ export class Forwarder {
       try {
         await this.step();
       } catch (error) {
+        this.releaseDue = true;
         if (!this.stopping) await this.pause("retrying", this.failed(error));
       }
     }
+    // The next life shall have no more in doubt than there is; without it there only is more.
+    if (!this.abandoned) await this.release().catch(() => {});
   }
 
   /** One unit of work: load, save, wait, or deliver one batch. Throws what is to be retried. */
   private async step(): Promise<void> {
     if (!this.loaded) return this.load();
-    if (this.saved < this.confirmed) return this.saveAgain();
-    const { log, target } = this.options;
+    if (this.saved.confirmed < this.confirmed) return this.saveAgain();
+    if (this.releaseDue) return this.release();
+    const { log } = this.options;
     if (log.tail() > this.confirmed + 1) return this.skipTo(log.tail());
     if (this.confirmed >= this.goal) return this.pause("idle", undefined);
     const count = this.batchEntries();
     const waitMs = this.bucket?.waitMs(count) ?? 0;
     if (waitMs > 0) return this.pause("limited", waitMs);
     this.state = "delivering";
-    const entries = await log.read(this.confirmed, {
-      entriesMax: count,
-      bytesMax: target.batch.bytesMax,
-    });
-    if (this.stopping) return;
-    // The log may have been cut since the look at its tail, or it passes over damaged entries (and reports them).
-    const first = entries[0]?.position ?? Math.max(log.tail(), this.confirmed + 1 + count);
-    return first > this.confirmed + 1 ? this.skipTo(first) : this.deliver(entries);
+    const head = log.head();
+    const entries = await this.readReserved(count);
+    // The log may have been cut since the look at its tail.
+    if (this.stopping || entries === undefined || log.tail() > this.confirmed + 1) return;
+    if (entries.length === 0) return this.skipTo(head + 1);
+    return this.deliver(entries);
   }
 
   private async load(): Promise<void> {
     const { cursors, log, observer } = this.options;
-    const cursor = await cursors.load(this.target.name);
-    this.confirmed = this.saved = cursor;
-    if (cursor > log.head()) {
-      observer.emit(forwardCursorAhead, { target: this.target.name, cursor, head: log.head() });
-      this.confirmed = log.tail() - 1;
-      await cursors.save(this.target.name, this.confirmed);
-      this.saved = this.confirmed;
+    const { name } = this.target;
+    const none = { confirmed: log.tail() - 1, reserved: log.tail() - 1 };
+    const cursor = await cursors.load(name);
+    this.saved = cursor ?? none;
+    // What was lost before a target was there is not lost to it.
+    if (cursor === undefined) await cursors.save(name, none);
+    else if (cursor.confirmed > log.head()) {
+      observer.emit(forwardCursorAhead, { target: name, cursor: cursor.confirmed, head: log.head() });
+      // Its entries may have been sent under this cursor.
+      this.saved = { ...none, reserved: log.head() };
+      await cursors.save(name, this.saved);
     }
+    this.confirmed = this.saved.confirmed;
+    this.attempted = this.saved.reserved;
     this.loaded = true;
   }
 
-  /** What the log no longer has cannot be delivered: say so, and go on behind it. */
+  /** What the log no longer has cannot be delivered: say so if it is lost, and go on behind it. */
   private async skipTo(position: number): Promise<void> {
     const [first, last] = [this.confirmed + 1, position - 1];
-    const entries = position - first;
-    this.droppedEntries += entries;
-    this.options.observer.emit(forwardDropped, { target: this.target.name, first, last, entries });
+    const entries = this.options.log.lost(this.confirmed, last);
+    if (entries > 0) {
+      this.droppedEntries += entries;
+      this.options.observer.emit(forwardDropped, { target: this.target.name, first, last, entries });
+    }
     this.confirmed = last;
     await this.save();
+  }
+
+  /**
+   * The next entries that the target may be handed, from `confirmed`; none when there is nothing up to the head.
+   * Undefined when room had to be reserved first: the log may have merged them meanwhile, so they are read again.
+   */
+  private async readReserved(count: number): Promise<readonly LogEntry[] | undefined> {
+    const { bytesMax } = this.target.batch;
+    const { reserved } = this.saved;
+    const entries = await this.options.log.read(this.confirmed, { entriesMax: count, bytesMax });
+    if (entries.length === 0) return entries;
+    const doubtful = entries.filter(({ position }) => position <= this.attempted);
+    if (doubtful.length > 0) return doubtful;
+    const allowed = entries.filter(({ position }) => position <= reserved);
+    if (allowed.length > 0) return allowed;
+    await this.save(entries.at(-1)!.position + this.headRoom());
+    return undefined;
+  }
+
+  private headRoom(): number {
+    return Math.min(RESERVED_POSITIONS_MIN, this.target.batch.entriesMax);
+  }
+
+  /** Gives back what is reserved and was not handed over. */
+  private async release(): Promise<void> {
+    if (this.saved.reserved > Math.max(this.attempted, this.confirmed)) await this.save(this.attempted);
+    this.releaseDue = false;
   }
 
   private batchEntries(): number {
@@ -233,7 +281,9 @@ export class Forwarder {
 
   private async deliver(entries: readonly LogEntry[]): Promise<void> {
     const last = entries[entries.length - 1]!;
+    const span = last.position - this.confirmed;
     this.bucket?.take(entries.length);
+    this.attempted = Math.max(this.attempted, last.position);
     try {
       await this.target.deliver(entries);
       this.deliveredEntries += entries.length;
@@ -248,17 +298,19 @@ export class Forwarder {
     }
     // After an abandoned stop the store may be closed already.
     if (this.abandoned) return;
-    // Between two entries only damaged ones are missing; the log reports each.
-    this.droppedEntries += last.position - this.confirmed - entries.length;
+    // Damaged entries in between; the log reports each.
+    this.droppedEntries += this.options.log.lost(this.confirmed, last.position);
     this.confirmed = last.position;
-    await this.save();
+    await this.save(last.position + Math.max(span, this.headRoom()));
     this.recovered();
   }
 
-  private async save(): Promise<void> {
-    const position = this.confirmed;
-    await this.options.cursors.save(this.target.name, position);
-    this.saved = position;
+  /** @param reserved at least what was handed over is */
+  private async save(reserved = this.saved.reserved): Promise<void> {
+    const { confirmed } = this;
+    const cursor = { confirmed, reserved: Math.max(reserved, this.attempted, confirmed) };
+    await this.options.cursors.save(this.target.name, cursor);
+    this.saved = cursor;
   }
 
   /** The target has confirmed, but the cursor could not be written: no reason to deliver again. */

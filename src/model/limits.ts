@@ -37,6 +37,10 @@ export const LIMITS = {
   deliveriesKeptMs: 60_000,
   /** Routes remembered by topic. */
   routeCacheTopicsMax: 20_000,
+  /** Summaries whose positions are held while the log is made coarser; about 16 bytes each. */
+  coarsenMembersMax: 500_000,
+  /** Sizes in a ladder of coarser windows. */
+  ladderRungsMax: 8,
   /** Payload bytes in one commit before sources are pushed back. */
   commitBytesMax: 4_194_304,
   /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */

@@ -4,8 +4,15 @@ import type { LogEntry } from "./summary.js";
 export interface SummaryLog {
   /** Position of the newest durable entry; 0 when there is none. */
   head(): number;
-  /** Position of the oldest entry still kept; `head() + 1` when there is none. */
+  /** No entry lies before this position; `head() + 1` when there is none at all. */
   tail(): number;
+  /** Number of entries. */
+  count(): number;
+  /**
+   * Summaries after `after` and up to `through` that the log gave up before every target had them, or that it has
+   * found damaged. Other positions that are missing were merged into a later entry, which loses nothing.
+   */
+  lost(after: number, through: number): number;
   /** Entries after `after`, in order, until either bound is reached (always at least one if there is one). */
   read(
     after: number,
@@ -15,12 +22,26 @@ export interface SummaryLog {
   onAppend(listener: () => void): () => void;
 }
 
-/** How far each target has confirmed the log. */
+/** How far a target has got in the log. */
+export interface Cursor {
+  /** The target has confirmed everything up to here, or it is lost to it. */
+  readonly confirmed: number;
+  /**
+   * Nothing beyond was ever handed to the target; what lies between may have reached it. So the log leaves those
+   * entries as they are: merged with others, they would count twice at the receiver. At least `confirmed`.
+   */
+  readonly reserved: number;
+}
+
+/** The cursors of all targets, by name. */
 export interface Cursors {
-  /** Last confirmed position; 0 for a target never seen. */
-  load(target: string): Promise<number>;
-  /** Durable (synced) when it resolves. */
-  save(target: string, position: number): Promise<void>;
+  /** Undefined for a target never seen. */
+  load(target: string): Promise<Cursor | undefined>;
+  /**
+   * Durable (synced) when it resolves. The log merges nothing against it from the call on, and what it merged before
+   * can be read when it resolves: so save first, then read what is to be sent.
+   */
+  save(target: string, cursor: Cursor): Promise<void>;
 }
 
 /** A place summaries go to. */

@@ -1,3 +1,4 @@
+import type { Mergeable } from "./partials.js";
 import type { RejectReason } from "./reasons.js";
 
 /** What one device did in one window. Field order is the order in its JSON. */
@@ -5,6 +6,10 @@ export interface Summary {
   /**
    * `gateway/profile/device/window/start`; the same for every revision. What comes of a window after its definition
    * has changed is a summary of its own, with `/2` (and so on) behind: it must not replace what came before.
+   *
+   * A coarse summary, which the log has merged from unsent ones to save room, says so in the window's name and in
+   * its id: `…/1m~15m/start`, and `…/1m~15m/start@first` where the first window in it does not begin with the coarse
+   * one, so that the pieces of a coarse window that are sent one after the other keep apart.
    */
   readonly id: string;
   /** 0 for the first firing, then 1, 2, …: the highest one is the truth. */
@@ -21,6 +26,8 @@ export interface Summary {
   /** By field name, in profile order; fields without a value in this window are absent. */
   readonly fields: Readonly<Record<string, SummaryField>>;
   readonly quality: SummaryQuality;
+  /** What is needed to merge it with others, where the engine was asked for it; not part of the JSON. */
+  readonly mergeable?: Mergeable;
 }
 
 export interface SummaryWindow {
@@ -30,6 +37,14 @@ export interface SummaryWindow {
   readonly start?: string;
   /** RFC 3339, exclusive. Absent for a global window. */
   readonly end?: string;
+  /** Only in a coarse summary. */
+  readonly coarsened?: Coarsened;
+}
+
+/** How a coarse summary came about: merged from the final summaries of `windows` windows named `from`. */
+export interface Coarsened {
+  readonly from: string;
+  readonly windows: number;
 }
 
 /** `unit` (if the field has one), then the requested aggregates in the profile's order. */
@@ -45,7 +60,10 @@ export type SummaryQuality = {
 
 /** One line of the summary log. */
 export interface LogEntry {
-  /** Position in the log: 1, 2, 3, …; holes are possible only below the oldest kept entry. */
+  /**
+   * Position in the log, rising. Where entries were merged into one it has the position of the last of them and the
+   * others leave holes; so a position that is missing need not be lost (see `SummaryLog.lost`).
+   */
   readonly position: number;
   /** Canonical JSON of a `Summary`. */
   readonly json: string;
@@ -62,8 +80,9 @@ export function canonicalJson(summary: Summary): string {
   // Instants need no escapes.
   const start = window.start === undefined ? "" : `,"start":"${window.start}"`;
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
+  const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${mark}${sharedJson(summary)}${start}${end}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  return `${head}${mark}${sharedJson(summary)}${start}${end}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

@@ -7,6 +7,11 @@ export interface WindowDefinition {
   readonly allowedLatenessMs: number;
   /** Requested aggregates by field index. */
   readonly aggregates: readonly FieldAggregates[];
+  /**
+   * Sizes of the coarser windows that unsent summaries are merged into when the log is full, rising; empty for never,
+   * undefined for what the gateway's config says.
+   */
+  readonly coarsenMs?: readonly number[] | undefined;
 }
 
 export type WindowKind =

@@ -2,7 +2,6 @@ import type { Engine } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { WeirError } from "../model/errors.js";
-import { canonicalJson } from "../model/summary.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
 import { BlockBuilder } from "./block-builder.js";
@@ -150,7 +149,7 @@ export class Committer {
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     const block = this.#blockOf(builder);
     const { engine, store, checkpointer } = this.#options;
-    const summaries = engine.apply(block).map(canonicalJson);
+    const summaries = engine.apply(block);
     const share = checkpointer.nextShare(store);
     await store.commit({ block, summaries, ...share.commit });
     share.written();

@@ -1,6 +1,6 @@
 import type { Engine } from "../engine/engine.js";
 import type { Profile } from "../model/profile.js";
-import { canonicalJson, type Summary } from "../model/summary.js";
+import type { Summary } from "../model/summary.js";
 import type { Operation } from "../store/disk.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
@@ -52,7 +52,7 @@ export async function changeProfiles(on: {
   if (records.length > 0 || summaries.length > 0) {
     const share = checkpointer.everything();
     const commit = { ...share.commit, records: [...share.commit.records, ...records] };
-    await store.commit({ summaries: summaries.map(canonicalJson), ...commit });
+    await store.commit({ summaries, ...commit });
     share.written();
   }
   return { added, changed, removed, closedWindows: summaries.length };

@@ -7,6 +7,7 @@
 
 import { LIMITS } from "../model/limits.js";
 import { REJECT_REASONS } from "../model/reasons.js";
+import { ladder } from "../schema/ladder.js";
 import { duration, name } from "../schema/types.js";
 import { withRule, z } from "../schema/zod.js";
 import { compileCondition } from "./expression.js";
@@ -179,6 +180,10 @@ const windowSchema = withRule(
       description:
         "How long after a window was due a reading still changes it; each change is a new revision.",
     }),
+    coarsen: ladder().or(z.literal("never")).optional().meta({
+      description:
+        "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
+    }),
     fields: z.record(z.union([z.literal("*"), fieldName()]), z.array(z.string().max(64)).max(64)).meta({
       description:
         "Aggregates by field. `*` stands for all fields that are not listed: texts and enums get those that apply to them.",
@@ -191,6 +196,15 @@ const windowSchema = withRule(
         code: "bad-window",
         message: "a window is either tumbling or global",
         hint: "give one of the two",
+      });
+    }
+    if (window.global === true && window.coarsen !== undefined) {
+      report({
+        code: "bad-window",
+        message: '"coarsen" does not go with this window',
+        path: ["coarsen"],
+        at: "key",
+        hint: "a global window has no neighbours to be merged with",
       });
     }
     for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {

@@ -24,6 +24,7 @@ export function compileWindow(
     kind: kindOf(window, gatewayZone),
     allowedLatenessMs: window.allowedLateness,
     aggregates,
+    coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
   };
 }
 

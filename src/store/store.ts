@@ -1,12 +1,16 @@
 import type { Block } from "../model/block.js";
 import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
 import { WeirError } from "../model/errors.js";
-import type { Cursors } from "../model/summary-log.js";
+import type { Summary } from "../model/summary.js";
+import type { Cursor, Cursors } from "../model/summary-log.js";
+import type { Coarsening } from "./coarsen.js";
+import { StoredCursors } from "./cursors.js";
 import { Database, type DatabaseOptions, setAside } from "./database.js";
 import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
 import { StoredSummaryLog } from "./summary-log.js";
+import { LogTrimmer } from "./trim.js";
 import { Upkeep } from "./upkeep.js";
 
 /**
@@ -21,12 +25,14 @@ export interface StoreOptions extends DatabaseOptions {
   readonly logBytesMax: number;
   /** What may be in the database at a time; files beyond it are compacted. As large as it likes unless given. */
   readonly databaseBytesMax?: number;
+  /** How unsent summaries are merged when the log is full; they are dropped at once unless given. */
+  readonly coarsening?: Coarsening;
 }
 
 export interface Commit {
   readonly block?: Block;
-  /** Canonical JSON of the summaries that the block, or a change of definition, caused. */
-  readonly summaries: readonly string[];
+  /** What the block, or a change of definition, caused; as JSON where nobody will want to merge it. */
+  readonly summaries: readonly (Summary | string)[];
   /** Device and slice records, profile definitions. */
   readonly records: readonly Operation[];
   /** Journal blocks up to this position are in the records and can go. */
@@ -35,7 +41,6 @@ export interface Commit {
 
 /** Format of the whole database; a program does not touch one that is newer than itself. */
 const FORMAT = 1;
-const CURSOR_VERSION = 1;
 const DEFINITION_VERSION = 1;
 
 export class Store implements Cursors {
@@ -46,18 +51,23 @@ export class Store implements Cursors {
   #journalTail: number | undefined;
   #journalBytes = 0;
   #journalBlocks = 0;
-  readonly #cursors = new Map<string, number>();
+  readonly #cursors: StoredCursors;
+  readonly #trimmer: LogTrimmer;
 
-  private constructor(
-    database: Database,
-    log: StoredSummaryLog,
-    upkeep: Upkeep,
-    journalTail: number | undefined,
-  ) {
-    this.#database = database;
-    this.log = log;
-    this.upkeep = upkeep;
-    this.#journalTail = journalTail;
+  private constructor(parts: {
+    readonly database: Database;
+    readonly log: StoredSummaryLog;
+    readonly cursors: StoredCursors;
+    readonly trimmer: LogTrimmer;
+    readonly upkeep: Upkeep;
+    readonly journalTail: number | undefined;
+  }) {
+    this.#database = parts.database;
+    this.log = parts.log;
+    this.#cursors = parts.cursors;
+    this.#trimmer = parts.trimmer;
+    this.upkeep = parts.upkeep;
+    this.#journalTail = parts.journalTail;
   }
 
   /** @throws WeirError `store-locked`, `store-unavailable`; a damaged store is set aside instead */
@@ -70,6 +80,9 @@ export class Store implements Cursors {
         observer: options.observer,
         bytesMax: options.logBytesMax,
       });
+      const cursors = await StoredCursors.open(database);
+      const { observer, coarsening } = options;
+      const trimmer = new LogTrimmer({ log, cursors, observer, coarsening });
       const [oldest] = await database.keys({ ...keySpace("j"), limit: 1 });
       const upkeep = new Upkeep({
         database,
@@ -78,7 +91,8 @@ export class Store implements Cursors {
         logTail: () => log.tail(),
       });
       await upkeep.begin();
-      return new Store(database, log, upkeep, oldest === undefined ? undefined : numberOf(oldest));
+      const journalTail = oldest === undefined ? undefined : numberOf(oldest);
+      return new Store({ database, log, cursors, trimmer, upkeep, journalTail });
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
@@ -183,28 +197,20 @@ export class Store implements Cursors {
     return { type: "put", key, value: writer.seal(DEFINITION_VERSION) };
   }
 
-  async load(target: string): Promise<number> {
-    const known = this.#cursors.get(target);
-    if (known !== undefined) return known;
-    const value = await this.#database.get(KEYS.cursor(target));
-    const position = value === undefined ? 0 : ByteReader.open(value, CURSOR_VERSION).varint();
-    this.#cursors.set(target, position);
-    return position;
+  load(target: string): Promise<Cursor | undefined> {
+    return this.#cursors.load(target);
   }
 
-  async save(target: string, position: number): Promise<void> {
-    const writer = new ByteWriter();
-    writer.varint(position);
-    await this.#database.write([
-      { type: "put", key: KEYS.cursor(target), value: writer.seal(CURSOR_VERSION) },
-    ]);
-    this.#cursors.set(target, position);
+  save(target: string, cursor: Cursor): Promise<void> {
+    return this.#cursors.save(target, cursor);
   }
 
-  /** Drops the oldest summaries when the log is over its bound. @param targets those whose confirmation counts */
-  async trimLog(targets: readonly string[]): Promise<void> {
-    const cursors = await Promise.all(targets.map((target) => this.load(target)));
-    await this.log.trim(cursors.length === 0 ? this.log.head() : Math.min(...cursors));
+  /**
+   * Makes room in the log when it is over its bound (trim.ts); one call at a time.
+   * @param targets those that are configured, at any moment: their confirmation counts
+   */
+  async trimLog(targets: () => readonly string[]): Promise<void> {
+    await this.#trimmer.trim(targets);
     this.upkeep.look();
   }
 

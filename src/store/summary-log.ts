@@ -1,31 +1,34 @@
-import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
+import { CorruptRecord } from "../model/bytes.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
-import type { LogEntry } from "../model/summary.js";
+import type { LogEntry, Summary } from "../model/summary.js";
 import type { SummaryLog } from "../model/summary-log.js";
 import type { Database } from "./database.js";
 import type { Operation } from "./disk.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
+import {
+  addLoss,
+  decodeBook,
+  emptyBook,
+  encodeBook,
+  type LogBook,
+  type Loss,
+  lostBetween,
+} from "./log-book.js";
+import { encodeRecord, readJson, recordOf } from "./log-record.js";
 
 /**
  * The summary log: every revision of every summary, appended in the batch of the journal block that caused it.
  * It is the local history and the outbox of every target at once.
  *
- * Its size is bounded by `logBytesMax`. When it grows over, the oldest entries that every target has confirmed go
- * first; when that is not enough, the oldest of the others go too, which is counted and reported as loss.
+ * Its size is bounded by `bytesMax`; what happens when it grows over is in trim.ts, which changes the log by
+ * `rewrite`. All sizes are exact: they change together with the batch that changes them.
  */
-const VERSION = 1;
-const BOOKKEEPING_VERSION = 1;
-/** Bytes an entry takes beside its JSON: key, envelope, LevelDB's own. */
-const ENTRY_OVERHEAD_BYTES = 32;
-const TRIM_ENTRIES_MAX = 2_000;
-/** How far below the bound a trim goes, so that not every commit has to trim. */
-const TRIM_TO = 0.9;
 
-const logTrimmedUnsent = defineEvent<{ readonly entries: number; readonly through: number }>(
-  "log-unsent-dropped",
-  "error",
-  "the summary log is full; the oldest summaries were dropped before every target had them",
-);
+/** Bytes an entry takes beside its record: key, LevelDB's own. */
+const ENTRY_OVERHEAD_BYTES = 32;
+/** Damaged entries that are remembered; all are reported. */
+const DAMAGED_MAX = 10_000;
+
 const logEntryDamaged = defineEvent<{ readonly position: number; readonly reason: string }>(
   "log-entry-damaged",
   "error",
@@ -38,52 +41,91 @@ export interface SummaryLogOptions {
   readonly bytesMax: number;
 }
 
+/** What an entry takes of the log's bound. */
+export function entryBytes(value: Uint8Array): number {
+  return value.length + ENTRY_OVERHEAD_BYTES;
+}
+
+/** Entries that go, and entries that take the place of some of them. */
+export interface Rewrite {
+  readonly removed: readonly { readonly position: number; readonly bytes: number }[];
+  /** At positions of removed ones. */
+  readonly put: readonly { readonly position: number; readonly value: Uint8Array }[];
+  /** Nothing is left before this position. */
+  readonly tail?: number;
+  readonly losses?: readonly Loss[];
+  readonly superseded?: number;
+  readonly coarsened?: number;
+}
+
 export class StoredSummaryLog implements SummaryLog {
   readonly #options: SummaryLogOptions;
   readonly #listeners = new Set<() => void>();
-  #head = 0;
+  readonly #damaged = new Set<number>();
+  readonly #book: LogBook;
   #tail = 1;
-  #bytes = 0;
-  /** Entries that were dropped before every target had confirmed them. */
-  dropped = 0;
 
-  private constructor(options: SummaryLogOptions) {
+  private constructor(options: SummaryLogOptions, book: LogBook) {
     this.#options = options;
+    this.#book = book;
   }
 
   static async open(options: SummaryLogOptions): Promise<StoredSummaryLog> {
-    const log = new StoredSummaryLog(options);
     const { database } = options;
-    const book = await database.get(KEYS.meta("log"));
-    let counted = 0;
-    if (book !== undefined) {
-      const reader = ByteReader.open(book, BOOKKEEPING_VERSION);
-      counted = reader.varint();
-      log.#bytes = reader.varint();
-      log.dropped = reader.varint();
-    }
-    log.#head = counted;
-    for await (const [key, value] of database.entries(behind(counted))) {
-      log.#head = numberOf(key);
-      log.#bytes += value.length + ENTRY_OVERHEAD_BYTES;
-    }
     const [first] = await database.keys({ ...keySpace("l"), limit: 1 });
-    log.#tail = first === undefined ? log.#head + 1 : numberOf(first);
-    if (first === undefined) log.#bytes = 0;
+    const tail = first === undefined ? undefined : numberOf(first);
+    const written = await database.get(KEYS.meta("log"));
+    const book = written === undefined ? emptyBook() : decodeBook(written, KEYS.meta("log"));
+    const log = new StoredSummaryLog(options, book);
+    for await (const [position, value] of log.records(book.head)) {
+      book.head = position;
+      book.entries++;
+      book.bytes += entryBytes(value);
+    }
+    log.#tail = tail ?? book.head + 1;
     return log;
   }
 
   head(): number {
-    return this.#head;
+    return this.#book.head;
   }
 
   tail(): number {
     return this.#tail;
   }
 
-  /** Bytes the log takes, approximately. */
+  count(): number {
+    return this.#book.entries;
+  }
+
+  /** What the entries take of `bytesMax`. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#book.bytes;
+  }
+
+  get bytesMax(): number {
+    return this.#options.bytesMax;
+  }
+
+  /** Entries that were dropped before every target had confirmed them, ever. */
+  get dropped(): number {
+    return this.#book.dropped;
+  }
+
+  /** Revisions that were replaced by later ones before they were sent, ever. */
+  get superseded(): number {
+    return this.#book.superseded;
+  }
+
+  /** Windows that were merged into coarser ones, ever. */
+  get coarsened(): number {
+    return this.#book.coarsened;
+  }
+
+  lost(after: number, through: number): number {
+    let lost = lostBetween(this.#book.losses, after, through);
+    for (const position of this.#damaged) if (position > after && position <= through) lost++;
+    return lost;
   }
 
   onAppend(listener: () => void): () => void {
@@ -92,18 +134,19 @@ export class StoredSummaryLog implements SummaryLog {
   }
 
   /** Operations that append; `appended` must follow when they are durable. */
-  appendOperations(summaries: readonly string[]): Operation[] {
-    const operations = summaries.map(
-      (json, i): Operation => ({ type: "put", key: KEYS.log(this.#head + 1 + i), value: sealText(json) }),
-    );
-    return operations;
+  appendOperations(summaries: readonly (Summary | string)[]): Operation[] {
+    return summaries.map((summary, i): Operation => {
+      const position = this.#book.head + 1 + i;
+      return { type: "put", key: KEYS.log(position), value: encodeRecord(recordOf(summary), position) };
+    });
   }
 
   appended(operations: readonly Operation[]): void {
     if (operations.length === 0) return;
-    this.#head += operations.length;
+    this.#book.head += operations.length;
+    this.#book.entries += operations.length;
     for (const operation of operations) {
-      if (operation.type === "put") this.#bytes += operation.value.length + ENTRY_OVERHEAD_BYTES;
+      if (operation.type === "put") this.#book.bytes += entryBytes(operation.value);
     }
     for (const listener of this.#listeners) listener();
   }
@@ -113,75 +156,74 @@ export class StoredSummaryLog implements SummaryLog {
     bounds: { readonly entriesMax: number; readonly bytesMax: number },
   ): Promise<LogEntry[]> {
     const entries: LogEntry[] = [];
-    if (after >= this.#head) return entries;
     let bytes = 0;
-    for await (const [key, value] of this.#options.database.entries(behind(after))) {
-      const entry = this.#entry(key, value);
-      if (entry === undefined) continue;
+    for await (const [position, value] of this.records(after)) {
+      const json = this.#json(position, value);
+      if (json === undefined) continue;
       if (entries.length >= bounds.entriesMax) break;
       bytes += value.length;
       if (bytes > bounds.bytesMax && entries.length > 0) break;
-      entries.push(entry);
+      entries.push({ position, json });
     }
     return entries;
   }
 
-  #entry(key: string, value: Uint8Array): LogEntry | undefined {
+  #json(position: number, value: Uint8Array): string | undefined {
     try {
-      return { position: numberOf(key), json: openText(value) };
+      return readJson(value, position);
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error;
-      this.#options.observer.emit(logEntryDamaged, { position: numberOf(key), reason: error.message });
+      this.reportDamage(position, error);
       return undefined;
     }
   }
 
-  /** Makes room when the log is over its bound. @param confirmed position that every target has confirmed */
-  async trim(confirmed: number): Promise<void> {
-    const { bytesMax, database, observer } = this.#options;
-    while (this.#bytes > bytesMax) {
-      const goal = this.#bytes - bytesMax * TRIM_TO;
-      const operations: Operation[] = [];
-      let freed = 0;
-      let last = this.#tail - 1;
-      for await (const [key, value] of database.entries({ ...keySpace("l"), limit: TRIM_ENTRIES_MAX })) {
-        operations.push({ type: "del", key });
-        freed += value.length + ENTRY_OVERHEAD_BYTES;
-        last = numberOf(key);
-        if (freed >= goal) break;
-      }
-      if (operations.length === 0) return;
-      const lost = Math.max(0, last - Math.max(confirmed, this.#tail - 1));
-      this.#bytes -= freed;
-      this.dropped += lost;
-      operations.push(this.bookkeeping());
-      await database.write(operations);
-      this.#tail = last + 1;
-      if (lost > 0) observer.emit(logTrimmedUnsent, { entries: lost, through: last });
+  reportDamage(position: number, { message }: CorruptRecord): void {
+    if (this.#damaged.has(position)) return;
+    if (this.#damaged.size < DAMAGED_MAX) this.#damaged.add(position);
+    this.#options.observer.emit(logEntryDamaged, { position, reason: message });
+  }
+
+  /** The stored entries behind a position, as they are. A range with both bounds below would ignore the tighter one. */
+  async *records(after: number): AsyncGenerator<[number, Uint8Array]> {
+    const range = { gt: KEYS.log(after), lt: keySpace("l").lt };
+    for await (const [key, value] of this.#options.database.entries(range)) yield [numberOf(key), value];
+  }
+
+  record(position: number): Promise<Uint8Array | undefined> {
+    return this.#options.database.get(KEYS.log(position));
+  }
+
+  /** One batch, counted from the call on, durable when it resolves. */
+  rewrite(change: Rewrite): Promise<void> {
+    const book = this.#book;
+    const operations: Operation[] = [];
+    const replaced = new Set(change.put.map(({ position }) => position));
+    for (const { position, bytes } of change.removed) {
+      if (!replaced.has(position)) operations.push({ type: "del", key: KEYS.log(position) });
+      book.bytes -= bytes;
+      book.entries--;
+      this.#damaged.delete(position);
     }
+    for (const { position, value } of change.put) {
+      operations.push({ type: "put", key: KEYS.log(position), value });
+      book.bytes += entryBytes(value);
+      book.entries++;
+    }
+    for (const loss of change.losses ?? []) {
+      addLoss(book.losses, loss);
+      book.dropped += loss.entries;
+    }
+    book.superseded += change.superseded ?? 0;
+    book.coarsened += change.coarsened ?? 0;
+    this.#tail = Math.max(this.#tail, change.tail ?? 0);
+    operations.push(this.bookkeeping());
+    return this.#options.database.write(operations);
   }
 
   /** How large the log is, so that the next start need not read all of it. */
   bookkeeping(): Operation {
-    const writer = new ByteWriter();
-    writer.varint(this.#head);
-    writer.varint(Math.max(0, Math.round(this.#bytes)));
-    writer.varint(this.dropped);
-    return { type: "put", key: KEYS.meta("log"), value: writer.seal(BOOKKEEPING_VERSION) };
+    const key = KEYS.meta("log");
+    return { type: "put", key, value: encodeBook(this.#book, key) };
   }
-}
-
-/** The log behind a position. A range with both bounds below would silently ignore the tighter one. */
-function behind(position: number): { readonly gt: string; readonly lt: string } {
-  return { gt: KEYS.log(position), lt: keySpace("l").lt };
-}
-
-function sealText(text: string): Uint8Array {
-  const writer = new ByteWriter();
-  writer.text(text);
-  return writer.seal(VERSION);
-}
-
-function openText(value: Uint8Array): string {
-  return ByteReader.open(value, VERSION).text();
 }

@@ -1,5 +1,5 @@
 import type { LogEntry } from "../../src/model/summary.js";
-import type { Cursors, SummaryLog } from "../../src/model/summary-log.js";
+import type { Cursor, Cursors, SummaryLog } from "../../src/model/summary-log.js";
 
 /** A summary log in memory: entries can be appended, given up from the old end, and made unreadable. */
 export class MemoryLog implements SummaryLog {
@@ -19,6 +19,19 @@ export class MemoryLog implements SummaryLog {
     return this.first;
   }
 
+  count(): number {
+    return this.entries.length;
+  }
+
+  /** Everything that is missing is lost: this log merges nothing. */
+  lost(after: number, through: number): number {
+    let lost = 0;
+    for (let position = after + 1; position <= through; position++) {
+      if (position < this.first || this.damaged.has(position)) lost++;
+    }
+    return lost;
+  }
+
   async read(
     after: number,
     bounds: { readonly entriesMax: number; readonly bytesMax: number },
@@ -26,9 +39,9 @@ export class MemoryLog implements SummaryLog {
     if (this.readError !== undefined) throw this.readError;
     const taken: LogEntry[] = [];
     let bytes = 0;
-    const from = Math.max(0, after + 1 - this.first);
-    for (const entry of this.entries.slice(from, from + bounds.entriesMax)) {
+    for (const entry of this.entries.slice(Math.max(0, after + 1 - this.first))) {
       if (this.damaged.has(entry.position)) continue;
+      if (taken.length >= bounds.entriesMax) break;
       bytes += Buffer.byteLength(entry.json);
       if (taken.length > 0 && bytes > bounds.bytesMax) break;
       taken.push(entry);
@@ -60,19 +73,23 @@ export class MemoryLog implements SummaryLog {
 
 /** Cursors in memory, with every save that succeeded. */
 export class MemoryCursors implements Cursors {
+  /** Confirmed positions, as they moved. */
   readonly saves: number[] = [];
+  /** All that was saved. */
+  readonly cursors: Cursor[] = [];
   /** Rejects the next saves with this, until it is taken away. */
   saveError: Error | undefined;
-  private readonly positions = new Map<string, number>();
+  private readonly positions = new Map<string, Cursor>();
 
-  async load(target: string): Promise<number> {
-    return this.positions.get(target) ?? 0;
+  async load(target: string): Promise<Cursor | undefined> {
+    return this.positions.get(target);
   }
 
-  async save(target: string, position: number): Promise<void> {
+  async save(target: string, cursor: Cursor): Promise<void> {
     if (this.saveError !== undefined) throw this.saveError;
-    this.positions.set(target, position);
-    this.saves.push(position);
+    if (cursor.confirmed !== (this.positions.get(target)?.confirmed ?? 0)) this.saves.push(cursor.confirmed);
+    this.positions.set(target, cursor);
+    this.cursors.push(cursor);
   }
 }
 

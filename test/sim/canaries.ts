@@ -89,8 +89,9 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
   "skips a cursor": () =>
     replace(Store.prototype, "save", (save) => {
       let count = 0;
-      return function (this: Store, target, position) {
-        return save.call(this, target, ++count % 20 === 0 ? position + 1 : position);
+      return function (this: Store, target, cursor) {
+        const skipping = { ...cursor, confirmed: cursor.confirmed + 1 };
+        return save.call(this, target, ++count % 20 === 0 ? skipping : cursor);
       };
     }),
 

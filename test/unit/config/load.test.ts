@@ -58,6 +58,7 @@ describe("a config", () => {
     expect(store).toEqual({
       path: join(folder, "weir-data"),
       logBytesMax: 256_000_000,
+      coarsen: [900_000, 3_600_000, 86_400_000],
       journalBytesMax: 16_000_000,
     });
     expect(commit).toEqual({ maxDelay: 100, maxBytes: 1_000_000 });

@@ -215,6 +215,7 @@ describe("Forwarder", () => {
 
   it("notices a hole even when everything is gone, and counts it once across a restart", async () => {
     const first = rig();
+    await first.cursors.save("fake", { confirmed: 0, reserved: 0 });
     append(first.log, 5);
     first.log.dropBelow(6);
     first.forwarder.start();
@@ -230,7 +231,7 @@ describe("Forwarder", () => {
 
   it("delivers everything again when the cursor is beyond the log, instead of nothing", async () => {
     const cursors = new MemoryCursors();
-    await cursors.save("fake", 1_000);
+    await cursors.save("fake", { confirmed: 1_000, reserved: 1_000 });
     const { clock, log, schedule, forwarder, recorder, positions } = rig({ cursors });
     append(log, 3);
     forwarder.start();
@@ -241,9 +242,13 @@ describe("Forwarder", () => {
   });
 
   it("does not deliver again when only the cursor could not be written", async () => {
-    const { clock, log, cursors, schedule, forwarder, positions } = rig();
+    const { clock, log, cursors, schedule, forwarder, target, positions } = rig();
     append(log, 3);
-    cursors.saveError = new Error("disk full");
+    const deliver = target.deliver.bind(target);
+    target.deliver = (entries) => {
+      cursors.saveError = new Error("disk full");
+      return deliver(entries);
+    };
     forwarder.start();
     schedule.due();
     await clock.run(5_000);

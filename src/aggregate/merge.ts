@@ -1,0 +1,162 @@
+import type { CoarseWindow } from "../model/coarse-window.js";
+import { WeirError } from "../model/errors.js";
+import type { FieldPartials, MergeMember, Partials } from "../model/partials.js";
+import { canonicalJson, type Summary, type SummaryField, type SummaryQuality } from "../model/summary.js";
+import { formatDuration, formatInstant } from "../model/time.js";
+import { findAggregate } from "./catalog.js";
+import type { Accumulator } from "./cells.js";
+import { newCells } from "./cells.js";
+
+/**
+ * Merging the summaries of several windows into the one of a coarser window.
+ *
+ * The states are merged and every result is computed anew from the merged state, by the same code that computes a
+ * window's results; so `fields` is, byte for byte, what one window over all of their readings would have said.
+ * `quality` is added up. Everything needed is in the summaries themselves: name, unit and aggregates of a field in
+ * the JSON, the rest in its state.
+ */
+export function mergeSummaries(members: readonly MergeMember[], window: CoarseWindow): MergeMember {
+  const summaries = members.map(({ json }) => JSON.parse(json) as Summary);
+  const model = summaries.at(-1)!;
+  const fields = mergeFields(members, summaries);
+  const firstMs = Math.min(...members.map((member) => member.firstMs));
+  const windows = members.reduce((sum, member) => sum + member.windows, 0);
+  const from = model.window.coarsened?.from ?? model.window.name;
+  const { gateway, device, profile } = model;
+  const name = `${from}~${formatDuration(window.sizeMs)}`;
+  const start = formatInstant(window.startMs);
+  const summary: Summary = {
+    id: coarseId(model, name, firstMs === window.startMs ? start : `${start}@${formatInstant(firstMs)}`),
+    revision: 0,
+    final: true,
+    ...(summaries.some(({ reconfigured }) => reconfigured) ? { reconfigured: true } : {}),
+    gateway,
+    device,
+    profile,
+    window: {
+      name,
+      kind: model.window.kind,
+      start,
+      end: formatInstant(window.endMs),
+      coarsened: { from, windows },
+    },
+    fields: Object.fromEntries(fields.map((field) => [field.name, resultsOf(field)])),
+    quality: mergeQuality(summaries.map(({ quality }) => quality)),
+  };
+  const partials = Object.fromEntries(fields.map((field) => [field.name, stateOf(field)]));
+  return { json: canonicalJson(summary), partials, firstMs, windows };
+}
+
+/** The id of a member, `gateway/profile/device/window/start` and perhaps `/part`, with another window and start. */
+function coarseId(model: Summary, name: string, start: string): string {
+  const profile = model.profile.slice(0, model.profile.lastIndexOf("@"));
+  const prefix = `${model.gateway}/${profile}/${encodeURIComponent(model.device)}`;
+  const [, , part] = model.id.slice(prefix.length + 1).split("/");
+  return `${prefix}/${name}/${start}${part === undefined ? "" : `/${part}`}`;
+}
+
+/** A field while it is being merged. */
+interface Merging {
+  readonly name: string;
+  readonly unit: string | undefined;
+  readonly aggregates: readonly string[];
+  readonly index: number;
+  readonly values: readonly string[] | undefined;
+  readonly accumulators: readonly Accumulator[];
+  readonly at: Readonly<Record<string, number>>;
+  readonly cells: ReturnType<typeof newCells>;
+}
+
+/** In the order of the profile. */
+function mergeFields(members: readonly MergeMember[], summaries: readonly Summary[]): Merging[] {
+  const merged = new Map<string, Merging>();
+  for (const [i, { partials }] of members.entries()) {
+    for (const [name, field] of Object.entries(summaries[i]!.fields)) {
+      const partial = partialOf(partials, name);
+      let into = merged.get(name);
+      if (into === undefined) {
+        into = begin(name, field, partial);
+        merged.set(name, into);
+      } else if (!sameMeaning(into, field, partial)) {
+        throw new WeirError("unmergeable", `the field ${name} of ${summaries[i]!.id} has another meaning`);
+      }
+      for (const accumulator of into.accumulators) {
+        accumulator.mergeSaved(into.cells, into.at[accumulator.name]!, partial.state[accumulator.name]!);
+      }
+    }
+  }
+  return [...merged.values()].sort((a, b) => a.index - b.index);
+}
+
+function partialOf(partials: Partials, name: string): FieldPartials {
+  const partial = partials[name];
+  if (partial === undefined) throw new WeirError("unmergeable", `the field ${name} has no state to merge`);
+  return partial;
+}
+
+function begin(name: string, field: SummaryField, { index, values, state }: FieldPartials): Merging {
+  const aggregates = Object.keys(field).filter((key) => key !== "unit");
+  const accumulators = accumulatorsOf(aggregates);
+  const at: Record<string, number> = {};
+  let next = 0;
+  for (const accumulator of accumulators) {
+    if (state[accumulator.name] === undefined) {
+      throw new WeirError("unmergeable", `the field ${name} has no ${accumulator.name} to merge`);
+    }
+    at[accumulator.name] = next;
+    next += accumulator.cells;
+  }
+  const unit = field.unit as string | undefined;
+  return { name, unit, aggregates, index, values, accumulators, at, cells: newCells(next) };
+}
+
+function accumulatorsOf(aggregates: readonly string[]): Accumulator[] {
+  const needs = aggregates.flatMap((name) => {
+    const aggregate = findAggregate(name);
+    if (aggregate === undefined) throw new WeirError("unmergeable", `there is no aggregate "${name}"`);
+    return aggregate.needs;
+  });
+  return [...new Set(needs)];
+}
+
+function sameMeaning(into: Merging, field: SummaryField, { index, values }: FieldPartials): boolean {
+  const aggregates = Object.keys(field).filter((key) => key !== "unit");
+  const same = (a: readonly string[] = [], b: readonly string[] = []) => a.join("\0") === b.join("\0");
+  return (
+    into.index === index &&
+    into.unit === field.unit &&
+    same(into.aggregates, aggregates) &&
+    same(into.values, values)
+  );
+}
+
+function resultsOf({ unit, aggregates, cells, at, values }: Merging): SummaryField {
+  const result: Record<string, number | string | null> = {};
+  if (unit !== undefined) result.unit = unit;
+  for (const name of aggregates) result[name] = findAggregate(name)!.result({ cells, at, field: { values } });
+  return result;
+}
+
+function stateOf({ index, values, accumulators, cells, at }: Merging): FieldPartials {
+  const state = accumulators.map((each) => [each.name, each.save(cells, at[each.name]!)] as const);
+  return { index, values, state: Object.fromEntries(state) };
+}
+
+function mergeQuality(all: readonly SummaryQuality[]): SummaryQuality {
+  const counts: Record<string, number> = {};
+  const fields: Record<string, Record<string, number>> = {};
+  for (const { fields: fates, ...rest } of all) {
+    add(counts, rest);
+    for (const [name, counted] of Object.entries(fates ?? {})) {
+      fields[name] ??= {};
+      add(fields[name], counted);
+    }
+  }
+  const { received = 0, accepted = 0, ...rejected } = counts;
+  const some = Object.keys(fields).length > 0;
+  return { received, accepted, ...(some ? { fields } : {}), ...rejected };
+}
+
+function add(into: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counts)) into[name] = (into[name] ?? 0) + count;
+}

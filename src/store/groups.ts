@@ -1,0 +1,158 @@
+import { type CoarseWindow, coarseWindow } from "../model/coarse-window.js";
+import type { LogHead } from "./log-record.js";
+
+/**
+ * What in the log can be brought together: found by going over the heads of the entries in order, so that no more
+ * is held than the positions and sizes of the members.
+ */
+export interface Group {
+  /** What the members become; undefined for revisions that the last of them supersedes. */
+  readonly window: CoarseWindow | undefined;
+  readonly positions: number[];
+  readonly bytes: number[];
+}
+
+export interface Finder {
+  /** Takes the entries in the order of their positions. */
+  add(entry: {
+    readonly position: number;
+    readonly bytes: number;
+    readonly head: LogHead;
+    readonly segment: number;
+  }): void;
+  /** Bytes that bringing together what was found so far would free, about. */
+  readonly gain: number;
+  /** Members found so far. */
+  readonly members: number;
+  /**
+   * @param all also groups to which more entries may come
+   * @returns what can be brought together, the oldest first, and where to look again for what cannot yet
+   */
+  finish(all: boolean): { readonly ready: readonly Group[]; readonly againFrom: number };
+}
+
+function newGroup(window: CoarseWindow | undefined): Group {
+  return { window, positions: [], bytes: [] };
+}
+
+function append(group: Group, position: number, bytes: number): void {
+  group.positions.push(position);
+  group.bytes.push(bytes);
+}
+
+function byFirst(a: Group, b: Group): number {
+  return a.positions[0]! - b.positions[0]!;
+}
+
+/** Revisions of one window that follow one another: the last of them can stand for all, and nothing is lost. */
+export class RevisionFinder implements Finder {
+  gain = 0;
+  members = 0;
+  readonly #found: Group[] = [];
+  readonly #open = new Map<string, { readonly group: Group; revision: number }>();
+  #segment = -1;
+
+  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): void {
+    if (segment !== this.#segment) this.#close();
+    this.#segment = segment;
+    const key = `${head.series}/${head.startMs}/${head.windows}`;
+    const known = this.#open.get(key);
+    if (known !== undefined && known.revision + 1 === head.base) {
+      this.gain += known.group.bytes.at(-1)!;
+      known.revision = head.revision;
+      append(known.group, position, bytes);
+      this.members++;
+      if (!head.final) return;
+      this.#found.push(known.group);
+      this.#open.delete(key);
+    } else if (!head.final) {
+      if (known !== undefined) this.#found.push(known.group);
+      const group = newGroup(undefined);
+      append(group, position, bytes);
+      this.members++;
+      this.#open.set(key, { group, revision: head.revision });
+    }
+  }
+
+  /** Whatever is open stays as it is: what comes lies in another segment. */
+  #close(): void {
+    for (const { group } of this.#open.values()) this.#found.push(group);
+    this.#open.clear();
+  }
+
+  finish(): ReturnType<Finder["finish"]> {
+    const open = [...this.#open.values()].map(({ group }) => group);
+    const ready = [...this.#found, ...open].filter(({ positions }) => positions.length > 1);
+    return { ready: ready.sort(byFirst), againFrom: Math.min(...open.map(({ positions }) => positions[0]!)) };
+  }
+}
+
+/**
+ * Final summaries of one series that lie in one coarser window. A group is complete when its series has gone on to
+ * a later window, or when, since its last member, any series has begun and finished a whole window of that size: a
+ * device that has fallen silent is waited for no longer than that. What comes later makes a piece of its own.
+ */
+export class WindowFinder implements Finder {
+  gain = 0;
+  members = 0;
+  readonly #rung: number;
+  readonly #ladderMs: readonly number[];
+  readonly #zone: string;
+  readonly #complete: Group[] = [];
+  readonly #open: Group[] = [];
+  readonly #current = new Map<number, Group>();
+  #segment = -1;
+  /** The latest beginning of a group that was finished. */
+  #finishedFirst = 0;
+
+  /** @param on `ladderMs` is that of series without one of their own */
+  constructor(on: { readonly rung: number; readonly ladderMs: readonly number[]; readonly zone: string }) {
+    this.#rung = on.rung;
+    this.#ladderMs = on.ladderMs;
+    this.#zone = on.zone;
+  }
+
+  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): void {
+    if (!head.final || head.base > 0) return;
+    const sizeMs = (head.ladderMs ?? this.#ladderMs)[this.#rung];
+    const window = sizeMs === undefined ? undefined : coarseWindow(this.#zone, sizeMs, head);
+    if (window === undefined) return;
+    if (segment !== this.#segment) this.#leaveSegment(segment);
+    let group = this.#current.get(head.series);
+    if (group === undefined || !sameWindow(group.window!, window)) {
+      if (group !== undefined) this.#finish(group);
+      group = newGroup(window);
+      this.#current.set(head.series, group);
+    }
+    append(group, position, bytes);
+    this.members++;
+  }
+
+  #leaveSegment(segment: number): void {
+    this.#open.push(...this.#current.values());
+    this.#current.clear();
+    this.#segment = segment;
+  }
+
+  #finish(group: Group): void {
+    this.#finishedFirst = Math.max(this.#finishedFirst, group.positions[0]!);
+    if (group.positions.length < 2) return;
+    this.#complete.push(group);
+    this.gain += group.bytes.reduce((sum, bytes) => sum + bytes, 0) - Math.max(...group.bytes);
+  }
+
+  finish(all: boolean): ReturnType<Finder["finish"]> {
+    this.#leaveSegment(-1);
+    const isComplete = (group: Group) => all || group.positions.at(-1)! < this.#finishedFirst;
+    const waiting = this.#open.filter((group) => !isComplete(group));
+    const ready = [...this.#complete, ...this.#open.filter(isComplete)];
+    return {
+      ready: ready.filter(({ positions }) => positions.length > 1).sort(byFirst),
+      againFrom: Math.min(...waiting.map(({ positions }) => positions[0]!)),
+    };
+  }
+}
+
+function sameWindow(a: CoarseWindow, b: CoarseWindow): boolean {
+  return a.startMs === b.startMs && a.endMs === b.endMs;
+}
