@@ -1,5 +1,5 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
-import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
+import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import type { Device, OpenWindow } from "./device.js";
 import { newDevice } from "./device.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
@@ -10,22 +10,32 @@ import { newSlice, type Slice } from "./slice.js";
  * How a device and its slices are stored: one record for the device, one for each slice. They are written
  * together, in one batch, at one journal position, and that position is in the device's record.
  *
- * A device record: position, profile id and hash, name, counters, clock state, windows (name, bounds, revision,
- * ids of their slices), duplicate memories. A slice record: id, bounds, cells, readings held. Cells are laid out
+ * A device record: position, profile id and hash, name, its slices' marks, counters, clock state, windows (name,
+ * bounds, revision, ids of their slices), duplicate memories. A slice record: id, bounds, cells, readings held. By the
+ * marks the device knows its slices again: one that is missing, of an earlier time or not its own is damage. Cells are laid out
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 1;
+const DEVICE_VERSION = 2;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();
 
-/** @param sequence journal position that the device's state includes */
-export function encodeDevice(device: Device, plan: Plan, sequence: number): Uint8Array {
+export interface DevicePlace {
+  /** Journal position that the device's state includes. */
+  readonly sequence: number;
+  readonly key: string;
+  /** What `encodeSlice` gave for each of its slices. */
+  readonly slices: readonly Uint8Array[];
+}
+
+export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices }: DevicePlace): Uint8Array {
   writer.varint(sequence);
   writer.text(plan.profile.hash);
   writer.text(device.profileId);
   writer.text(device.name);
+  writer.varint(slices.length);
+  writer.varint(sumOfMarks(slices));
   writer.varint(device.accepted);
   writeCounts(device.rejected);
   writer.varint(device.partlyLate);
@@ -47,7 +57,11 @@ export function encodeDevice(device: Device, plan: Plan, sequence: number): Uint
   writer.varint(device.retired.length);
   for (const slice of device.retired) writer.varint(slice.id);
   writeMemories(device);
-  return writer.seal(DEVICE_VERSION);
+  return writer.seal(DEVICE_VERSION, key);
+}
+
+function sumOfMarks(slices: readonly Uint8Array[]): number {
+  return slices.reduce((sum, slice) => sum + sealMark(slice), 0);
 }
 
 function writeCounts(counts: readonly number[]): void {
@@ -105,7 +119,7 @@ function writeCells(cells: Cells): void {
   }
 }
 
-export function encodeSlice(slice: Slice): Uint8Array {
+export function encodeSlice(slice: Slice, key: string): Uint8Array {
   writer.varint(slice.id);
   writer.double(slice.startMs);
   writer.double(slice.endMs);
@@ -113,11 +127,11 @@ export function encodeSlice(slice: Slice): Uint8Array {
   writer.varint(slice.held);
   for (let i = 0; i < slice.held; i++) writer.double(slice.times[i]!);
   for (let i = 0; i < slice.held; i++) writer.double(slice.hashes[i]!);
-  return writer.seal(SLICE_VERSION);
+  return writer.seal(SLICE_VERSION, key);
 }
 
-export function decodeSlice(bytes: Uint8Array): Slice {
-  const reader = ByteReader.open(bytes, SLICE_VERSION);
+function decodeSlice({ key, value }: KeyedRecord): Slice {
+  const reader = ByteReader.open(value, SLICE_VERSION, key);
   const id = reader.varint();
   const startMs = reader.double();
   const endMs = reader.double();
@@ -158,19 +172,28 @@ export interface DeviceHeader {
   readonly profileId: string;
 }
 
-export function decodeDeviceHeader(bytes: Uint8Array): DeviceHeader {
-  const reader = ByteReader.open(bytes, DEVICE_VERSION);
+/** A device's record and those of its slices. */
+export interface StoredDevice {
+  readonly device: KeyedRecord;
+  readonly slices: readonly KeyedRecord[];
+}
+
+/** @throws CorruptRecord, as all of the following */
+export function decodeDeviceHeader({ key, value }: KeyedRecord): DeviceHeader {
+  const reader = ByteReader.open(value, DEVICE_VERSION, key);
   return { sequence: reader.varint(), profileHash: reader.text(), profileId: reader.text() };
 }
 
-/** @param slices the device's stored slices, by id; @param plan of the profile named in the header */
-export function decodeDevice(bytes: Uint8Array, plan: Plan, slices: ReadonlyMap<number, Slice>): Device {
-  const reader = ByteReader.open(bytes, DEVICE_VERSION);
+/** @param plan of the profile named in the header */
+export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
+  const { key, value } = stored.device;
+  const reader = ByteReader.open(value, DEVICE_VERSION, key);
   const sequence = reader.varint();
   reader.text();
   const profileId = reader.text();
   const device = newDevice(profileId, reader.text(), plan);
   device.replayedThrough = sequence;
+  const slices = readSlices(reader, stored.slices);
   device.accepted = reader.varint();
   for (let i = 0, n = reader.count(); i < n; i++) device.rejected[i] = reader.varint();
   device.partlyLate = reader.varint();
@@ -190,6 +213,14 @@ export function decodeDevice(bytes: Uint8Array, plan: Plan, slices: ReadonlyMap<
   for (const slice of slices.values()) device.stored.add(slice.id);
   readMemories(reader, device);
   return device;
+}
+
+function readSlices(reader: ByteReader, stored: readonly KeyedRecord[]): ReadonlyMap<number, Slice> {
+  const [count, sum] = [reader.varint(), reader.varint()];
+  if (count !== stored.length || sum !== sumOfMarks(stored.map(({ value }) => value))) {
+    throw new CorruptRecord("the slices of a device are not those that it was stored with");
+  }
+  return new Map(stored.map((record) => decodeSlice(record)).map((slice) => [slice.id, slice]));
 }
 
 function readWindows(

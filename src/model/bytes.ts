@@ -1,6 +1,7 @@
 /**
  * Reading and writing binary records: little-endian doubles, LEB128 varints (zigzag where signed, up to 2^53),
- * length-prefixed UTF-8, and an envelope of version byte and CRC-32 around a whole record.
+ * length-prefixed UTF-8, and an envelope of version byte and CRC-32 around a whole record. The checksum covers the key
+ * that the record is kept under as well: a record that turns up under another key is damage, too.
  */
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
@@ -8,6 +9,12 @@ const textDecoder = new TextDecoder("utf-8", { fatal: true });
 /** A record that is cut, damaged or of a version this program does not know. */
 export class CorruptRecord extends Error {
   override readonly name = "CorruptRecord";
+}
+
+/** A sealed record and the key it is kept under. */
+export interface KeyedRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
 }
 
 /** Grows as needed; `finish` hands out the bytes and leaves the writer ready for the next record. */
@@ -60,12 +67,12 @@ export class ByteWriter {
     this.#length += value.length;
   }
 
-  /** The record: version, CRC-32 of the content, content. Resets the writer. */
-  seal(version: number): Uint8Array {
+  /** The record: version, CRC-32 of key and content, content. Resets the writer. */
+  seal(version: number, key: string): Uint8Array {
     const sealed = new Uint8Array(5 + this.#length);
     const content = this.#bytes.subarray(0, this.#length);
     sealed[0] = version;
-    new DataView(sealed.buffer).setUint32(1, crc32(content), true);
+    new DataView(sealed.buffer).setUint32(1, crc32(content, key), true);
     sealed.set(content, 5);
     this.#length = 0;
     return sealed;
@@ -92,12 +99,15 @@ export class ByteReader {
     this.#at = at;
   }
 
-  /** Opens a sealed record; throws `CorruptRecord` when the version is not `version` or the checksum is wrong. */
-  static open(bytes: Uint8Array, version: number): ByteReader {
+  /**
+   * Opens the sealed record that was found under `key`.
+   * @throws CorruptRecord when the version is not `version` or the checksum is wrong
+   */
+  static open(bytes: Uint8Array, version: number, key: string): ByteReader {
     if (bytes.length < 5) throw new CorruptRecord("the record is cut");
     if (bytes[0] !== version) throw new CorruptRecord(`the record has version ${bytes[0]}, not ${version}`);
     const reader = new ByteReader(bytes, 5);
-    if (reader.#view.getUint32(1, true) !== crc32(bytes.subarray(5)))
+    if (reader.#view.getUint32(1, true) !== crc32(bytes.subarray(5), key))
       throw new CorruptRecord("the checksum is wrong");
     return reader;
   }
@@ -168,9 +178,22 @@ const CRC_TABLE = (() => {
   return table;
 })();
 
-/** CRC-32 (ISO 3309, as in zip and Ethernet). */
-export function crc32(bytes: Uint8Array): number {
+/** What a sealed record says of itself: two records of one key are equal if their marks are. */
+export function sealMark(sealed: Uint8Array): number {
+  return new DataView(sealed.buffer, sealed.byteOffset).getUint32(1, true);
+}
+
+/**
+ * CRC-32 (ISO 3309, as in zip and Ethernet).
+ * @param prefix text that comes before the bytes, as UTF-16
+ */
+export function crc32(bytes: Uint8Array, prefix = ""): number {
   let crc = 0xffffffff;
+  for (let i = 0; i < prefix.length; i++) {
+    const unit = prefix.charCodeAt(i);
+    crc = CRC_TABLE[(crc ^ unit) & 0xff]! ^ (crc >>> 8);
+    crc = CRC_TABLE[(crc ^ (unit >>> 8)) & 0xff]! ^ (crc >>> 8);
+  }
   for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
   return (crc ^ 0xffffffff) >>> 0;
 }

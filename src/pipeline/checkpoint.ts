@@ -91,16 +91,20 @@ export class Checkpointer {
     const put = (key: string, value: Uint8Array) => {
       records.push({ type: "put", key, value });
       bytes += value.length;
+      return value;
     };
+    const slices: Uint8Array[] = [];
     const live = new Set<number>();
     for (const slice of [...device.slices, ...device.retired]) {
       live.add(slice.id);
-      put(KEYS.slice(device.profileId, device.name, slice.id), encodeSlice(slice));
+      const key = KEYS.slice(device.profileId, device.name, slice.id);
+      slices.push(put(key, encodeSlice(slice, key)));
     }
     for (const id of device.stored) {
       if (!live.has(id)) records.push({ type: "del", key: KEYS.slice(device.profileId, device.name, id) });
     }
-    put(KEYS.device(device.profileId, device.name), encodeDevice(device, plan, this.#engine.sequence));
+    const key = KEYS.device(device.profileId, device.name);
+    put(key, encodeDevice(device, plan, { sequence: this.#engine.sequence, key, slices }));
     return bytes;
   }
 }

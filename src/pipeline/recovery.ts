@@ -1,5 +1,5 @@
 import { Engine, type EngineOptions } from "../engine/engine.js";
-import { decodeDevice, decodeDeviceHeader, decodeSlice } from "../engine/snapshot.js";
+import { decodeDevice, decodeDeviceHeader } from "../engine/snapshot.js";
 import { CorruptRecord } from "../model/bytes.js";
 import type { EngineProfile, Profile } from "../model/profile.js";
 import type { Store } from "../store/store.js";
@@ -49,6 +49,7 @@ export async function recover(
     engine.addProfile(profile);
   }
   let processingMs = await restoreDevices(store, engine);
+  engine.resumeAt(store.journalFrom - 1);
   let replayedBlocks = 0;
   let last = engine.sequence;
   for await (const block of store.journal()) {
@@ -63,14 +64,13 @@ export async function recover(
 
 async function restoreDevices(store: Store, engine: Engine): Promise<number> {
   let processingMs = 0;
-  for await (const record of store.devices()) {
-    const header = decodeDeviceHeader(record.device);
+  for await (const stored of store.devices()) {
+    const header = decodeDeviceHeader(stored.device);
     const state = engine.profileState(header.profileId);
     if (state === undefined || state.plan.profile.hash !== header.profileHash) {
       throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
     }
-    const slices = new Map(record.slices.map(decodeSlice).map((slice) => [slice.id, slice]));
-    const device = decodeDevice(record.device, state.plan, slices);
+    const device = decodeDevice(stored, state.plan);
     engine.adopt(state, device);
     engine.resumeAt(header.sequence);
     processingMs = Math.max(processingMs, device.lastSeenMs);

@@ -1,18 +1,19 @@
 import type { Block, ReadingGroup } from "../model/block.js";
 import { ByteReader, ByteWriter } from "../model/bytes.js";
 import { type FieldValue, isMissing, MISSING } from "../model/reading.js";
+import { KEYS } from "./keys.js";
 
 /**
  * A block as one journal record, column by column, because the readings of one device resemble each other:
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: sequence, processing time, flags, table of profile hashes, groups. A group: profile, device, rejections
+ * Record: number of the stored state that the block builds on (state-mark.ts), sequence, processing time, flags, table of profile hashes, groups. A group: profile, device, rejections
  * by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
  * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
  * arrivals count from that group's first, and its event times from its own first arrival.
  */
-const VERSION = 2;
+const VERSION = 3;
 const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
 const GROUP_TIMED = 1;
@@ -32,7 +33,9 @@ const SCALED_MAGNITUDE_MAX = 2 ** 45;
 
 const writer = new ByteWriter();
 
-export function encodeBlock(block: Block): Uint8Array {
+/** @param state number of the stored state that the block builds on */
+export function encodeBlock(block: Block, state: number): Uint8Array {
+  writer.varint(state);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
   writer.byte((block.tick ? BLOCK_TICK : 0) | (block.clockTrusted ? BLOCK_TRUSTED : 0));
@@ -46,7 +49,7 @@ export function encodeBlock(block: Block): Uint8Array {
     writeGroup(group, before);
     before = leaning(group, before);
   }
-  return writer.seal(VERSION);
+  return writer.seal(VERSION, KEYS.journal(block.sequence));
 }
 
 /** What a group leans on. */
@@ -179,9 +182,16 @@ function writeText(rows: readonly FieldValue[][], field: number): void {
   }
 }
 
-/** @throws CorruptRecord when the record is damaged or of another version */
-export function decodeBlock(bytes: Uint8Array): Block {
-  const reader = ByteReader.open(bytes, VERSION);
+export interface StoredBlock {
+  readonly block: Block;
+  /** See `encodeBlock`. */
+  readonly state: number;
+}
+
+/** @throws CorruptRecord when the record is damaged, of another version, or not the one of this key */
+export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
+  const reader = ByteReader.open(bytes, VERSION, key);
+  const state = reader.varint();
   const sequence = reader.varint();
   const processingMs = reader.double();
   const flags = reader.byte();
@@ -192,13 +202,9 @@ export function decodeBlock(bytes: Uint8Array): Block {
     before = leaning(group, before);
     return group;
   });
-  return {
-    sequence,
-    processingMs,
-    tick: (flags & BLOCK_TICK) !== 0,
-    clockTrusted: (flags & BLOCK_TRUSTED) !== 0,
-    groups,
-  };
+  const tick = (flags & BLOCK_TICK) !== 0;
+  const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
+  return { block: { sequence, processingMs, tick, clockTrusted, groups }, state };
 }
 
 function readGroup(reader: ByteReader, profiles: readonly string[], before: Before): ReadingGroup {

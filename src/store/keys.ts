@@ -3,11 +3,11 @@
  *
  * | prefix | key | value |
  * |---|---|---|
- * | `c` | target | cursor: last confirmed log position |
+ * | `c` | target | cursor: position in the log |
  * | `d` | profile NUL device | device record |
  * | `j` | sequence | journal block |
  * | `l` | position | summary |
- * | `m` | name | format version, profile definitions, log bookkeeping |
+ * | `m` | name | format version, mark of the state, profile definitions, log bookkeeping |
  * | `s` | profile NUL device NUL slice id | slice record |
  */
 const NUMBER_DIGITS = 11; // 36^11 > 2^53

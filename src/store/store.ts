@@ -1,5 +1,5 @@
 import type { Block } from "../model/block.js";
-import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
+import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord } from "../model/bytes.js";
 import { WeirError } from "../model/errors.js";
 import type { Summary } from "../model/summary.js";
 import type { Cursor, Cursors } from "../model/summary-log.js";
@@ -9,6 +9,7 @@ import { Database, type DatabaseOptions, setAside } from "./database.js";
 import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
+import { StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
 import { Upkeep } from "./upkeep.js";
@@ -20,6 +21,9 @@ import { Upkeep } from "./upkeep.js";
  * slice records are written along. So a summary is in the log exactly if its block is in the journal, and
  * replaying the journal never has to emit anything. Recovery is: read the devices, replay the journal over them
  * (each device skips what its record already includes), go on.
+ *
+ * Every record has a checksum over its key and content, and one record says what the state consists of
+ * (state-mark.ts): a store of which a part is missing, or older than the rest, is as damaged as one with a flipped bit.
  */
 export interface StoreOptions extends DatabaseOptions {
   readonly logBytesMax: number;
@@ -39,8 +43,10 @@ export interface Commit {
   readonly dropJournalThrough?: number;
 }
 
-/** Format of the whole database; a program does not touch one that is newer than itself. */
-const FORMAT = 1;
+/** Format of the whole database; a program does not touch one that is newer than itself. Format 1 was never released. */
+const FORMAT = 2;
+/** How the format is written down: the same in every format to come. */
+const FORMAT_VERSION = 1;
 const DEFINITION_VERSION = 1;
 
 export class Store implements Cursors {
@@ -53,6 +59,7 @@ export class Store implements Cursors {
   #journalBlocks = 0;
   readonly #cursors: StoredCursors;
   readonly #trimmer: LogTrimmer;
+  readonly #mark: StateMark;
 
   private constructor(parts: {
     readonly database: Database;
@@ -60,6 +67,7 @@ export class Store implements Cursors {
     readonly cursors: StoredCursors;
     readonly trimmer: LogTrimmer;
     readonly upkeep: Upkeep;
+    readonly mark: StateMark;
     readonly journalTail: number | undefined;
   }) {
     this.#database = parts.database;
@@ -67,6 +75,7 @@ export class Store implements Cursors {
     this.#cursors = parts.cursors;
     this.#trimmer = parts.trimmer;
     this.upkeep = parts.upkeep;
+    this.#mark = parts.mark;
     this.#journalTail = parts.journalTail;
   }
 
@@ -74,7 +83,7 @@ export class Store implements Cursors {
   static async open(options: StoreOptions): Promise<Store> {
     const database = await Database.open(options);
     try {
-      await claimFormat(database, options.path);
+      const mark = await claim(database, options.path);
       const log = await StoredSummaryLog.open({
         database,
         observer: options.observer,
@@ -92,7 +101,7 @@ export class Store implements Cursors {
       });
       await upkeep.begin();
       const journalTail = oldest === undefined ? undefined : numberOf(oldest);
-      return new Store({ database, log, cursors, trimmer, upkeep, journalTail });
+      return new Store({ database, log, cursors, trimmer, upkeep, mark, journalTail });
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
@@ -121,12 +130,17 @@ export class Store implements Cursors {
     return this.#journalBlocks;
   }
 
+  /** Position of the first journal block that the records do not contain. */
+  get journalFrom(): number {
+    return this.#mark.journalFrom;
+  }
+
   /** Resolves when everything of the commit is synced. Retries for as long as it takes. */
   async commit(commit: Commit): Promise<void> {
     const operations: Operation[] = [];
     let journalBytes = 0;
     if (commit.block !== undefined) {
-      const value = encodeBlock(commit.block);
+      const value = encodeBlock(commit.block, this.#mark.number);
       journalBytes = value.length;
       operations.push({ type: "put", key: KEYS.journal(commit.block.sequence), value });
     }
@@ -138,6 +152,9 @@ export class Store implements Cursors {
       operations.push({ type: "del", key: KEYS.journal(sequence) });
     }
     if (through > 0) operations.push(this.log.bookkeeping());
+    if (through > 0 || this.#mark.concerns(commit.records)) {
+      operations.push(this.#mark.change(commit.records, through));
+    }
     await this.#database.write(operations);
     if (tail !== undefined || through > 0) this.#journalTail = Math.max(tail ?? 0, through + 1);
     if (tail !== undefined && through >= tail) {
@@ -151,40 +168,54 @@ export class Store implements Cursors {
     if (through > 0) this.upkeep.look();
   }
 
-  /** Journal blocks in order. @throws CorruptRecord */
+  /** Journal blocks in order, without those that the records contain. @throws CorruptRecord */
   async *journal(): AsyncGenerator<Block> {
-    for await (const [, value] of this.#database.entries(keySpace("j"))) {
+    let expected = this.#mark.journalFrom;
+    for await (const [key, value] of this.#database.entries(keySpace("j"))) {
       this.#journalBytes += value.length;
       this.#journalBlocks++;
-      yield decodeBlock(value);
+      const { block, state } = decodeBlock(value, key);
+      if (block.sequence < this.#mark.journalFrom) continue;
+      if (block.sequence !== expected) throw new CorruptRecord(`journal block ${expected} is missing`);
+      if (state > this.#mark.number)
+        throw new CorruptRecord("what the journal builds on is not in the store");
+      expected++;
+      yield block;
     }
   }
 
-  /** Device records, each with its slices' records. */
-  async *devices(): AsyncGenerator<{ readonly device: Uint8Array; readonly slices: readonly Uint8Array[] }> {
+  /** Device records, each with its slices' records. @throws CorruptRecord when they are not all there */
+  async *devices(): AsyncGenerator<{
+    readonly device: KeyedRecord;
+    readonly slices: readonly KeyedRecord[];
+  }> {
     const slices = this.#database.entries(keySpace("s"));
     let next = await slices.next();
     try {
       for await (const [key, device] of this.#database.entries(keySpace("d"))) {
         const name = key.slice(1);
-        const own: Uint8Array[] = [];
+        this.#mark.found(key, device);
+        const own: KeyedRecord[] = [];
         while (!next.done && inOrder(deviceOfSlice(next.value[0]), name)) {
-          if (deviceOfSlice(next.value[0]) === name) own.push(next.value[1]);
+          const [sliceKey, value] = next.value;
+          if (deviceOfSlice(sliceKey) === name) own.push({ key: sliceKey, value });
           next = await slices.next();
         }
-        yield { device, slices: own };
+        yield { device: { key, value: device }, slices: own };
       }
+      this.#mark.verify();
     } finally {
       await slices.return(undefined);
     }
   }
 
-  /** Profile definitions by hash, as kept with `definitionOperation`. */
+  /** Profile definitions by hash, as kept with `definitionOperation`; to be read before the devices. */
   async definitions(): Promise<Map<string, string>> {
     const found = new Map<string, string>();
     const prefix = KEYS.meta("profile/");
     for await (const [key, value] of this.#database.entries({ gte: prefix, lt: `${prefix}\uffff` })) {
-      found.set(key.slice(prefix.length), ByteReader.open(value, DEFINITION_VERSION).text());
+      this.#mark.found(key, value);
+      found.set(key.slice(prefix.length), ByteReader.open(value, DEFINITION_VERSION, key).text());
     }
     return found;
   }
@@ -194,7 +225,7 @@ export class Store implements Cursors {
     if (definition === undefined) return { type: "del", key };
     const writer = new ByteWriter();
     writer.text(definition);
-    return { type: "put", key, value: writer.seal(DEFINITION_VERSION) };
+    return { type: "put", key, value: writer.seal(DEFINITION_VERSION, key) };
   }
 
   load(target: string): Promise<Cursor | undefined> {
@@ -225,18 +256,32 @@ function inOrder(a: string, b: string): boolean {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0;
 }
 
-async function claimFormat(database: Database, path: string): Promise<void> {
+/** Sees to it that the store is one of this format. @throws WeirError `store-too-new`, CorruptRecord */
+async function claim(database: Database, path: string): Promise<StateMark> {
   const key = KEYS.meta("format");
   const found = await database.get(key);
-  if (found === undefined) {
-    await database.write([{ type: "put", key, value: Uint8Array.of(FORMAT) }]);
-  } else if (found[0]! > FORMAT) {
+  if (found === undefined) return await begin(database, key);
+  if (found.length === 1)
+    throw new CorruptRecord("the store is of an earlier format, which was never released");
+  const format = ByteReader.open(found, FORMAT_VERSION, key).varint();
+  if (format > FORMAT) {
     throw new WeirError(
       "store-too-new",
-      `the store ${path} has format ${found[0]}; this Weir knows ${FORMAT}`,
+      `the store ${path} has format ${format}; this Weir knows ${FORMAT}`,
       {
         hint: "install the newer version of Weir again, or choose another store.path",
       },
     );
   }
+  return await StateMark.read((name) => database.get(name));
+}
+
+async function begin(database: Database, key: string): Promise<StateMark> {
+  const [stray] = await database.keys({ limit: 1 });
+  if (stray !== undefined) throw new CorruptRecord("the store does not say what format it has");
+  const mark = StateMark.ofNewStore();
+  const writer = new ByteWriter();
+  writer.varint(FORMAT);
+  await database.write([{ type: "put", key, value: writer.seal(FORMAT_VERSION, key) }, mark.operation()]);
+  return mark;
 }

@@ -1,6 +1,6 @@
 import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
-import { decodeDevice, decodeSlice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
+import { decodeDevice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
 import type { EngineProfile, Field } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
@@ -104,10 +104,15 @@ export function restored(engine: Engine, profile: EngineProfile): Engine {
   const next = newEngine(profile);
   const state = engine.profileState(profile.id)!;
   for (const device of state.devices.values()) {
-    const slices = [...device.slices, ...device.retired].map((slice) => decodeSlice(encodeSlice(slice)));
-    const bytes = encodeDevice(device, state.plan, engine.sequence);
+    const slices = [...device.slices, ...device.retired].map((slice) => {
+      const key = `s${device.name}${slice.id}`;
+      return { key, value: encodeSlice(slice, key) };
+    });
+    const key = `d${device.name}`;
+    const place = { sequence: engine.sequence, key, slices: slices.map(({ value }) => value) };
+    const value = encodeDevice(device, state.plan, place);
     const to = next.profileState(profile.id)!;
-    const copy: Device = decodeDevice(bytes, to.plan, new Map(slices.map((slice) => [slice.id, slice])));
+    const copy: Device = decodeDevice({ device: { key, value }, slices }, to.plan);
     next.adopt(to, copy);
   }
   next.resumeAt(engine.sequence);

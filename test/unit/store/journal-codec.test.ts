@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CorruptRecord } from "../../../src/model/bytes.js";
 import { decodeBlock, encodeBlock } from "../../../src/store/journal-codec.js";
+import { KEYS } from "../../../src/store/keys.js";
 
 const instant = fc.integer({ min: -(2 ** 42), max: 2 ** 45 });
 const numeric = fc.oneof(
@@ -59,66 +60,74 @@ describe("journal blocks", () => {
   it("come back exactly as they were written", () => {
     fc.assert(
       fc.property(block, (b) => {
-        expect(decodeBlock(encodeBlock(b))).toEqual(b);
+        expect(decodeBlock(encodeBlock(b, 7), KEYS.journal(b.sequence))).toEqual({ block: b, state: 7 });
       }),
       { numRuns: 500 },
     );
   });
 
-  it("are refused when any bit of them has changed, or any byte is missing", () => {
+  it("are refused when any bit of them has changed, any byte is missing, or they are found in another place", () => {
     fc.assert(
       fc.property(block, fc.nat(), fc.integer({ min: 0, max: 7 }), (b, at, bit) => {
-        const bytes = encodeBlock(b);
+        const bytes = encodeBlock(b, 7);
+        const key = KEYS.journal(b.sequence);
         const flipped = bytes.slice();
         flipped[at % bytes.length]! ^= 1 << bit;
-        expect(() => decodeBlock(flipped)).toThrow(CorruptRecord);
-        expect(() => decodeBlock(bytes.subarray(0, at % bytes.length))).toThrow(CorruptRecord);
+        expect(() => decodeBlock(flipped, key)).toThrow(CorruptRecord);
+        expect(() => decodeBlock(bytes, KEYS.journal(b.sequence - 1))).toThrow(CorruptRecord);
+        expect(() => decodeBlock(bytes.subarray(0, at % bytes.length), key)).toThrow(CorruptRecord);
       }),
     );
   });
 
   it("take under 17 bytes for a reading with two decimal values, although each is of another device", () => {
     const count = 100;
-    const bytes = encodeBlock({
-      sequence: 1_000_000,
-      processingMs: 1e9,
-      clockTrusted: true,
-      tick: false,
-      groups: Array.from({ length: count }, (_, i) => ({
-        profile: "0123456789abcdef",
-        device: `boiler-${i}`,
-        arrivals: [1_700_000_000_000 + i * 10],
-        times: [1_700_000_000_000 + i * 10 - 30 - (i % 7)],
-        values: [[20 + (i % 30) / 10, 40 + (i % 50) / 10]],
-        keys: undefined,
-        deliveries: [0],
-        rejected: [],
-      })),
-    });
+    const bytes = encodeBlock(
+      {
+        sequence: 1_000_000,
+        processingMs: 1e9,
+        clockTrusted: true,
+        tick: false,
+        groups: Array.from({ length: count }, (_, i) => ({
+          profile: "0123456789abcdef",
+          device: `boiler-${i}`,
+          arrivals: [1_700_000_000_000 + i * 10],
+          times: [1_700_000_000_000 + i * 10 - 30 - (i % 7)],
+          values: [[20 + (i % 30) / 10, 40 + (i % 50) / 10]],
+          keys: undefined,
+          deliveries: [0],
+          rejected: [],
+        })),
+      },
+      300,
+    );
     expect(bytes.length / count).toBeLessThan(17);
   });
 
   it("take under 12 bytes for a regular reading with one decimal value", () => {
     const count = 1000;
     const rows = Array.from({ length: count }, (_, i) => i);
-    const bytes = encodeBlock({
-      sequence: 1,
-      processingMs: 0,
-      clockTrusted: true,
-      tick: false,
-      groups: [
-        {
-          profile: "0123456789abcdef",
-          device: "boiler-3",
-          arrivals: rows.map((i) => 1_700_000_000_000 + i * 1000 + (i % 7)),
-          times: rows.map((i) => 1_700_000_000_000 + i * 1000),
-          values: rows.map((i) => [20 + (i % 30) / 10]),
-          keys: undefined,
-          deliveries: rows.map(() => 0),
-          rejected: [],
-        },
-      ],
-    });
+    const bytes = encodeBlock(
+      {
+        sequence: 1,
+        processingMs: 0,
+        clockTrusted: true,
+        tick: false,
+        groups: [
+          {
+            profile: "0123456789abcdef",
+            device: "boiler-3",
+            arrivals: rows.map((i) => 1_700_000_000_000 + i * 1000 + (i % 7)),
+            times: rows.map((i) => 1_700_000_000_000 + i * 1000),
+            values: rows.map((i) => [20 + (i % 30) / 10]),
+            keys: undefined,
+            deliveries: rows.map(() => 0),
+            rejected: [],
+          },
+        ],
+      },
+      300,
+    );
     expect(bytes.length / count).toBeLessThan(12);
   });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ByteWriter } from "../../../src/model/bytes.js";
 import { EventNames, openStore } from "../../helpers/store.js";
 
 const everything = { entriesMax: 1_000_000, bytesMax: 1e9 };
@@ -102,7 +103,9 @@ describe("the store", () => {
     await store.close();
     const { Level } = await import("level");
     const db = new Level<string, Uint8Array>(join(path, "db"), { valueEncoding: "view" });
-    await db.put("mformat", Uint8Array.of(99));
+    const writer = new ByteWriter();
+    writer.varint(99);
+    await db.put("mformat", writer.seal(1, "mformat"));
     await db.close();
     await expect(openStore(path)).rejects.toMatchObject({ code: "store-too-new" });
     expect((await readdir(path)).some((f) => f.startsWith("db.damaged-"))).toBe(false);

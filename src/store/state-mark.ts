@@ -1,0 +1,122 @@
+import { ByteReader, ByteWriter, CorruptRecord, sealMark } from "../model/bytes.js";
+import type { Operation } from "./disk.js";
+import { KEYS } from "./keys.js";
+
+/**
+ * What the stored state has to consist of. Each record has a checksum of its own; this one record says which records
+ * there are, because LevelDB passes over what is damaged in its own log and tables: records then vanish, or come back
+ * as they were before.
+ *
+ * - Devices and profile definitions: how many, and the sum of their marks (`sealMark`), which no other set of records
+ *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts).
+ * - Journal: from which block on it is kept. The blocks follow one another, so one that is missing shows, unless it
+ *   is the newest.
+ * - The number of this state, counted up in every batch that changes it. A block says which one it builds on, so a
+ *   batch that is lost shows by what came behind it.
+ *
+ * So the state that passes is one that the store had after one of its commits. That it was the last one cannot be seen
+ * from within: what can be seen of a lost end is reported by the disk, and by cursors that are ahead of the log.
+ */
+const VERSION = 1;
+const KEY = KEYS.meta("state");
+const DEFINITIONS = KEYS.meta("profile/");
+
+interface Expected {
+  readonly records: number;
+  readonly sum: number;
+}
+
+export class StateMark {
+  readonly #expected: Expected;
+  /** Marks of the records there are, by key. */
+  readonly #marks = new Map<string, number>();
+  #sum = 0;
+  #number: number;
+  #journalFrom: number;
+
+  private constructor(expected: Expected, number: number, journalFrom: number) {
+    this.#expected = expected;
+    this.#number = number;
+    this.#journalFrom = journalFrom;
+  }
+
+  static ofNewStore(): StateMark {
+    return new StateMark({ records: 0, sum: 0 }, 0, 1);
+  }
+
+  /** @throws CorruptRecord */
+  static async read(get: (key: string) => Promise<Uint8Array | undefined>): Promise<StateMark> {
+    const value = await get(KEY);
+    if (value === undefined) throw new CorruptRecord("the mark of the state is missing");
+    const reader = ByteReader.open(value, VERSION, KEY);
+    const [number, journalFrom, records, sum] = [
+      reader.varint(),
+      reader.varint(),
+      reader.varint(),
+      reader.varint(),
+    ];
+    return new StateMark({ records, sum }, number, journalFrom);
+  }
+
+  /** What a block that is written now builds on. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Position of the first block that is not contained in the records. */
+  get journalFrom(): number {
+    return this.#journalFrom;
+  }
+
+  /** To be told of every device and definition that is read at a start. @throws CorruptRecord */
+  found(key: string, value: Uint8Array): void {
+    if (value.length < 5) throw new CorruptRecord("the record is cut");
+    this.#set(key, sealMark(value));
+  }
+
+  /** To be called when all of them are read. @throws CorruptRecord */
+  verify(): void {
+    const { records, sum } = this.#expected;
+    if (this.#marks.size === records && this.#sum === sum) return;
+    throw new CorruptRecord(
+      this.#marks.size === records
+        ? "a stored device or definition is not the newest"
+        : `${this.#marks.size} devices and definitions are stored, not ${records}`,
+    );
+  }
+
+  /** Whether these operations change what the mark says. */
+  concerns(operations: readonly Operation[]): boolean {
+    return operations.some(({ key }) => isMarked(key));
+  }
+
+  /** The operation that goes into the batch of these; they count from now on. */
+  change(operations: readonly Operation[], dropJournalThrough: number): Operation {
+    for (const operation of operations) {
+      if (!isMarked(operation.key)) continue;
+      this.#set(operation.key, operation.type === "put" ? sealMark(operation.value) : undefined);
+    }
+    this.#journalFrom = Math.max(this.#journalFrom, dropJournalThrough + 1);
+    this.#number++;
+    return this.operation();
+  }
+
+  operation(): Operation {
+    const writer = new ByteWriter();
+    writer.varint(this.#number);
+    writer.varint(this.#journalFrom);
+    writer.varint(this.#marks.size);
+    writer.varint(this.#sum);
+    return { type: "put", key: KEY, value: writer.seal(VERSION, KEY) };
+  }
+
+  #set(key: string, mark: number | undefined): void {
+    this.#sum += (mark ?? 0) - (this.#marks.get(key) ?? 0);
+    if (mark === undefined) this.#marks.delete(key);
+    else this.#marks.set(key, mark);
+  }
+}
+
+function isMarked(key: string): boolean {
+  return key.startsWith("d") || key.startsWith(DEFINITIONS);
+}
