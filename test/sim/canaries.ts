@@ -6,6 +6,7 @@ import { canonicalJson } from "../../src/model/summary.js";
 import { BlockBuilder } from "../../src/pipeline/block-builder.js";
 import { Checkpointer, type Share } from "../../src/pipeline/checkpoint.js";
 import { Committer } from "../../src/pipeline/committer.js";
+import { StoredCursors } from "../../src/store/cursors.js";
 import { Database } from "../../src/store/database.js";
 import { Store } from "../../src/store/store.js";
 import { SimulatedDisk } from "./disk.js";
@@ -94,6 +95,8 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
         return save.call(this, target, ++count % 20 === 0 ? skipping : cursor);
       };
     }),
+
+  "merges what was sent already": () => replace(StoredCursors.prototype, "all", () => () => []),
 
   "takes a summary for delivered that was only sent": () =>
     replace(SimulatedTarget.prototype, "deliver", (deliver) => {

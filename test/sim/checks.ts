@@ -3,7 +3,7 @@ import type { AgentStatus } from "../../src/agent/status.js";
 import type { Summary } from "../../src/model/summary.js";
 import type { Outgoing } from "./client.js";
 import type { Kernel } from "./kernel.js";
-import type { Decoder } from "./received.js";
+import { type Decoder, fineName } from "./received.js";
 import type { Sensor, Sent } from "./sensor.js";
 import type { Simulated } from "./simulation.js";
 import type { SimulatedUpstream } from "./upstream.js";
@@ -173,7 +173,7 @@ function checkOnce(receipts: Receipts): Found {
   };
   for (const { summary, members } of receipts.newest()) {
     const device = deviceOf(summary);
-    const inWindow = setOf(`${device} ${summary.window.name}`);
+    const inWindow = setOf(`${device} ${fineName(summary)}`);
     for (const { number } of members) {
       if (inWindow.has(number)) {
         throw new Error(`${receipts.target}: reading ${number} is in ${summary.id} and in another window`);

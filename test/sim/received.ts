@@ -54,7 +54,7 @@ export class Decoder {
   }
 
   #checkFields(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
-    const window = profile.windows.find(({ name }) => name === summary.window.name);
+    const window = profile.windows.find(({ name }) => name === fineName(summary));
     if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
     const readings = members.map(({ timeMs, values }) => ({
       device: summary.device,
@@ -65,6 +65,11 @@ export class Decoder {
     const got = JSON.stringify(summary.fields);
     if (got !== expected) throw new Error(`${summary.id}: the fields are\n${got}\nand not\n${expected}`);
   }
+}
+
+/** Name of the window as the profile defines it, also of one that was merged from several. */
+export function fineName({ window }: Summary): string {
+  return window.coarsened?.from ?? window.name;
 }
 
 /** Numbers of the readings in a summary. @throws Error when one is in it twice */

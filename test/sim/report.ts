@@ -23,6 +23,10 @@ export class Tally {
     }
   }
 
+  #count(event: string): number {
+    return this.#events.get(event) ?? 0;
+  }
+
   line(): string {
     const speed = Math.round(this.#simulatedMs / (performance.now() - this.#startMs));
     const hours = Math.round(this.#simulatedMs / 3_600_000);
@@ -33,7 +37,9 @@ export class Tally {
       `${this.#readings} readings`,
       `${this.#acknowledged} acknowledged`,
       `${this.#summaries} deliveries`,
-      `${this.#events.get("store-write-failed") ?? 0} failed writes`,
+      `${this.#count("store-write-failed")} failed writes`,
+      `${this.#count("log-coarsened")} times windows were merged`,
+      `${this.#count("log-unsent-dropped")} times not even that was enough`,
     ].join(", ");
   }
 }
