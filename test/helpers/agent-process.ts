@@ -38,6 +38,8 @@ export interface AgentFiles {
   readonly program?: string;
   /** Beside the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the one behind it, in the same process as far as signals are concerned. */
+  readonly under?: readonly string[];
 }
 
 export class AgentProcess {
@@ -53,9 +55,11 @@ export class AgentProcess {
   #lifeBegan = 0;
   readonly #program: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #under: readonly string[];
 
-  private constructor(folder: string, { program = PROGRAM, env = {} }: AgentFiles) {
+  private constructor(folder: string, { program = PROGRAM, env = {}, under = [] }: AgentFiles) {
     this.folder = folder;
+    this.#under = under;
     this.#program = program;
     this.#env = { ...process.env, ...env };
   }
@@ -105,7 +109,9 @@ export class AgentProcess {
     if (this.running) throw new Error("the agent runs already");
     this.#lifeBegan = this.log.length;
     const spawnedMs = performance.now();
-    const child = spawn(process.execPath, ["--enable-source-maps", this.#program, "run", "-c", "weir.yaml"], {
+    const node = [process.execPath, "--enable-source-maps", this.#program, "run", "-c", "weir.yaml"];
+    const [command, ...args] = [...this.#under, ...node];
+    const child = spawn(command!, args, {
       cwd: this.folder,
       env: this.#env,
       stdio: ["ignore", "ignore", "pipe"],

@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly qos: 1 | 2;
   /** Messages without acknowledgement at a time. */
   readonly inflightMax: number;
+  /** Messages until `allow` allows more; default: all. */
+  readonly firstMax?: number;
 }
 
 const [CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP] = [0x20, 0x40, 0x50, 0x62, 0x70];
@@ -42,7 +44,9 @@ export class LoadClient {
   #upcoming: IteratorResult<Message, unknown>;
   #socket: Socket | undefined;
   #bytes: Buffer = Buffer.alloc(0);
+  #connected = false;
   #next = 0;
+  #allowed: number;
   #ended = false;
   /** Messages whose delivery is complete: PUBACK, or PUBREC for QoS 2. */
   acknowledged = 0;
@@ -54,6 +58,7 @@ export class LoadClient {
 
   constructor(options: LoadOptions) {
     this.#options = options;
+    this.#allowed = options.firstMax ?? Number.POSITIVE_INFINITY;
     this.#messages = options.messages[Symbol.iterator]();
     this.#upcoming = this.#messages.next();
     onTestFinished(() => this.end());
@@ -74,8 +79,15 @@ export class LoadClient {
     socket.on("data", (chunk) => this.#onData(chunk));
     socket.on("error", () => undefined);
     socket.on("close", () => {
+      this.#connected = false;
       if (!this.#ended) setTimeout(() => this.start(), RECONNECT_MS);
     });
+  }
+
+  /** Lets so many more messages go out, beyond those that were allowed before. */
+  allow(count: number): void {
+    this.#allowed += count;
+    if (this.#connected) this.#pump();
   }
 
   end(): void {
@@ -99,6 +111,7 @@ export class LoadClient {
         // The second half is the return code.
         if ((id & 0xff) !== 0) throw new Error(`the broker refuses the connection: ${id & 0xff}`);
         this.connections++;
+        this.#connected = true;
         this.#repeat();
         return;
       case PUBACK:
@@ -139,7 +152,9 @@ export class LoadClient {
 
   #pump(): void {
     const packets: Buffer[] = [];
-    while (this.#upcoming.done !== true && this.#inflight.size < this.#options.inflightMax) {
+    const mayGo = (): boolean =>
+      this.#next < this.#allowed && this.#inflight.size < this.#options.inflightMax;
+    while (this.#upcoming.done !== true && mayGo()) {
       const index = this.#next++;
       const message = this.#upcoming.value;
       this.#inflight.set(index, { message, stage: "sent" });
@@ -174,6 +189,10 @@ export class Load {
 
   start(): void {
     for (const client of this.clients) client.start();
+  }
+
+  allow(count: number): void {
+    for (const client of this.clients) client.allow(count);
   }
 
   /** Calls `what` within the moment in which so many more acknowledgements have been read, whoever got them. */

@@ -7,17 +7,23 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { LONG, rounds, tell } from "../helpers/campaign.js";
+import { type DeafProxy, startDeafProxy } from "../helpers/deaf-proxy.js";
 import { type Moment, type Scene, strikeAt, strikeAtFirstStart } from "../helpers/fault-moments.js";
 import { DEFINITIONS, FLEET_PROFILES, Fleet } from "../helpers/fleet.js";
-import { startMosquitto } from "../helpers/mosquitto.js";
-import { seeded } from "../helpers/seeded.js";
-import { describeWithTools, freePort } from "../helpers/tools.js";
+import { type Mosquitto, startMosquitto } from "../helpers/mosquitto.js";
+import { moment, seeded } from "../helpers/seeded.js";
+import { describeWithTools, freePort, until } from "../helpers/tools.js";
 import { subscribeUpstream } from "../helpers/upstream.js";
 
 const FIRST_STARTS = rounds(4, 16);
 const KILLS = rounds(32, 144);
+const KILLS_READING = rounds(8, 30);
 /** For a slow machine with other work to do. */
 const TIMEOUT_MS = LONG ? 1_800_000 : 300_000;
+
+/** Messages of each device that wait in the broker at first, and that come to them at each kill. */
+const QUEUED = 15;
+const PUBACK = 0x40;
 
 /** How often of twenty. */
 const WEIGHTS: Readonly<Record<Moment, number>> = {
@@ -38,18 +44,10 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
     const upstream = await startMosquitto();
     const received = await subscribeUpstream(upstream.url);
     const agent = await AgentProcess.prepare({
-      config: [
-        // As small as it may be, for many checkpoints.
-        "store: { path: store, journalBytesMax: 262144 }",
-        "commit: { maxDelay: 20ms }",
-        "sources:",
-        `  - { name: local, type: broker, listen: "127.0.0.1:${port}" }`,
-        "targets:",
-        `  - { name: cloud, type: mqtt, url: "${upstream.url}" }`,
-      ].join("\n"),
+      config: config(`{ name: local, type: broker, listen: "127.0.0.1:${port}" }`, upstream),
       profiles: FLEET_PROFILES,
     });
-    const fleet = new Fleet(port, random);
+    const fleet = new Fleet({ port, random });
     let definition = 0;
     const reload = async (): Promise<void> => {
       definition = 1 - definition;
@@ -65,20 +63,76 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
     agent.spawn();
     fleet.load.start();
     const moments = Array.from({ length: KILLS }, (_, i) => CYCLE[Math.floor((i / KILLS) * CYCLE.length)]!);
-    for (const moment of random.disordered(moments, KILLS)) {
-      await kills.at(moment);
+    for (const at of random.disordered(moments, KILLS)) {
+      await kills.at(at);
       agent.spawn();
     }
     await agent.logged("agent-started");
     await fleet.finish();
-    await fleet.silent(received);
-    await fleet.delivered(agent, received);
     await fleet.expectKept(agent, received);
     expect(agent.log.filter(({ level }) => level === "error")).toEqual([]);
     const acknowledged = fleet.load.acknowledged;
     tell("kills", `${kills.figures()}; ${acknowledged} acknowledged, 0 lost, 0 doubled; ${starts(agent)}`);
   });
+
+  it("has every reading that it has acknowledged to another broker, whose queue has let go of it", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const random = seeded("kills of an agent that reads from Mosquitto");
+    const [field, upstream] = [await startMosquitto(), await startMosquitto()];
+    const cable = await startDeafProxy(field.port);
+    const received = await subscribeUpstream(upstream.url);
+    const agent = await AgentProcess.prepare({
+      // So few at a time that there is something on its way at every kill.
+      config: config(`{ name: plant, type: mqtt, url: "${cable.url}", inflightMax: 16 }`, upstream),
+      profiles: FLEET_PROFILES,
+    });
+    // The first connection makes the session that the broker queues for.
+    await agent.start();
+    await until(() => /SUBACK/.test(field.log()), { what: "the agent has subscribed" });
+    const fleet = new Fleet({ port: field.port, random, firstMax: QUEUED });
+    fleet.load.start();
+    for (let kill = 0; kill < KILLS_READING; kill++) {
+      await agent.logged("mqtt-connected", 2);
+      fleet.load.allow(QUEUED);
+      if (kill % 2 === 0) await acknowledging(cable, 1 + random.below(10), () => agent.signal("SIGKILL"));
+      else await moment(random.below(150));
+      await agent.kill();
+      await agent.ended();
+      agent.spawn();
+    }
+    await agent.logged("agent-started");
+    await fleet.finish();
+    await until(async () => (await agent.status()).accepted >= fleet.accepted, {
+      what: "the agent has read it all",
+    });
+    await fleet.expectKept(agent, received);
+    const figures = `${KILLS_READING} kills; ${fleet.readings} readings, 0 lost, 0 doubled; ${starts(agent)}`;
+    tell("kills, reading from a broker", figures);
+  });
 });
+
+function config(source: string, upstream: Mosquitto): string {
+  return [
+    // As small as it may be, for many checkpoints.
+    "store: { path: store, journalBytesMax: 262144 }",
+    "commit: { maxDelay: 20ms }",
+    `sources: [${source}]`,
+    `targets: [{ name: cloud, type: mqtt, url: "${upstream.url}" }]`,
+  ].join("\n");
+}
+
+/** `strike`s when so many groups of acknowledgements have come through the cable, at once with the last of them. */
+function acknowledging(cable: DeafProxy, groups: number, strike: () => void): Promise<void> {
+  let left = groups;
+  return new Promise((resolve) => {
+    cable.heard = (bytes) => {
+      if (bytes[0] !== PUBACK || --left !== 0) return;
+      strike();
+      resolve();
+    };
+  });
+}
 
 class Kills {
   readonly #scene: Scene;
@@ -88,13 +142,13 @@ class Kills {
     this.#scene = scene;
   }
 
-  async at(moment: Moment): Promise<void> {
+  async at(at: Moment): Promise<void> {
     const { agent } = this.#scene;
-    await strikeAt(moment, this.#scene, () => agent.signal("SIGKILL"));
+    await strikeAt(at, this.#scene, () => agent.signal("SIGKILL"));
     await agent.ended();
     // It may have been quicker than the kill.
-    const missed = moment === "recovery" && agent.events("agent-started").length > 0;
-    this.#count(missed ? "start" : moment);
+    const missed = at === "recovery" && agent.events("agent-started").length > 0;
+    this.#count(missed ? "start" : at);
   }
 
   async atFirstStart(): Promise<void> {
