@@ -37,7 +37,7 @@ export class LevelDisk implements Disk {
   }
 
   async open(options: { readonly create: boolean }): Promise<KeyValues> {
-    if (options.create) await translated(() => mkdir(this.path, { recursive: true, mode: 0o750 }));
+    if (options.create) await translated(() => this.#makeFolders());
     const createIfMissing = options.create && !(await translated(() => this.#hasData()));
     return await translated(async () => {
       const db = new Level<string, Uint8Array>(this.#folder, {
@@ -48,6 +48,13 @@ export class LevelDisk implements Disk {
       await db.open();
       return new LevelKeyValues(db);
     }, faultOfOpening);
+  }
+
+  async #makeFolders(): Promise<void> {
+    for (const folder of [this.path, this.#folder]) {
+      // Asked for all parents at once, Node.js calls a full disk a missing folder; alone it says what is the matter.
+      await mkdir(folder, { recursive: true, mode: 0o750 }).catch(() => mkdir(folder, { mode: 0o750 }));
+    }
   }
 
   /** LevelDB takes a database whose CURRENT it cannot see for none, and would delete the others' files as stray ones. */
@@ -203,6 +210,8 @@ function rootCause(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error;
 }
 
+/** A table that is shorter than the database knows it, or no table any more. */
+const TABLE_GONE = /\.(ldb|sst): (invalid argument|no such file or directory|is a directory)$/i;
 /** Node.js has no name for EDQUOT, only its number. */
 const NO_SPACE = new RegExp(
   `no space left|ENOSPC|disk quota|system error -${constants.errno.EDQUOT}\\b`,
@@ -213,6 +222,7 @@ function faultOf(cause: unknown): DiskFault {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   if (code === "LEVEL_CORRUPTION") return "damaged";
   if (code === "LEVEL_LOCKED") return "locked";
+  if (TABLE_GONE.test(messageOf(cause))) return "damaged";
   return NO_SPACE.test(messageOf(cause)) ? "full" : "failed";
 }
 

@@ -9,6 +9,7 @@ import { Database, type DatabaseOptions, setAside } from "./database.js";
 import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
+import { LogCheck } from "./log-check.js";
 import { StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
@@ -60,6 +61,7 @@ export class Store implements Cursors {
   readonly #cursors: StoredCursors;
   readonly #trimmer: LogTrimmer;
   readonly #mark: StateMark;
+  readonly #check: LogCheck;
 
   private constructor(parts: {
     readonly database: Database;
@@ -68,6 +70,7 @@ export class Store implements Cursors {
     readonly trimmer: LogTrimmer;
     readonly upkeep: Upkeep;
     readonly mark: StateMark;
+    readonly check: LogCheck;
     readonly journalTail: number | undefined;
   }) {
     this.#database = parts.database;
@@ -76,6 +79,7 @@ export class Store implements Cursors {
     this.#trimmer = parts.trimmer;
     this.upkeep = parts.upkeep;
     this.#mark = parts.mark;
+    this.#check = parts.check;
     this.#journalTail = parts.journalTail;
   }
 
@@ -89,6 +93,7 @@ export class Store implements Cursors {
         observer: options.observer,
         bytesMax: options.logBytesMax,
       });
+      const check = await LogCheck.begin(log, options.observer);
       const cursors = await StoredCursors.open(database);
       const { observer, coarsening } = options;
       const trimmer = new LogTrimmer({ log, cursors, observer, coarsening });
@@ -101,13 +106,18 @@ export class Store implements Cursors {
       });
       await upkeep.begin();
       const journalTail = oldest === undefined ? undefined : numberOf(oldest);
-      return new Store({ database, log, cursors, trimmer, upkeep, mark, journalTail });
+      return new Store({ database, log, cursors, trimmer, upkeep, mark, check, journalTail });
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
       await setAside(options, error.message);
       return await Store.open(options);
     }
+  }
+
+  /** Resolves when the log has been read through. */
+  get logChecked(): Promise<void> {
+    return this.#check.ended;
   }
 
   /** Why writes fail at present; undefined when they do not. */
@@ -247,6 +257,7 @@ export class Store implements Cursors {
 
   async close(): Promise<void> {
     await this.upkeep.stop();
+    await this.#check.stop();
     await this.#database.close();
   }
 }

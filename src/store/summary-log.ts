@@ -35,6 +35,15 @@ const logEntryDamaged = defineEvent<{ readonly position: number; readonly reason
   "a summary in the log is damaged and is passed over",
 );
 
+/** The part of the bound below which nothing has to make room soon; as much of the log may be in doubt after a crash. */
+const ROOMY = 1 / 8;
+
+const logUnreadable = defineEvent<{ readonly after: number; readonly reason: string }>(
+  "log-unreadable",
+  "error",
+  "a part of the summary log cannot be read; the summaries in it are lost",
+);
+
 export interface SummaryLogOptions {
   readonly database: Database;
   readonly observer: Observer;
@@ -64,6 +73,8 @@ export class StoredSummaryLog implements SummaryLog {
   readonly #damaged = new Set<number>();
   readonly #book: LogBook;
   #tail = 1;
+  /** Whether a part of it was found that LevelDB cannot read. */
+  #unreadable = false;
 
   private constructor(options: SummaryLogOptions, book: LogBook) {
     this.#options = options;
@@ -78,6 +89,10 @@ export class StoredSummaryLog implements SummaryLog {
     const book = written === undefined ? emptyBook() : decodeBook(written, KEYS.meta("log"));
     const log = new StoredSummaryLog(options, book);
     for await (const [position, value] of log.records(book.head)) {
+      // They were appended without a hole.
+      const gap = position - book.head - 1;
+      if (gap > 0) addLoss(book.losses, { first: book.head + 1, last: position - 1, entries: gap });
+      book.entries += gap;
       book.head = position;
       book.entries++;
       book.bytes += entryBytes(value);
@@ -101,6 +116,10 @@ export class StoredSummaryLog implements SummaryLog {
   /** What the entries take of `bytesMax`. */
   get bytes(): number {
     return this.#book.bytes;
+  }
+
+  roomy(): boolean {
+    return this.bytes < this.bytesMax * ROOMY;
   }
 
   get bytesMax(): number {
@@ -184,10 +203,19 @@ export class StoredSummaryLog implements SummaryLog {
     this.#options.observer.emit(logEntryDamaged, { position, reason: message });
   }
 
-  /** The stored entries behind a position, as they are. A range with both bounds below would ignore the tighter one. */
+  /**
+   * The stored entries behind a position, as they are. LevelDB passes over what it cannot read, and says so at the end.
+   * A range with both bounds below would ignore the tighter one.
+   */
   async *records(after: number): AsyncGenerator<[number, Uint8Array]> {
     const range = { gt: KEYS.log(after), lt: keySpace("l").lt };
-    for await (const [key, value] of this.#options.database.entries(range)) yield [numberOf(key), value];
+    try {
+      for await (const [key, value] of this.#options.database.entries(range)) yield [numberOf(key), value];
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error;
+      if (!this.#unreadable) this.#options.observer.emit(logUnreadable, { after, reason: error.message });
+      this.#unreadable = true;
+    }
   }
 
   record(position: number): Promise<Uint8Array | undefined> {
@@ -219,6 +247,12 @@ export class StoredSummaryLog implements SummaryLog {
     this.#tail = Math.max(this.#tail, change.tail ?? 0);
     operations.push(this.bookkeeping());
     return this.#options.database.write(operations);
+  }
+
+  /** Puts right what it says of itself, by what was found. */
+  correct(by: { readonly entries: number; readonly bytes: number }): void {
+    this.#book.entries += by.entries;
+    this.#book.bytes += by.bytes;
   }
 
   /** How large the log is, so that the next start need not read all of it. */
