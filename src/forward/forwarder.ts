@@ -15,8 +15,11 @@
  * - Nothing is handed to the target that is not reserved in the durable cursor, and nothing is read for that before:
  *   so the log, when it is full, knows what may have been sent and merges only the rest. Each save of the cursor
  *   reserves as much again as was just delivered, so that steady small deliveries cost no sync of their own.
- * - After a failure the reservation is taken back to what was handed over, and that goes first, alone, until it is
- *   confirmed: an outage leaves little in doubt, however long it is.
+ * - After a failure what was handed over goes first, alone, until it is confirmed. Where the log is about to need room
+ *   the reservation is taken back to that: an outage leaves little in doubt, however long it is. Where it has plenty,
+ *   all that is in it is reserved.
+ * - A store that cannot be written does not hold up what is reserved: a save that takes long is left to itself, and the
+ *   next follows when it is through. A crash before that delivers again.
  * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
  */
 import { Backoff, type BackoffOptions } from "../model/backoff.js";
@@ -26,6 +29,7 @@ import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { Cursor, Cursors, SummaryLog, Target } from "../model/summary-log.js";
 import { TokenBucket } from "../model/token-bucket.js";
+import { CursorKeeper, endsWithin } from "./cursor-keeper.js";
 import {
   forwardAbandoned,
   forwardCursorAhead,
@@ -105,7 +109,7 @@ export class Forwarder {
   private confirmed = 0;
   /** The last position that the target was handed, confirmed or not. */
   private attempted = 0;
-  private saved: Cursor = { confirmed: 0, reserved: 0 };
+  private readonly keeper: CursorKeeper;
   private loaded = false;
   /** Something failed, and what is reserved and was not handed over has to be given back. */
   private releaseDue = false;
@@ -125,6 +129,12 @@ export class Forwarder {
   constructor(options: ForwarderOptions) {
     this.options = options;
     this.target = options.target;
+    this.keeper = new CursorKeeper({
+      target: options.target.name,
+      cursors: options.cursors,
+      timers: options.timers,
+      onLateEnd: () => void (this.state === "idle" && this.resume?.()),
+    });
     this.backoff = new Backoff(options.backoff ?? BACKOFF_DEFAULT, options.random);
     this.bucket =
       options.rateMaxPerSecond === undefined
@@ -155,7 +165,7 @@ export class Forwarder {
     this.forget?.();
     this.stopping = true;
     this.resume?.();
-    const ended = await this.endedWithin(stopMsMax);
+    const ended = await endsWithin(this.running, stopMsMax, this.options.timers);
     if (!ended) {
       this.abandoned = true;
       this.options.observer.emit(forwardAbandoned, { target: this.target.name, waitedMs: stopMsMax });
@@ -170,7 +180,7 @@ export class Forwarder {
       target: this.target.name,
       state: this.state,
       upstream: this.target.status(),
-      cursor: this.saved.confirmed,
+      cursor: this.keeper.saved.confirmed,
       lagEntries: Math.min(log.count(), Math.max(0, log.head() - this.confirmed)),
       deliveredEntries: this.deliveredEntries,
       droppedEntries: this.droppedEntries,
@@ -191,14 +201,16 @@ export class Forwarder {
       }
     }
     // The next life shall have no more in doubt than there is; without it there only is more.
-    if (!this.abandoned) await this.release().catch(() => {});
+    if (!this.abandoned && !this.keeper.late) await this.release().catch(() => {});
   }
 
   /** One unit of work: load, save, wait, or deliver one batch. Throws what is to be retried. */
   private async step(): Promise<void> {
     if (!this.loaded) return this.load();
-    if (this.saved.confirmed < this.confirmed) return this.saveAgain();
-    if (this.releaseDue) return this.release();
+    if (!this.keeper.late) {
+      if (this.keeper.saved.confirmed < this.confirmed) return this.saveAgain();
+      if (this.releaseDue) return this.reconsiderReserved();
+    }
     const { log } = this.options;
     if (log.tail() > this.confirmed + 1) return this.skipTo(log.tail());
     if (this.confirmed >= this.goal) return this.pause("idle", undefined);
@@ -215,21 +227,19 @@ export class Forwarder {
   }
 
   private async load(): Promise<void> {
-    const { cursors, log, observer } = this.options;
-    const { name } = this.target;
+    const { log, observer } = this.options;
+    const target = this.target.name;
     const none = { confirmed: log.tail() - 1, reserved: log.tail() - 1 };
-    const cursor = await cursors.load(name);
-    this.saved = cursor ?? none;
+    const cursor = await this.keeper.load();
     // What was lost before a target was there is not lost to it.
-    if (cursor === undefined) await cursors.save(name, none);
+    if (cursor === undefined) await this.keeper.save(none);
     else if (cursor.confirmed > log.head()) {
-      observer.emit(forwardCursorAhead, { target: name, cursor: cursor.confirmed, head: log.head() });
+      observer.emit(forwardCursorAhead, { target, cursor: cursor.confirmed, head: log.head() });
       // Its entries may have been sent under this cursor.
-      this.saved = { ...none, reserved: log.head() };
-      await cursors.save(name, this.saved);
+      await this.keeper.save({ ...none, reserved: log.head() });
     }
-    this.confirmed = this.saved.confirmed;
-    this.attempted = this.saved.reserved;
+    this.confirmed = this.keeper.saved.confirmed;
+    this.attempted = this.keeper.saved.reserved;
     this.loaded = true;
   }
 
@@ -251,7 +261,7 @@ export class Forwarder {
    */
   private async readReserved(count: number): Promise<readonly LogEntry[] | undefined> {
     const { bytesMax } = this.target.batch;
-    const { reserved } = this.saved;
+    const { reserved } = this.keeper;
     const entries = await this.options.log.read(this.confirmed, { entriesMax: count, bytesMax });
     if (entries.length === 0) return entries;
     const doubtful = entries.filter(({ position }) => position <= this.attempted);
@@ -266,10 +276,19 @@ export class Forwarder {
     return Math.min(RESERVED_POSITIONS_MIN, this.target.batch.entriesMax);
   }
 
+  /** After a failure: the target may be away for long, or come back while nothing can be written. */
+  private async reconsiderReserved(): Promise<void> {
+    this.releaseDue = false;
+    const { log } = this.options;
+    if (!log.roomy()) await this.release();
+    else if (this.keeper.reserved < log.head()) await this.keeper.saveInTime(this.cursor(0));
+  }
+
   /** Gives back what is reserved and was not handed over. */
   private async release(): Promise<void> {
-    if (this.saved.reserved > Math.max(this.attempted, this.confirmed)) await this.save(this.attempted);
-    this.releaseDue = false;
+    const { confirmed, attempted, keeper } = this;
+    const reserved = Math.max(attempted, confirmed);
+    if (keeper.saved.reserved > reserved) await keeper.saveInTime({ confirmed, reserved });
   }
 
   private batchEntries(): number {
@@ -301,21 +320,24 @@ export class Forwarder {
     // Damaged entries in between; the log reports each.
     this.droppedEntries += this.options.log.lost(this.confirmed, last.position);
     this.confirmed = last.position;
-    await this.save(last.position + Math.max(span, this.headRoom()));
+    await this.keeper.saveInTime(this.cursor(last.position + Math.max(span, this.headRoom())));
     this.recovered();
   }
 
-  /** @param reserved at least what was handed over is */
-  private async save(reserved = this.saved.reserved): Promise<void> {
-    const { confirmed } = this;
-    const cursor = { confirmed, reserved: Math.max(reserved, this.attempted, confirmed) };
-    await this.options.cursors.save(this.target.name, cursor);
-    this.saved = cursor;
+  private save(reserved = this.keeper.saved.reserved): Promise<void> {
+    return this.keeper.save(this.cursor(reserved));
+  }
+
+  /** @param reserved at least what was handed over is, and all of a roomy log */
+  private cursor(reserved: number): Cursor {
+    const { confirmed, attempted } = this;
+    const { log } = this.options;
+    return { confirmed, reserved: Math.max(reserved, attempted, confirmed, log.roomy() ? log.head() : 0) };
   }
 
   /** The target has confirmed, but the cursor could not be written: no reason to deliver again. */
   private async saveAgain(): Promise<void> {
-    await this.save();
+    await this.keeper.saveInTime(this.cursor(this.keeper.saved.reserved));
     this.recovered();
   }
 
@@ -372,16 +394,6 @@ export class Forwarder {
         resolve();
       };
       if (ms !== undefined) timer = this.options.timers.after(ms, this.resume);
-    });
-  }
-
-  private endedWithin(ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.options.timers.after(ms, () => resolve(false));
-      void this.running.then(() => {
-        timer.cancel();
-        resolve(true);
-      });
     });
   }
 }

@@ -8,6 +8,8 @@ export interface SummaryLog {
   tail(): number;
   /** Number of entries. */
   count(): number;
+  /** Whether the log has plenty of room, so that nothing in it has to be merged or dropped soon. */
+  roomy(): boolean;
   /**
    * Summaries after `after` and up to `through` that the log gave up before every target had them, or that it has
    * found damaged. Other positions that are missing were merged into a later entry, which loses nothing.

@@ -23,6 +23,10 @@ export class MemoryLog implements SummaryLog {
     return this.entries.length;
   }
 
+  roomy(): boolean {
+    return false;
+  }
+
   /** Everything that is missing is lost: this log merges nothing. */
   lost(after: number, through: number): number {
     let lost = 0;
