@@ -54,6 +54,7 @@ export async function openState(config: Config, world: World & { readonly disk?:
         gateway: config.gateway.id,
         devicesMax: config.limits.devices,
         mergeable: true,
+        losses: store.losses,
       };
       const { engine, processingMs, replayedBlocks } = await recover(store, engineOptions, compile);
       const facts = { devices: engine.deviceCount, blocks: replayedBlocks, sequence: engine.sequence };

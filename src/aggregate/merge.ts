@@ -30,6 +30,7 @@ export function mergeSummaries(members: readonly MergeMember[], window: CoarseWi
     revision: 0,
     final: true,
     ...(summaries.some(({ reconfigured }) => reconfigured) ? { reconfigured: true } : {}),
+    ...(summaries.some(({ incomplete }) => incomplete) ? { incomplete: true } : {}),
     gateway,
     device,
     profile,

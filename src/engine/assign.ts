@@ -107,7 +107,7 @@ function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindo
 }
 
 function partOf(device: Device, name: string, startMs: number): number {
-  let part = 1;
+  let part = 1 + device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
   for (const earlier of device.redefined) {
     if (earlier.name === name && startMs <= earlier.throughMs) part++;
   }

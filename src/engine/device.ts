@@ -39,6 +39,8 @@ export interface Device {
   nextSliceId: number;
   /** Windows that may have fired under an earlier definition, so that what comes now needs ids of its own. */
   redefined: readonly Redefinition[];
+  /** Windows that begin by one of these times may have been emitted from a state that was lost. */
+  lostThroughMs: readonly number[];
   /** Ids of slices that have a stored record. */
   readonly stored: Set<number>;
 }
@@ -53,7 +55,7 @@ export interface OpenWindow {
   readonly plan: WindowPlan;
   readonly startMs: number;
   readonly endMs: number;
-  /** 1, or more for what comes of a window after its definition has changed. */
+  /** 1, or more for what comes of a window after its definition has changed, or after a state was lost. */
   readonly part: number;
   /** Revisions emitted so far, which is the number of the next one. */
   revision: number;
@@ -86,6 +88,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     deliveries: undefined,
     nextSliceId: 1,
     redefined: [],
+    lostThroughMs: [],
     stored: new Set(),
   };
 }

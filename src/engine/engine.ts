@@ -29,8 +29,17 @@ export interface EngineOptions {
   readonly devicesMax: number;
   /** Emit final revisions only, for those who read to the end anyway. */
   readonly finalOnly?: boolean;
+  /** What states before this one have lost. */
+  readonly losses?: readonly LostState[];
   /** Emit summaries with the state that merging them needs; it costs about as much as the rest of a firing. */
   readonly mergeable?: boolean;
+}
+
+/** A state that was lost. Windows that begin by then may have been emitted from it. */
+export interface LostState {
+  readonly throughMs: number;
+  /** Later times, by device. */
+  readonly ahead: ReadonlyMap<string, number>;
 }
 
 /** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
@@ -172,6 +181,10 @@ export class Engine {
 
   /** Takes in a device that was stored. */
   adopt(state: ProfileState, device: Device): void {
+    const { losses = [] } = this.#options;
+    device.lostThroughMs = losses.map(({ throughMs, ahead }) =>
+      Math.max(throughMs, ahead.get(device.name) ?? throughMs),
+    );
     state.devices.set(device.name, device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
   }

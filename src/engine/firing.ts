@@ -116,7 +116,8 @@ interface FiringKind {
   readonly reconfigured?: boolean;
 }
 
-function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind): void {
+function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
+  const { name } = device;
   const revision = fired.revision++;
   fired.queued = false;
   const { final } = kind;
@@ -144,6 +145,7 @@ function fire(on: Firing, { name }: Device, fired: OpenWindow, kind: FiringKind)
         quality: counts,
       }
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
+  if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
   if (on.mergeable && !fired.plan.isGlobal) {
     summary.mergeable = mergeable(fired, cells, `${profile}/${deviceId(on, name)}${part}`);
   }

@@ -5,7 +5,8 @@ import type { RejectReason } from "./reasons.js";
 export interface Summary {
   /**
    * `gateway/profile/device/window/start`; the same for every revision. What comes of a window after its definition
-   * has changed is a summary of its own, with `/2` (and so on) behind: it must not replace what came before.
+   * has changed, or after a damaged store was set aside with its open windows, is a summary of its own, with `/2` (and
+   * so on) behind: it must not replace what came before.
    *
    * A coarse summary, which the log has merged from unsent ones to save room, says so in the window's name and in
    * its id: `…/1m~15m/start`, and `…/1m~15m/start@first` where the first window in it does not begin with the coarse
@@ -18,6 +19,8 @@ export interface Summary {
   readonly final: boolean;
   /** True when the window was closed early because its definition changed. */
   readonly reconfigured?: true;
+  /** True when earlier readings of the window may have been lost with a damaged store: see `id`. */
+  readonly incomplete?: true;
   readonly gateway: string;
   readonly device: string;
   /** `id@version` of the device profile. */
@@ -74,15 +77,16 @@ export interface LogEntry {
  * `JSON.stringify` gives, put together from parts: what summaries of one device and window share is written once.
  */
 export function canonicalJson(summary: Summary): string {
-  const { id, revision, final, reconfigured, window } = summary;
+  const { id, revision, final, reconfigured, incomplete, window } = summary;
   const head = `{"id":${quoted(id)},"revision":${revision},"final":${final}`;
-  const mark = reconfigured === undefined ? "" : `,"reconfigured":${reconfigured}`;
+  let marks = reconfigured === undefined ? "" : `,"reconfigured":${reconfigured}`;
+  if (incomplete !== undefined) marks += `,"incomplete":${incomplete}`;
   // Instants need no escapes.
   const start = window.start === undefined ? "" : `,"start":"${window.start}"`;
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
   const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${mark}${sharedJson(summary)}${start}${end}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

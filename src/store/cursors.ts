@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from "../model/bytes.js";
 import type { Cursor, Cursors } from "../model/summary-log.js";
 import type { Database } from "./database.js";
+import type { Operation } from "./disk.js";
 import { KEYS, keySpace } from "./keys.js";
 
 /**
@@ -24,7 +25,7 @@ export class StoredCursors implements Cursors {
     const cursors = new StoredCursors(database);
     const space = keySpace("c");
     for await (const [key, value] of database.entries(space)) {
-      cursors.#cursors.set(key.slice(space.gte.length), decode(value, key));
+      cursors.#cursors.set(key.slice(space.gte.length), decodeCursor(value, key));
     }
     return cursors;
   }
@@ -52,15 +53,20 @@ export class StoredCursors implements Cursors {
   async save(target: string, cursor: Cursor): Promise<void> {
     this.#cursors.set(target, cursor);
     this.#version++;
-    const writer = new ByteWriter();
-    writer.varint(cursor.confirmed);
-    writer.varint(Math.max(0, cursor.reserved - cursor.confirmed));
-    const key = KEYS.cursor(target);
-    await this.#database.write([{ type: "put", key, value: writer.seal(VERSION, key) }]);
+    await this.#database.write([cursorOperation(target, cursor)]);
   }
 }
 
-function decode(value: Uint8Array, key: string): Cursor {
+export function cursorOperation(target: string, { confirmed, reserved }: Cursor): Operation {
+  const writer = new ByteWriter();
+  writer.varint(confirmed);
+  writer.varint(Math.max(0, reserved - confirmed));
+  const key = KEYS.cursor(target);
+  return { type: "put", key, value: writer.seal(VERSION, key) };
+}
+
+/** @throws CorruptRecord */
+export function decodeCursor(value: Uint8Array, key: string): Cursor {
   const reader = ByteReader.open(value, VERSION, key);
   const confirmed = reader.varint();
   return { confirmed, reserved: confirmed + reader.varint() };

@@ -197,6 +197,10 @@ export class Database {
     return keys[0];
   }
 
+  get disk(): Disk {
+    return this.#disk;
+  }
+
   async usage(): Promise<DiskUsage> {
     return await this.#disk.usage();
   }
@@ -246,7 +250,9 @@ function diskOf({ path, disk }: DatabaseOptions): Disk {
 /** Renames a damaged database, keeping it for whoever wants to look; the next `open` begins an empty one. */
 export async function setAside(options: DatabaseOptions, reason: string): Promise<void> {
   const stamp = new Date(options.clock.wallMs()).toISOString().replaceAll(":", "").replace(".", "");
-  const keptAs = await diskOf(options).setAside(`damaged-${stamp}`);
+  const keptAs = await diskOf(options)
+    .setAside(`damaged-${stamp}`)
+    .catch((error: unknown) => Promise.reject(unavailable(options.path, error)));
   options.observer.emit(storeSetAside, { path: options.path, keptAs, reason });
 }
 

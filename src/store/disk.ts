@@ -62,8 +62,17 @@ export interface Disk {
   open(options: { readonly create: boolean }): Promise<KeyValues>;
   /** What the last `open` had to pass over. */
   losses(): Promise<readonly DiskLoss[]>;
-  /** Moves a damaged, closed database out of the way, so that `open` makes a new one. @returns its new path */
+  /**
+   * Moves a damaged, closed database out of the way, so that `open` makes a new one. From then on it is the one that
+   * was left behind, also for later processes.
+   * @returns its new path
+   */
   setAside(suffix: string): Promise<string>;
+  /** Name of the database that was set aside last, until `forgetLeftBehind`; undefined when there is none. */
+  leftBehind(): Promise<string | undefined>;
+  /** Opens that one for reading, as far as it can be. @throws DiskError */
+  openLeftBehind(): Promise<KeyValues>;
+  forgetLeftBehind(): Promise<void>;
   usage(): Promise<DiskUsage>;
   /** Resolves when a small file could be written and synced beside the database. @throws DiskError */
   takesWrites(): Promise<void>;

@@ -14,6 +14,7 @@ import {
   type Operation,
   type Range,
 } from "./disk.js";
+import { LeftBehind } from "./left-behind.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -29,32 +30,22 @@ export class LevelDisk implements Disk {
   readonly path: string;
   readonly #folder: string;
   readonly #reserve: Reserve;
+  readonly #leftBehind: LeftBehind;
 
   constructor(path: string) {
     this.path = path;
     this.#folder = join(path, DATABASE);
     this.#reserve = new Reserve(path);
+    this.#leftBehind = new LeftBehind(path);
   }
 
   async open(options: { readonly create: boolean }): Promise<KeyValues> {
-    if (options.create) await translated(() => this.#makeFolders());
-    const createIfMissing = options.create && !(await translated(() => this.#hasData()));
-    return await translated(async () => {
-      const db = new Level<string, Uint8Array>(this.#folder, {
-        keyEncoding: "utf8",
-        valueEncoding: "view",
-        createIfMissing,
-      });
-      await db.open();
-      return new LevelKeyValues(db);
-    }, faultOfOpening);
-  }
-
-  async #makeFolders(): Promise<void> {
-    for (const folder of [this.path, this.#folder]) {
-      // Asked for all parents at once, Node.js calls a full disk a missing folder; alone it says what is the matter.
-      await mkdir(folder, { recursive: true, mode: 0o750 }).catch(() => mkdir(folder, { mode: 0o750 }));
+    if (options.create) {
+      await translated(() => makeFolder(this.path));
+      await translated(() => makeFolder(this.#folder), faultOfOpening);
     }
+    const createIfMissing = options.create && !(await translated(() => this.#hasData(), faultOfOpening));
+    return await translated(() => openLevel(this.#folder, createIfMissing), faultOfOpening);
   }
 
   /** LevelDB takes a database whose CURRENT it cannot see for none, and would delete the others' files as stray ones. */
@@ -77,9 +68,35 @@ export class LevelDisk implements Disk {
   }
 
   async setAside(suffix: string): Promise<string> {
-    const keptAs = `${this.#folder}.${suffix}`;
-    await rename(this.#folder, keptAs);
+    const kept = new Set(await readdir(this.path).catch(() => []));
+    let name = `${DATABASE}.${suffix}`;
+    // A clock without a battery may say the same time twice.
+    for (let n = 2; kept.has(name); n++) name = `${DATABASE}.${suffix}-${n}`;
+    const keptAs = join(this.path, name);
+    await translated(async () => {
+      await this.#leftBehind.remember(name);
+      await rename(this.#folder, keptAs);
+    });
     return keptAs;
+  }
+
+  leftBehind(): Promise<string | undefined> {
+    return this.#leftBehind.name();
+  }
+
+  async openLeftBehind(): Promise<KeyValues> {
+    return await translated(async () => {
+      const folder = join(this.path, (await this.#leftBehind.name())!);
+      return await openLevel(folder, false).catch(async () => {
+        // What LevelDB finds in the files on its own: tables without a list of them, for example.
+        await (Level as unknown as Repairable).repair(folder);
+        return await openLevel(folder, false);
+      });
+    }, faultOfOpening);
+  }
+
+  forgetLeftBehind(): Promise<void> {
+    return this.#leftBehind.forget();
   }
 
   async usage(): Promise<DiskUsage> {
@@ -122,6 +139,21 @@ export class LevelDisk implements Disk {
   }
 }
 
+async function makeFolder(folder: string): Promise<void> {
+  // Asked for all parents at once, Node.js calls a full disk a missing folder; alone it says what is the matter.
+  await mkdir(folder, { recursive: true, mode: 0o750 }).catch(() => mkdir(folder, { mode: 0o750 }));
+}
+
+async function openLevel(folder: string, createIfMissing: boolean): Promise<KeyValues> {
+  const db = new Level<string, Uint8Array>(folder, {
+    keyEncoding: "utf8",
+    valueEncoding: "view",
+    createIfMissing,
+  });
+  await db.open();
+  return new LevelKeyValues(db);
+}
+
 interface SizedFile {
   readonly name: string;
   readonly bytes: number;
@@ -148,6 +180,9 @@ function sum(files: readonly SizedFile[]): number {
 /** What `level` has in Node.js beside what it promises everywhere. */
 interface Compactable {
   compactRange(start: string, end: string): Promise<void>;
+}
+interface Repairable {
+  repair(folder: string): Promise<void>;
 }
 
 /** Enough of LevelDB's own log to hold what it says of one opening. */
@@ -227,7 +262,8 @@ function faultOf(cause: unknown): DiskFault {
 }
 
 /** A missing piece of the database shows as an I/O or argument error. What the system cannot read now is none. */
-const DAMAGE = /: (no such file or directory|not a directory|is a directory)$|create_if_missing is false/i;
+const DAMAGE =
+  /: (no such file or directory|not a directory|is a directory)$|create_if_missing is false|^(EEXIST|ENOTDIR):/i;
 
 function faultOfOpening(cause: unknown): DiskFault {
   const fault = faultOf(cause);

@@ -1,13 +1,14 @@
 import { ByteReader, ByteWriter, CorruptRecord, sealMark } from "../model/bytes.js";
 import type { Operation } from "./disk.js";
-import { KEYS } from "./keys.js";
+import { KEYS, keySpace } from "./keys.js";
+import { LOSSES_KEY } from "./losses.js";
 
 /**
  * What the stored state has to consist of. Each record has a checksum of its own; this one record says which records
  * there are, because LevelDB passes over what is damaged in its own log and tables: records then vanish, or come back
  * as they were before.
  *
- * - Devices and profile definitions: how many, and the sum of their marks (`sealMark`), which no other set of records
+ * - Devices, profile definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
  *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts).
  * - Journal: from which block on it is kept. The blocks follow one another, so one that is missing shows, unless it
  *   is the newest.
@@ -19,6 +20,7 @@ import { KEYS } from "./keys.js";
  */
 const VERSION = 1;
 const KEY = KEYS.meta("state");
+const DEVICES = keySpace("d").gte;
 const DEFINITIONS = KEYS.meta("profile/");
 
 interface Expected {
@@ -40,8 +42,9 @@ export class StateMark {
     this.#journalFrom = journalFrom;
   }
 
-  static ofNewStore(): StateMark {
-    return new StateMark({ records: 0, sum: 0 }, 0, 1);
+  /** The operation that makes the mark of a store with nothing in it. */
+  static first(): Operation {
+    return new StateMark({ records: 0, sum: 0 }, 0, 1).#operation();
   }
 
   /** @throws CorruptRecord */
@@ -68,7 +71,7 @@ export class StateMark {
     return this.#journalFrom;
   }
 
-  /** To be told of every device and definition that is read at a start. @throws CorruptRecord */
+  /** To be told of every record of these that is read at a start. @throws CorruptRecord */
   found(key: string, value: Uint8Array): void {
     if (value.length < 5) throw new CorruptRecord("the record is cut");
     this.#set(key, sealMark(value));
@@ -80,8 +83,8 @@ export class StateMark {
     if (this.#marks.size === records && this.#sum === sum) return;
     throw new CorruptRecord(
       this.#marks.size === records
-        ? "a stored device or definition is not the newest"
-        : `${this.#marks.size} devices and definitions are stored, not ${records}`,
+        ? "a record of the stored state is not the newest"
+        : `the stored state has ${this.#marks.size} records, not ${records}`,
     );
   }
 
@@ -98,10 +101,10 @@ export class StateMark {
     }
     this.#journalFrom = Math.max(this.#journalFrom, dropJournalThrough + 1);
     this.#number++;
-    return this.operation();
+    return this.#operation();
   }
 
-  operation(): Operation {
+  #operation(): Operation {
     const writer = new ByteWriter();
     writer.varint(this.#number);
     writer.varint(this.#journalFrom);
@@ -118,5 +121,5 @@ export class StateMark {
 }
 
 function isMarked(key: string): boolean {
-  return key.startsWith("d") || key.startsWith(DEFINITIONS);
+  return key.startsWith(DEVICES) || key.startsWith(DEFINITIONS) || key === LOSSES_KEY;
 }

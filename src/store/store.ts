@@ -3,6 +3,7 @@ import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord } from "../mode
 import { WeirError } from "../model/errors.js";
 import type { Summary } from "../model/summary.js";
 import type { Cursor, Cursors } from "../model/summary-log.js";
+import { carryOver } from "./carry-over.js";
 import type { Coarsening } from "./coarsen.js";
 import { StoredCursors } from "./cursors.js";
 import { Database, type DatabaseOptions, setAside } from "./database.js";
@@ -10,6 +11,7 @@ import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
 import { LogCheck } from "./log-check.js";
+import { decodeLosses, LOSSES_KEY, type StateLoss } from "./losses.js";
 import { StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
@@ -62,6 +64,8 @@ export class Store implements Cursors {
   readonly #trimmer: LogTrimmer;
   readonly #mark: StateMark;
   readonly #check: LogCheck;
+  /** What stores before this one have lost. */
+  readonly losses: readonly StateLoss[];
 
   private constructor(parts: {
     readonly database: Database;
@@ -71,6 +75,7 @@ export class Store implements Cursors {
     readonly upkeep: Upkeep;
     readonly mark: StateMark;
     readonly check: LogCheck;
+    readonly losses: readonly StateLoss[];
     readonly journalTail: number | undefined;
   }) {
     this.#database = parts.database;
@@ -80,6 +85,7 @@ export class Store implements Cursors {
     this.upkeep = parts.upkeep;
     this.#mark = parts.mark;
     this.#check = parts.check;
+    this.losses = parts.losses;
     this.#journalTail = parts.journalTail;
   }
 
@@ -87,7 +93,10 @@ export class Store implements Cursors {
   static async open(options: StoreOptions): Promise<Store> {
     const database = await Database.open(options);
     try {
-      const mark = await claim(database, options.path);
+      await claim(database, options.path);
+      if ((await database.disk.leftBehind()) !== undefined) await takeOver(database, options);
+      const mark = await StateMark.read((key) => database.get(key));
+      const losses = await readLosses(database, mark);
       const log = await StoredSummaryLog.open({
         database,
         observer: options.observer,
@@ -106,7 +115,7 @@ export class Store implements Cursors {
       });
       await upkeep.begin();
       const journalTail = oldest === undefined ? undefined : numberOf(oldest);
-      return new Store({ database, log, cursors, trimmer, upkeep, mark, check, journalTail });
+      return new Store({ database, log, cursors, trimmer, upkeep, mark, check, losses, journalTail });
     } catch (error) {
       await database.close();
       if (!(error instanceof CorruptRecord)) throw error;
@@ -268,7 +277,7 @@ function inOrder(a: string, b: string): boolean {
 }
 
 /** Sees to it that the store is one of this format. @throws WeirError `store-too-new`, CorruptRecord */
-async function claim(database: Database, path: string): Promise<StateMark> {
+async function claim(database: Database, path: string): Promise<void> {
   const key = KEYS.meta("format");
   const found = await database.get(key);
   if (found === undefined) return await begin(database, key);
@@ -284,15 +293,29 @@ async function claim(database: Database, path: string): Promise<StateMark> {
       },
     );
   }
-  return await StateMark.read((name) => database.get(name));
 }
 
-async function begin(database: Database, key: string): Promise<StateMark> {
+async function begin(database: Database, key: string): Promise<void> {
   const [stray] = await database.keys({ limit: 1 });
   if (stray !== undefined) throw new CorruptRecord("the store does not say what format it has");
-  const mark = StateMark.ofNewStore();
   const writer = new ByteWriter();
   writer.varint(FORMAT);
-  await database.write([{ type: "put", key, value: writer.seal(FORMAT_VERSION, key) }, mark.operation()]);
-  return mark;
+  await database.write([{ type: "put", key, value: writer.seal(FORMAT_VERSION, key) }, StateMark.first()]);
+}
+
+/** Takes over what there is to take over from the store that was set aside last. */
+async function takeOver(database: Database, { clock, observer }: StoreOptions): Promise<void> {
+  const mark = await StateMark.read((key) => database.get(key));
+  // There when a crash came between taking over and being done with it.
+  const known = await database.get(LOSSES_KEY);
+  if (known !== undefined) mark.found(LOSSES_KEY, known);
+  const marked = (operation: Operation) => [operation, mark.change([operation], 0)];
+  await carryOver({ disk: database.disk, database, clock, observer, marked });
+}
+
+async function readLosses(database: Database, mark: StateMark): Promise<StateLoss[]> {
+  const value = await database.get(LOSSES_KEY);
+  if (value === undefined) return [];
+  mark.found(LOSSES_KEY, value);
+  return decodeLosses(value);
 }

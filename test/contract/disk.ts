@@ -92,10 +92,22 @@ export function diskContract(open: () => Promise<DiskHarness>): void {
     const db = await disk.open({ create: true });
     await db.batch([put("a")]);
     await db.close();
+    expect(await disk.leftBehind()).toBeUndefined();
     expect(await disk.setAside("damaged-1")).toMatch(/damaged-1$/);
     const fresh = await disk.open({ create: true });
     expect(await all(fresh)).toEqual([]);
     expect(await disk.losses()).toEqual([]);
+    await fresh.batch([put("b")]);
     await fresh.close();
+    const later = harness.mount();
+    expect(await later.leftBehind()).toBeDefined();
+    const old = await later.openLeftBehind();
+    expect(await all(old)).toEqual(["a=a"]);
+    await old.close();
+    await later.forgetLeftBehind();
+    expect(await harness.mount().leftBehind()).toBeUndefined();
+    const again = await later.open({ create: true });
+    expect(await all(again)).toEqual(["b=b"]);
+    await again.close();
   });
 }

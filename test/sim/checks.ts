@@ -76,7 +76,14 @@ function keyOf({ spec }: Sensor): string {
 }
 
 /** Events after which something may be missing, because it was said to be. */
-const DAMAGES = ["store-set-aside", "store-loss", "log-entry-damaged"];
+const DAMAGES = [
+  "store-set-aside",
+  "store-loss",
+  "log-entry-damaged",
+  "log-entries-lost",
+  "log-entries-back",
+  "log-unreadable",
+];
 const LOSSES = [...DAMAGES, "log-unsent-dropped"];
 
 function lossTold({ gateway }: Simulated): boolean {

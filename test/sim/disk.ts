@@ -39,6 +39,8 @@ export class SimulatedDisk {
   readonly rotted: string[] = [];
   /** Databases that were set aside. */
   setAside = 0;
+  /** The last of them. */
+  leftBehind: SimulatedDisk | undefined;
   #entries = new Map<string, Uint8Array>();
   /** Keys in order; undefined when it has to be sorted again. */
   #keys: string[] | undefined;
@@ -137,6 +139,8 @@ export class SimulatedDisk {
   }
 
   clear(): void {
+    this.leftBehind = new SimulatedDisk(this.#kernel, this.#dice, { ...this.faults });
+    this.leftBehind.#entries = this.#entries;
     this.#entries = new Map();
     this.#keys = [];
     this.#beforeTear = undefined;
@@ -212,6 +216,23 @@ class MountedDisk implements Disk {
   async setAside(suffix: string): Promise<string> {
     this.#disk.clear();
     return `simulated.${suffix}`;
+  }
+
+  async leftBehind(): Promise<string | undefined> {
+    return this.#disk.leftBehind === undefined ? undefined : "left behind";
+  }
+
+  openLeftBehind(): Promise<KeyValues> {
+    return this.answer(5, () => {
+      const old = this.#disk.leftBehind!;
+      const opened = new OpenedDisk(old, this, this.#kernel, this.#dice);
+      old.recoverAndHold(opened, false);
+      return opened;
+    });
+  }
+
+  async forgetLeftBehind(): Promise<void> {
+    this.#disk.leftBehind = undefined;
   }
 
   async usage(): Promise<DiskUsage> {

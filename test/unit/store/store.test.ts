@@ -56,7 +56,7 @@ describe("the store", () => {
   });
 
   it.each(["CURRENT", "MANIFEST"])(
-    "sets a database with a damaged %s aside and begins a new one",
+    "sets a database with a damaged %s aside, and takes over into a new one what was not sent yet",
     async (name) => {
       const store = await openStore(path);
       await store.commit({ summaries: ["{}"], records: [] });
@@ -67,8 +67,10 @@ describe("the store", () => {
       const events = new EventNames();
       const again = await openStore(path, { observer: events });
       expect(events.names).toContain("store-set-aside");
-      expect(again.log.head()).toBe(0);
+      expect(events.names).toContain("store-carried-over");
+      expect((await again.log.read(0, everything)).map(({ json }) => json)).toEqual(["{}"]);
       await again.commit({ summaries: ["{}"], records: [] });
+      expect(again.log.head()).toBe(2);
       await again.close();
       expect((await readdir(path)).some((f) => f.startsWith("db.damaged-"))).toBe(true);
     },
