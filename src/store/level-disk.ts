@@ -15,6 +15,7 @@ import {
   type Range,
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
+import { unseenLossBytes } from "./level-wal.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -31,6 +32,8 @@ export class LevelDisk implements Disk {
   readonly #folder: string;
   readonly #reserve: Reserve;
   readonly #leftBehind: LeftBehind;
+  /** What the last opening passed over without a word. */
+  #unseenLosses: readonly DiskLoss[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -44,6 +47,7 @@ export class LevelDisk implements Disk {
       await translated(() => makeFolder(this.path));
       await translated(() => makeFolder(this.#folder), faultOfOpening);
     }
+    this.#unseenLosses = await this.#findUnseenLosses();
     const createIfMissing = options.create && !(await translated(() => this.#hasData(), faultOfOpening));
     return await translated(() => openLevel(this.#folder, createIfMissing), faultOfOpening);
   }
@@ -64,7 +68,21 @@ export class LevelDisk implements Disk {
   async losses(): Promise<readonly DiskLoss[]> {
     const text = await readFile(join(this.#folder, "LOG"), "utf8").catch(() => "");
     const lines = text.slice(0, LEVEL_LOG_BYTES).matchAll(/dropping (\d+) bytes; (.*)/g);
-    return [...lines].map(([, bytes, reason]) => ({ bytes: Number(bytes), reason: reason! }));
+    const told = [...lines].map(([, bytes, reason]) => ({ bytes: Number(bytes), reason: reason! }));
+    return [...told, ...this.#unseenLosses];
+  }
+
+  /** Opening turns the write-ahead log into a table, so this is to be looked at before. */
+  async #findUnseenLosses(): Promise<DiskLoss[]> {
+    const names = await readdir(this.#folder).catch(() => []);
+    const logs = names.filter((name) => name.endsWith(".log")).sort();
+    const found: DiskLoss[] = [];
+    for (const name of logs) {
+      // What cannot be read LevelDB will not be able to read either.
+      const bytes = unseenLossBytes(await readFile(join(this.#folder, name)).catch(() => Buffer.alloc(0)));
+      if (bytes > 0) found.push({ bytes, reason: `${name} ends before its last record` });
+    }
+    return found;
   }
 
   async setAside(suffix: string): Promise<string> {
