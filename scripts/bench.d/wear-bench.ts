@@ -21,7 +21,7 @@ const DEVICES: Readonly<Record<number, number>> = { 1: 10, 10: 20, 100: 50, 1000
 const DAY_MS = 86_400_000;
 /** Readings of the warm-up: as many as use up the commits that a pause has saved, and a few more. */
 const WARM_UP_READINGS = 12;
-/** Bytes of tables for each byte of LevelDB's log: 0.6 in the month of test/torture/upkeep.test.ts, more for noise. */
+/** Bytes of tables for each byte of LevelDB's log: 0.7 in the month of test/torture/upkeep.test.ts, more for noise. */
 const TABLES_PER_LOG_BYTE = 1;
 const CARD_BYTES = 32e9;
 /** A card that levels its wear, and one that writes a page of its own for every flush. */
