@@ -28,6 +28,8 @@ const TRIM_TO = 0.9;
 /** Where it costs summaries it goes no further than it must. */
 const DROP_TO = 0.95;
 const DROP_ENTRIES_MAX = 2_000;
+/** Merging may be slower than what comes, and the log has to stay within bounds all the same. */
+const PASSES_MAX = 10;
 
 export class LogTrimmer {
   readonly #log: StoredSummaryLog;
@@ -52,8 +54,13 @@ export class LogTrimmer {
     const confirmed = () => this.#cursors.confirmedBy(targets()) ?? this.#log.head();
     await this.#drop(confirmed, bytesMax * TRIM_TO, () => []);
     if (this.#log.bytes <= bytesMax) return;
-    await this.#coarsener?.coarsen(bytesMax * TRIM_TO);
-    if (this.#log.bytes <= bytesMax) return;
+    // A pass does not look at what comes while it runs: that has its turn before anything is dropped.
+    let looked = -1;
+    for (let pass = 0; pass < PASSES_MAX && looked < this.#log.head(); pass++) {
+      looked = this.#log.head();
+      await this.#coarsener?.coarsen(bytesMax * TRIM_TO);
+      if (this.#log.bytes <= bytesMax) return;
+    }
     await this.#drop(
       () => this.#log.head(),
       bytesMax * DROP_TO,
