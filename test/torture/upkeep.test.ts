@@ -125,7 +125,7 @@ describe("upkeep of the store", () => {
         clock.advance(COMMIT_MINUTES * MINUTE_MS);
         await store.trimLog(() => []);
         if (minute % (4 * COMMIT_MINUTES) === 0) peak = Math.max(peak, filesBytes(folder));
-        if (minute % Math.round(days * 144) === 0) sizes.push(filesBytes(folder));
+        if (minute % (Math.round(days * 28) * COMMIT_MINUTES) === 0) sizes.push(filesBytes(folder));
       }
       const tables = tableBytes(folder);
       tell(
