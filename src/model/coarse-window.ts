@@ -10,10 +10,10 @@ export interface CoarseWindow {
 }
 
 /**
- * The coarse window around a smaller one: local days of a zone (or groups of them, counted from 1970-01-01), and for
+ * The coarse window around another one: local days of a zone (or groups of them, counted from 1970-01-01), and for
  * less than a day pieces of that size counted from local midnight, the last one ending with its day. So the windows
  * of a ladder whose sizes divide one another lie wholly inside one another, even where the clock changes.
- * @returns undefined when the window does not lie wholly inside, or is as large
+ * @returns undefined when the window does not lie wholly inside
  */
 export function coarseWindow(
   zone: string,
@@ -26,6 +26,5 @@ export function coarseWindow(
   const fromMs = whole ? dayMs : dayMs + Math.floor((startMs - dayMs) / sizeMs) * sizeMs;
   const dayEndMs = localDayEnd(zone, dayMs, days);
   const toMs = whole ? dayEndMs : Math.min(fromMs + sizeMs, dayEndMs);
-  if (endMs > toMs || (startMs === fromMs && endMs === toMs)) return undefined;
-  return { sizeMs, startMs: fromMs, endMs: toMs };
+  return endMs > toMs ? undefined : { sizeMs, startMs: fromMs, endMs: toMs };
 }

@@ -117,6 +117,8 @@ export class WindowFinder implements Finder {
     const sizeMs = (head.ladderMs ?? this.#ladderMs)[this.#rung];
     const window = sizeMs === undefined ? undefined : coarseWindow(this.#zone, sizeMs, head);
     if (window === undefined) return;
+    // A window of that size is nothing to merge, unless it was merged when it was not complete.
+    if (head.windows === 1 && sameWindow(head, window)) return;
     if (segment !== this.#segment) this.#leaveSegment(segment);
     let group = this.#current.get(head.series);
     if (group === undefined || !sameWindow(group.window!, window)) {
@@ -143,9 +145,9 @@ export class WindowFinder implements Finder {
 
   finish(all: boolean): ReturnType<Finder["finish"]> {
     this.#leaveSegment(-1);
-    const isComplete = (group: Group) => all || group.positions.at(-1)! < this.#finishedFirst;
+    const isComplete = (group: Group) => group.positions.at(-1)! < this.#finishedFirst;
+    const ready = [...this.#complete, ...this.#open.filter((group) => all || isComplete(group))];
     const waiting = this.#open.filter((group) => !isComplete(group));
-    const ready = [...this.#complete, ...this.#open.filter(isComplete)];
     return {
       ready: ready.filter(({ positions }) => positions.length > 1).sort(byFirst),
       againFrom: Math.min(...waiting.map(({ positions }) => positions[0]!)),
@@ -153,6 +155,8 @@ export class WindowFinder implements Finder {
   }
 }
 
-function sameWindow(a: CoarseWindow, b: CoarseWindow): boolean {
+type Bounds = Pick<CoarseWindow, "startMs" | "endMs">;
+
+function sameWindow(a: Bounds, b: Bounds): boolean {
   return a.startMs === b.startMs && a.endMs === b.endMs;
 }
