@@ -9,7 +9,7 @@ import type { Load } from "./mqtt-load.js";
 import { moment, type Seeded } from "./seeded.js";
 import { until } from "./tools.js";
 
-export type Moment = "load" | "acknowledging" | "recovery" | "checkpoint" | "reload";
+export type Moment = "load" | "acknowledging" | "recovery" | "checkpoint" | "coarsening" | "reload";
 
 export interface Scene {
   readonly agent: AgentProcess;
@@ -53,6 +53,12 @@ export async function strikeAt(at: Moment, scene: Scene, strike: () => void): Pr
       await load.progress(1);
       await largeWrite(join(agent.folder, "store", "db"), CHECKPOINT_BYTES_MIN);
       if (random.below(2) === 0) await moment(random.below(5));
+      strike();
+      return;
+    case "coarsening":
+      // A pass that has ended is followed by the next one after some commits.
+      await agent.logged("log-coarsened");
+      await moment(random.below(40));
       strike();
       return;
     case "reload":

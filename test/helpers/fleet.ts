@@ -4,19 +4,18 @@
  *
  * Devices of three kinds. `timed`: event time, out of order, some readings twice, some payloads broken; their
  * summaries have to be those of an uninterrupted run, byte for byte. `arriving`: nothing in a payload tells that it
- * comes again. `redefined`: as timed ones, under a profile whose windows a test may change while it runs.
+ * comes again. `redefined`: as timed ones, under a profile whose windows a test may change while it runs. A fleet of
+ * `short` ones instead has a window for each reading, so that the log fills up.
  */
 import { expect } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
 import { type AgentProcess, replay } from "./agent-process.js";
-import { Load, type Message } from "./mqtt-load.js";
+import { EndlessDevice, type Kind } from "./endless-device.js";
+import { Load } from "./mqtt-load.js";
 import {
-  ARRIVAL_PROFILE,
-  closing,
   expectAccounted,
   isClosing,
   NUMBERED_PROFILE,
-  numbered,
   placed,
   totals,
   totalsOf,
@@ -25,79 +24,21 @@ import type { Seeded } from "./seeded.js";
 import { until } from "./tools.js";
 import { bodies, type Summaries } from "./upstream.js";
 
-export const REDEFINED_PROFILE = NUMBERED_PROFILE.replace("id: numbered", "id: redefined").replace(
-  "n/{device}",
-  "r/{device}",
-);
-/** The definitions of a window that take turns. */
-export const DEFINITIONS = [
-  REDEFINED_PROFILE,
-  REDEFINED_PROFILE.replace("name: 5s, tumbling: 5s", "name: 5s, tumbling: 3s"),
-] as const;
-
-export const FLEET_PROFILES = {
-  numbered: NUMBERED_PROFILE,
-  arriving: ARRIVAL_PROFILE,
-  redefined: REDEFINED_PROFILE,
+type Counts = Readonly<Partial<Record<Kind, number>>>;
+const COUNTS: Counts = { timed: 8, arriving: 6, redefined: 6 };
+/** Windows by the name that they have in the profile, whatever the log makes of them. */
+const WINDOWS: Readonly<Record<Kind, readonly string[]>> = {
+  timed: ["5s", "20s"],
+  arriving: [],
+  redefined: ["5s", "20s"],
+  short: ["100ms"],
 };
-
-type Kind = "timed" | "arriving" | "redefined";
-const COUNTS: Readonly<Record<Kind, number>> = { timed: 8, arriving: 6, redefined: 6 };
-const TOPICS: Readonly<Record<Kind, string>> = { timed: "n", arriving: "a", redefined: "r" };
-/** How many readings later one may come: within the lateness, and for the timed ones behind the watermark. */
-const DISORDER: Readonly<Record<Kind, number>> = { timed: 70, arriving: 0, redefined: 40 };
 const INFLIGHT_MAX = 4;
-/** Makes the journal grow as it does in a long life, so that there are checkpoints. */
-const NOTE = "text that makes payloads longer than those of the field are. ".repeat(4);
-
-/** One device: an endless list of messages, until it is told to come to an end. */
-class Device {
-  readonly name: string;
-  readonly kind: Kind;
-  /** Every payload that was handed out for sending. */
-  readonly sent: string[] = [];
-  /** Readings so far, with those that are held back to come out of order. */
-  count = 0;
-  ending = false;
-  readonly #random: Seeded;
-
-  constructor(kind: Kind, index: number, random: Seeded) {
-    this.name = `${kind}-${index}`;
-    this.kind = kind;
-    this.#random = random;
-  }
-
-  *[Symbol.iterator](): Generator<Message> {
-    for (const payload of this.#payloads()) {
-      this.sent.push(payload);
-      yield { topic: `${TOPICS[this.kind]}/${this.name}`, payload };
-    }
-  }
-
-  *#payloads(): Generator<string> {
-    let waiting: { readonly payload: string; readonly place: number }[] = [];
-    while (!this.ending) {
-      const i = this.count++;
-      const place = i + this.#random.next() * DISORDER[this.kind];
-      waiting.push({ payload: this.#reading(i), place });
-      waiting.sort((a, b) => a.place - b.place);
-      for (const { payload } of waiting.filter((each) => each.place <= this.count)) yield payload;
-      waiting = waiting.filter((each) => each.place > this.count);
-      if (this.kind === "timed" && i % 10 === 3) yield this.#reading(Math.max(0, i - 35));
-      if (this.kind === "timed" && i % 50 === 7) yield "{not JSON";
-    }
-    for (const { payload } of waiting) yield payload;
-    if (this.kind !== "arriving") yield closing(this.name, this.count);
-  }
-
-  #reading(i: number): string {
-    return numbered(this.name, i, this.kind === "arriving" ? "" : `${NOTE}${i}`);
-  }
-}
+/** Of each kind of wrong, in a failure. */
+const SHOWN_MAX = 20;
 
 /** What became of the readings. */
 export interface Account {
-  readonly readings: number;
   /** Readings that are in no window, or in one more than once, or in one that is not theirs; by what they are. */
   readonly lost: readonly string[];
   readonly doubled: readonly string[];
@@ -109,17 +50,19 @@ export interface FleetOptions {
   readonly random: Seeded;
   /** The port is that of a broker that the agent reads from, at its own pace: so many messages each at first. */
   readonly firstMax?: number;
+  /** Devices by kind. */
+  readonly counts?: Counts;
 }
 
 export class Fleet {
   readonly load: Load;
-  readonly #devices: readonly Device[];
+  readonly #devices: readonly EndlessDevice[];
   readonly #direct: boolean;
 
-  constructor({ port, random, firstMax }: FleetOptions) {
+  constructor({ port, random, firstMax, counts = COUNTS }: FleetOptions) {
     this.#direct = firstMax === undefined;
-    this.#devices = (Object.keys(COUNTS) as Kind[]).flatMap((kind) =>
-      Array.from({ length: COUNTS[kind] }, (_, i) => new Device(kind, i, random)),
+    this.#devices = (Object.keys(counts) as Kind[]).flatMap((kind) =>
+      Array.from({ length: counts[kind]! }, (_, i) => new EndlessDevice(kind, i, random)),
     );
     this.load = new Load(
       this.#devices.map((device, i) => ({
@@ -150,7 +93,7 @@ export class Fleet {
     await this.load.finished();
   }
 
-  #of(kind: Kind): readonly Device[] {
+  #of(kind: Kind): readonly EndlessDevice[] {
     return this.#devices.filter((device) => device.kind === kind);
   }
 
@@ -182,17 +125,15 @@ export class Fleet {
 
   /** Where every reading with an event time is, by what upstream has. */
   account(received: Summaries): Account {
-    const account = { readings: this.readings, lost: [], doubled: [], misplaced: [] };
+    const account = { lost: [], doubled: [], misplaced: [] };
     const found: Record<"lost" | "doubled" | "misplaced", string[]> = account;
-    for (const { name, count } of [...this.#of("timed"), ...this.#of("redefined")]) {
+    for (const { name, kind, count } of this.#devices) {
       const own = received
         .latest()
         .filter((summary) => summary.device === name && !isClosing(summary, count));
-      for (const window of ["5s", "20s"]) {
-        const { times, misplaced } = placed(
-          own.filter((summary) => summary.window.name === window),
-          count,
-        );
+      for (const window of WINDOWS[kind]) {
+        const those = own.filter((summary) => windowOf(summary) === window);
+        const { times, misplaced } = placed(those, count);
         found.lost.push(...indexed(name, window, times, (n) => n === 0));
         found.doubled.push(...indexed(name, window, times, (n) => n > 1));
         found.misplaced.push(...misplaced);
@@ -201,12 +142,19 @@ export class Fleet {
     return account;
   }
 
-  /** Holds agent and upstream to the promises. To be called after `finish`. */
-  async expectKept(agent: AgentProcess, received: Summaries): Promise<void> {
+  /** Holds what upstream has to the promises, whatever became of the log: nothing lost, nothing twice. */
+  async expectEachOnce(agent: AgentProcess, received: Summaries): Promise<void> {
     await this.delivered(agent, received);
     expect(received.contradictions, "one revision says one thing").toEqual([]);
-    const { readings } = this;
-    expect(this.account(received)).toEqual({ readings, lost: [], doubled: [], misplaced: [] });
+    const { lost, doubled, misplaced } = this.account(received);
+    const wrong = [lost, doubled, misplaced].map((all) => [all.length, ...all.slice(0, SHOWN_MAX)]);
+    expect(wrong, "lost, doubled, in the wrong window").toEqual([[0], [0], [0]]);
+    await this.#expectCounts(agent);
+  }
+
+  /** Holds agent and upstream to the promises. To be called after `finish`. */
+  async expectKept(agent: AgentProcess, received: Summaries): Promise<void> {
+    await this.expectEachOnce(agent, received);
     await this.#silent(received);
     await this.delivered(agent, received);
     expect(received.contradictions).toEqual([]);
@@ -215,6 +163,13 @@ export class Fleet {
       const own = of(received, name);
       expect(totals(own), `${name}: count and sum`).toEqual(totalsOf(count));
     }
+    await this.#expectUninterrupted(received);
+    // The log holds each revision once, and the first arrivals upstream are in its order.
+    expect(received.first).toEqual(await agent.summaries());
+  }
+
+  /** Byte for byte, what an agent says that nothing happens to. */
+  async #expectUninterrupted(received: Summaries): Promise<void> {
     const sent = this.#of("timed").flatMap((device) => device.sent);
     const uninterrupted = await replay(NUMBERED_PROFILE, sent);
     const counts = new Map(this.#devices.map(({ name, count }) => [name, count]));
@@ -224,9 +179,13 @@ export class Fleet {
     );
     const redefined = of(received, "redefined").filter(early);
     expect(redefined.filter(({ final }) => !final)).toEqual([]);
-    // The log holds each revision once, and the first arrivals upstream are in its order.
-    expect(received.first).toEqual(await agent.summaries());
-    await this.#expectCounts(agent);
+    const unchanged = redefined.filter(({ window }) => window.name === "20s");
+    expect(unchanged.filter(({ reconfigured }) => reconfigured)).toEqual([]);
+  }
+
+  /** Windows that a change of their definition closed. */
+  reconfigured(received: Summaries): number {
+    return received.latest().filter(({ reconfigured }) => reconfigured === true).length;
   }
 
   async #expectCounts(agent: AgentProcess): Promise<void> {
@@ -244,8 +203,12 @@ export class Fleet {
   }
 }
 
+function windowOf({ window }: Summary): string | undefined {
+  return window.coarsened?.from ?? window.name;
+}
+
 /** Closing readings are beside the count. */
-function acceptedOf({ kind, count }: Pick<Device, "kind" | "count">): number {
+function acceptedOf({ kind, count }: Pick<EndlessDevice, "kind" | "count">): number {
   return count + (kind === "arriving" ? 0 : 1);
 }
 

@@ -8,8 +8,9 @@ import { expect, it } from "vitest";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { LONG, rounds, tell } from "../helpers/campaign.js";
 import { type DeafProxy, startDeafProxy } from "../helpers/deaf-proxy.js";
+import { DEFINITIONS, FLEET_PROFILES } from "../helpers/endless-device.js";
 import { type Moment, type Scene, strikeAt, strikeAtFirstStart } from "../helpers/fault-moments.js";
-import { DEFINITIONS, FLEET_PROFILES, Fleet } from "../helpers/fleet.js";
+import { Fleet } from "../helpers/fleet.js";
 import { type Mosquitto, startMosquitto } from "../helpers/mosquitto.js";
 import { moment, seeded } from "../helpers/seeded.js";
 import { describeWithTools, freePort, until } from "../helpers/tools.js";
@@ -18,22 +19,25 @@ import { subscribeUpstream } from "../helpers/upstream.js";
 const FIRST_STARTS = rounds(4, 16);
 const KILLS = rounds(32, 144);
 const KILLS_READING = rounds(8, 30);
+const KILLS_COARSENING = rounds(6, 10);
 /** For a slow machine with other work to do. */
 const TIMEOUT_MS = LONG ? 1_800_000 : 300_000;
 
 /** Messages of each device that wait in the broker at first, and that come to them at each kill. */
 const QUEUED = 15;
 const PUBACK = 0x40;
+/** Messages of each device that fill the log up once. */
+const FILLING = 100;
 
 /** How often of twenty. */
-const WEIGHTS: Readonly<Record<Moment, number>> = {
+const WEIGHTS: Readonly<Partial<Record<Moment, number>>> = {
   load: 4,
   acknowledging: 5,
   recovery: 5,
   checkpoint: 3,
   reload: 3,
 };
-const CYCLE = (Object.keys(WEIGHTS) as Moment[]).flatMap((at) => Array<Moment>(WEIGHTS[at]).fill(at));
+const CYCLE = (Object.keys(WEIGHTS) as Moment[]).flatMap((at) => Array<Moment>(WEIGHTS[at]!).fill(at));
 
 describeWithTools(["mosquitto"], "an agent that is killed", () => {
   it("has every acknowledged reading in its window, once, whenever it was killed", {
@@ -70,6 +74,7 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
     await agent.logged("agent-started");
     await fleet.finish();
     await fleet.expectKept(agent, received);
+    expect(fleet.reconfigured(received)).toBeGreaterThan(0);
     expect(agent.log.filter(({ level }) => level === "error")).toEqual([]);
     const acknowledged = fleet.load.acknowledged;
     tell("kills", `${kills.figures()}; ${acknowledged} acknowledged, 0 lost, 0 doubled; ${starts(agent)}`);
@@ -109,6 +114,49 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
     await fleet.expectKept(agent, received);
     const figures = `${KILLS_READING} kills; ${fleet.readings} readings, 0 lost, 0 doubled; ${starts(agent)}`;
     tell("kills, reading from a broker", figures);
+  });
+
+  it("merges what upstream could not take yet without losing a reading or counting one twice", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const random = seeded("kills while the log is made coarser");
+    const port = await freePort();
+    const upstream = await startMosquitto({ persistent: true });
+    const received = await subscribeUpstream(upstream.url);
+    const agent = await AgentProcess.prepare({
+      config: [
+        "store: { path: store, logBytesMax: 1MB, coarsen: [1s, 20s] }",
+        "commit: { maxDelay: 20ms }",
+        `sources: [{ name: local, type: broker, listen: "127.0.0.1:${port}" }]`,
+        `targets: [{ name: cloud, type: mqtt, url: "${upstream.url}" }]`,
+      ].join("\n"),
+      profiles: FLEET_PROFILES,
+    });
+    const fleet = new Fleet({ port, random, firstMax: FILLING, counts: { short: 20 } });
+    const kills = new Kills({ agent, load: fleet.load, random });
+    await agent.start();
+    fleet.load.start();
+    for (let i = 0; i < KILLS_COARSENING; i++) {
+      // It is there for a moment at the beginning and in the middle, so some have been sent and some may have been.
+      if (i % Math.ceil(KILLS_COARSENING / 2) === 0) {
+        if (i > 0) await upstream.start();
+        const before = received.first.length;
+        await until(() => received.first.length > before, { what: "summaries go upstream" });
+        await upstream.stop();
+      }
+      fleet.load.allow(FILLING);
+      await kills.at("coarsening");
+      agent.spawn();
+    }
+    await agent.logged("agent-started");
+    await fleet.finish();
+    await upstream.start();
+    expect((await agent.status()).store.logDropped).toBe(0);
+    await fleet.expectEachOnce(agent, received);
+    const coarse = received.latest().filter(({ window }) => window.coarsened !== undefined).length;
+    expect(coarse).toBeGreaterThan(0);
+    const merged = `${fleet.readings} readings, in ${coarse} coarse and ${received.latest().length - coarse} fine windows`;
+    tell("kills, full log", `${kills.figures()}; ${merged}, 0 lost, 0 doubled; ${starts(agent)}`);
   });
 });
 
