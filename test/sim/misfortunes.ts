@@ -2,7 +2,7 @@ import type { Timer } from "../../src/model/clock.js";
 import { EPOCH_MS } from "./clocks.js";
 import type { Dice } from "./dice.js";
 import type { Misfortune } from "./scenario.js";
-import type { Simulated } from "./simulation.js";
+import type { Simulated } from "./simulated.js";
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;

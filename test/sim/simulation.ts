@@ -1,6 +1,6 @@
 import type { Agent } from "../../src/agent/agent.js";
-import { checkEnd, checkUp, Receipts } from "./checks.js";
-import { type Outgoing, SimulatedClient } from "./client.js";
+import { checkEnd, checkUp } from "./checks.js";
+import { SimulatedClient } from "./client.js";
 import { EPOCH_MS, WallClock } from "./clocks.js";
 import { Dice } from "./dice.js";
 import { SimulatedDisk } from "./disk.js";
@@ -8,9 +8,11 @@ import { Gateway } from "./gateway.js";
 import { Kernel } from "./kernel.js";
 import { Misfortunes } from "./misfortunes.js";
 import { Network } from "./network.js";
+import { Receipts } from "./receipts.js";
 import { Decoder } from "./received.js";
-import { makeScenario, type Scenario } from "./scenario.js";
+import { makeScenario } from "./scenario.js";
 import { Sensor } from "./sensor.js";
+import type { Simulated } from "./simulated.js";
 import { SimulatedUpstream } from "./upstream.js";
 
 /**
@@ -59,23 +61,6 @@ const HOUR_MS = 3_600_000;
 const DRAIN_MS_MAX = 12 * HOUR_MS;
 /** Further than any window and its lateness. */
 const CLOSING_MS = 4 * 24 * HOUR_MS;
-
-/** Everything of one simulation that checks may look at. */
-export interface Simulated {
-  readonly scenario: Scenario;
-  readonly kernel: Kernel;
-  readonly wall: WallClock;
-  readonly disk: SimulatedDisk;
-  readonly local: Network;
-  readonly remote: Network;
-  readonly upstreams: readonly SimulatedUpstream[];
-  readonly gateway: Gateway;
-  readonly sensors: readonly Sensor[];
-  readonly hostile: SimulatedClient;
-  /** What the hostile client sent to topics that a profile claims. */
-  readonly rubbish: Outgoing[];
-  readonly receipts: readonly Receipts[];
-}
 
 /** @throws SimulationFailure */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
