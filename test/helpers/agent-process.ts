@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -194,6 +194,19 @@ export class AgentProcess {
   /** Sends a signal and waits for nothing. */
   signal(signal: NodeJS.Signals): void {
     this.#child!.kill(signal);
+  }
+
+  /** SIGSTOP; when it resolves every thread stands still, and no system call is under way. */
+  async pause(): Promise<void> {
+    this.signal("SIGSTOP");
+    const stopped = (thread: string): boolean => {
+      const text = readFileSync(`/proc/${this.pid}/task/${thread}/stat`, "utf8");
+      // The state follows the name, which is in brackets and may be anything.
+      return text.slice(text.lastIndexOf(")") + 2).startsWith("T");
+    };
+    await until(() => readdirSync(`/proc/${this.pid}/task`).every(stopped), {
+      what: "all threads have stopped",
+    });
   }
 
   /** SIGHUP, and waits for what came of it. @param outcome the event that says so */
