@@ -6,6 +6,7 @@ import type { Cursor } from "../model/summary-log.js";
 import { cursorOperation, decodeCursor } from "./cursors.js";
 import type { Database } from "./database.js";
 import type { Disk, KeyValues, Operation } from "./disk.js";
+import { decodeBlock } from "./journal-codec.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
 import { decodeBook, emptyBook, encodeBook, type LogBook } from "./log-book.js";
 import { readHead, readJson } from "./log-record.js";
@@ -18,8 +19,8 @@ import { entryBytes } from "./summary-log.js";
  * costs the open windows; it must not cost an outbox of a month.
  *
  * The new store also has to know through which time the old one may have sent summaries, so that what comes of those
- * windows now has ids of its own (losses.ts). That is the time of the wall clock, which no device in good order is
- * ahead of; for those that were ahead it is the end of their newest window in the log.
+ * windows now has ids of its own (losses.ts). That is the time of the wall clock and a little more, which no device in
+ * good order is ahead of; for those that were ahead it is the newest time that the log and the journal have of them.
  *
  * A crash at any time is harmless: the new store is written to by nobody else before this is finished, everything
  * goes to the same keys again, and only then the disk forgets that there is something to carry over.
@@ -42,7 +43,9 @@ const carryOverFailed = defineEvent<{ readonly from: string; readonly reason: st
 
 const BATCH_BYTES_MAX = 1_048_576;
 const READ_ENTRIES = 500;
-/** Clocks of devices may be ahead by as much where the log cannot tell. */
+/** Clocks of devices may be ahead by as much. */
+const AHEAD_MS = 60_000;
+/** And by as much where nothing can be read that would tell. */
 const AHEAD_MS_UNTOLD = 600_000;
 
 export interface CarryOver {
@@ -83,7 +86,7 @@ class OldStore {
   readonly carried = { summaries: 0, damaged: 0, targets: 0 };
   readonly #on: CarryOver;
   readonly #wallMs: number;
-  /** By device, the end of its newest window, where that is ahead of the wall clock. */
+  /** By device, the newest time of it that is ahead of the wall clock. */
   readonly #ahead = new Map<string, number>();
   #batch: Operation[] = [];
   #batchBytes = 0;
@@ -94,8 +97,8 @@ class OldStore {
   }
 
   /** Through which time the old store may have sent summaries. */
-  loss(marginMs = 0): StateLoss {
-    if (this.#on.clock.wallTrusted()) return { throughMs: this.#wallMs + marginMs, ahead: this.#ahead };
+  loss(aheadMs: number): StateLoss {
+    if (this.#on.clock.wallTrusted()) return { throughMs: this.#wallMs + aheadMs, ahead: this.#ahead };
     const throughMs = Math.max(this.#wallMs, ...this.#ahead.values());
     return { throughMs, ahead: new Map() };
   }
@@ -105,6 +108,7 @@ class OldStore {
     const book = await this.#book(old);
     const confirmed = Math.min(...[...cursors.values()].map((cursor) => cursor.confirmed));
     await this.#entries(old, book, cursors.size === 0 ? 0 : confirmed);
+    await this.#times(old);
     // No position that a cursor has seen may ever stand for another summary.
     for (const { confirmed, reserved } of cursors.values()) {
       book.head = Math.max(book.head, confirmed, reserved);
@@ -115,7 +119,7 @@ class OldStore {
       ...this.#batch,
       ...[...cursors].map(([target, cursor]) => cursorOperation(target, cursor)),
       { type: "put", key, value: encodeBook(book, key) },
-      ...this.#on.marked(lossesOperation([...(earlier ?? []), this.loss()])),
+      ...this.#on.marked(lossesOperation([...(earlier ?? []), this.loss(AHEAD_MS)])),
     ]);
     this.carried.targets = cursors.size;
   }
@@ -153,8 +157,7 @@ class OldStore {
         continue;
       }
       book.head = Math.max(book.head, position);
-      if (head.of !== undefined && head.of.endMs > this.#wallMs)
-        this.#noteAhead(value, position, head.of.endMs);
+      this.#noteEnd(value, position, head.of?.endMs ?? 0);
       if (position <= confirmed) continue;
       book.entries++;
       book.bytes += entryBytes(value);
@@ -163,9 +166,23 @@ class OldStore {
     }
   }
 
-  #noteAhead(value: Uint8Array, position: number, endMs: number): void {
+  #noteEnd(value: Uint8Array, position: number, endMs: number): void {
+    if (endMs <= this.#wallMs) return;
     const { device } = JSON.parse(readJson(value, position)) as { readonly device: string };
-    this.#ahead.set(device, Math.max(endMs, this.#ahead.get(device) ?? endMs));
+    this.#note(device, endMs);
+  }
+
+  async #times(old: KeyValues): Promise<void> {
+    for await (const [key, value] of entriesOf(old, keySpace("j"))) {
+      const stored = intact(() => decodeBlock(value, key));
+      for (const { device, times } of stored?.block.groups ?? []) {
+        for (const timeMs of times) if (timeMs > this.#wallMs) this.#note(device, timeMs);
+      }
+    }
+  }
+
+  #note(device: string, aheadMs: number): void {
+    this.#ahead.set(device, Math.max(aheadMs, this.#ahead.get(device) ?? aheadMs));
   }
 
   async #put(operation: Operation & { readonly type: "put" }): Promise<void> {

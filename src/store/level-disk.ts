@@ -15,7 +15,7 @@ import {
   type Range,
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
-import { unseenLossBytes } from "./level-wal.js";
+import { damageIn, putAwayDamaged, unseenLossesIn } from "./level-check.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -32,6 +32,8 @@ export class LevelDisk implements Disk {
   readonly #folder: string;
   readonly #reserve: Reserve;
   readonly #leftBehind: LeftBehind;
+  /** Whether the tables were looked at. Once in a life is often: it reads all of them. */
+  #looked = false;
   /** What the last opening passed over without a word. */
   #unseenLosses: readonly DiskLoss[] = [];
 
@@ -47,7 +49,12 @@ export class LevelDisk implements Disk {
       await translated(() => makeFolder(this.path));
       await translated(() => makeFolder(this.#folder), faultOfOpening);
     }
-    this.#unseenLosses = await this.#findUnseenLosses();
+    if (!this.#looked) {
+      const damage = await translated(() => damageIn(this.#folder));
+      if (damage !== undefined) throw new DiskError("damaged", damage, undefined);
+      this.#looked = true;
+    }
+    this.#unseenLosses = await unseenLossesIn(this.#folder);
     const createIfMissing = options.create && !(await translated(() => this.#hasData(), faultOfOpening));
     return await translated(() => openLevel(this.#folder, createIfMissing), faultOfOpening);
   }
@@ -72,19 +79,6 @@ export class LevelDisk implements Disk {
     return [...told, ...this.#unseenLosses];
   }
 
-  /** Opening turns the write-ahead log into a table, so this is to be looked at before. */
-  async #findUnseenLosses(): Promise<DiskLoss[]> {
-    const names = await readdir(this.#folder).catch(() => []);
-    const logs = names.filter((name) => name.endsWith(".log")).sort();
-    const found: DiskLoss[] = [];
-    for (const name of logs) {
-      // What cannot be read LevelDB will not be able to read either.
-      const bytes = unseenLossBytes(await readFile(join(this.#folder, name)).catch(() => Buffer.alloc(0)));
-      if (bytes > 0) found.push({ bytes, reason: `${name} ends before its last record` });
-    }
-    return found;
-  }
-
   async setAside(suffix: string): Promise<string> {
     const kept = new Set(await readdir(this.path).catch(() => []));
     let name = `${DATABASE}.${suffix}`;
@@ -105,6 +99,7 @@ export class LevelDisk implements Disk {
   async openLeftBehind(): Promise<KeyValues> {
     return await translated(async () => {
       const folder = join(this.path, (await this.#leftBehind.name())!);
+      await putAwayDamaged(folder);
       return await openLevel(folder, false).catch(async () => {
         // What LevelDB finds in the files on its own: tables without a list of them, for example.
         await (Level as unknown as Repairable).repair(folder);

@@ -1,3 +1,5 @@
+import { maskedCrc32c } from "./level-crc.js";
+
 /**
  * LevelDB takes a record that seems to reach beyond the end of its write-ahead log for one that was being written when
  * the process died, and an empty header for the end; it says nothing of either. So a turned bit in a length can cost
@@ -49,24 +51,5 @@ function holdsRecord(bytes: Buffer): boolean {
 function isIntact(bytes: Buffer, at: number, length: number): boolean {
   const type = bytes[at + 6]!;
   if (type < 1 || type > TYPE_LAST) return false;
-  const data = bytes.subarray(at + 6, at + HEADER_BYTES + length);
-  return masked(crc32c(data)) === bytes.readUInt32LE(at);
-}
-
-/** A checksum over data that holds checksums is masked, see LevelDB's util/crc32c.h. */
-function masked(crc: number): number {
-  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-}
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0x82f63b78 ^ (c >>> 1) : c >>> 1;
-  return c >>> 0;
-});
-
-/** CRC-32C (RFC 3720, as in iSCSI). */
-function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
+  return maskedCrc32c(bytes, at + 6, at + HEADER_BYTES + length) === bytes.readUInt32LE(at);
 }

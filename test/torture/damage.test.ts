@@ -1,0 +1,236 @@
+/**
+ * Every file of a store cut and bit-flipped at many places. Whatever is done to it, the agent's state opens: it is that
+ * of the last commit, or of an earlier one and that is reported, or the store is set aside and named. Then the run goes
+ * on, and what state and log say in the end is held to an account of the readings of every commit, kept beside it: so no
+ * wrong number is missed, nor an id that says two things.
+ */
+import { cp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { LogEntry, Summary } from "../../src/model/summary.js";
+import { rounds, tell } from "../helpers/campaign.js";
+import {
+  COMMITS,
+  COMMITS_BEFORE,
+  expectReadings,
+  finalsOf,
+  folderInMemory,
+  logOf,
+  type Opened,
+  openIn,
+  Run,
+  type RunOptions,
+  setAsideIn,
+} from "../helpers/damaged-store.js";
+import { type Seeded, seeded } from "../helpers/seeded.js";
+
+/** A store as some run has left it, and what comes of it when nothing is damaged. */
+interface Scene {
+  readonly path: string;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  readonly log: readonly LogEntry[];
+  /** Newest position in the log after so many commits. */
+  readonly heads: readonly number[];
+  /** Final summaries at the very end, by id. */
+  readonly finals: ReadonlyMap<string, Summary>;
+}
+
+/** Checkpoints come and go within every life. */
+const JOURNAL_BYTES = 12_000;
+
+const SCENES: Readonly<Record<string, (path: string, often: RunOptions) => Promise<Run>>> = {
+  "that crashed in its first life": async (path, often) => {
+    const run = await Run.open(path, often);
+    await run.upTo(COMMITS_BEFORE);
+    return run;
+  },
+  "that crashed in its third life": async (path, often) => {
+    for (const commits of [150, 250]) {
+      const run = await Run.open(path, often);
+      await run.upTo(commits);
+      await run.close();
+    }
+    const run = await Run.open(path, often);
+    await run.upTo(COMMITS_BEFORE);
+    return run;
+  },
+  "that ended in good order": async (path, often) => {
+    let run = await Run.open(path, often);
+    await run.upTo(200);
+    await run.close();
+    run = await Run.open(path, { ...often, journalBytesMax: 1e9 });
+    await run.upTo(COMMITS_BEFORE);
+    await run.checkpoint();
+    return run;
+  },
+  "that was opened again and did nothing": async (path, often) => {
+    const run = await Run.open(path, often);
+    await run.upTo(COMMITS_BEFORE);
+    await run.close();
+    return await Run.open(path, often);
+  },
+};
+
+async function make(name: string): Promise<Scene> {
+  const path = await folderInMemory();
+  const often = { journalBytesMax: JOURNAL_BYTES, heads: [0] };
+  const run = await SCENES[name]!(path, often);
+  const log = await run.log();
+  await run.close();
+  const heads = [...often.heads];
+  const folder = join(path, "db");
+  const names = (await readdir(folder)).sort();
+  const files = await Promise.all(
+    names.map(async (file) => ({ name: file, bytes: (await stat(join(folder, file))).size })),
+  );
+  const whole = await folderInMemory();
+  await cp(path, whole, { recursive: true });
+  const opened = await openIn(whole);
+  await (await Run.on(opened, often)).upTo(COMMITS);
+  const finals = finalsOf(await logOf(opened), opened.engine.flush());
+  await opened.store.close();
+  return { path, files: files.filter(({ bytes }) => bytes > 0), log, heads, finals };
+}
+
+interface Damage {
+  readonly file: string;
+  readonly what: string;
+  /** Whether it looks like the end of the database at an earlier moment. */
+  readonly cutsEnd: boolean;
+  do(path: string): Promise<void>;
+}
+
+const SECTOR = 512;
+
+function damageOf({ files }: Scene, random: Seeded): Damage {
+  const { name: file, bytes } = files[random.below(files.length)]!;
+  const at = random.below(bytes);
+  const kind = random.below(5);
+  const newest = files.findLast(({ name }) => name.endsWith(".log"))?.name === file;
+  if (kind === 0) {
+    return { file, what: `cut at ${at}`, cutsEnd: newest, do: (path) => truncate(path, at) };
+  }
+  if (kind === 1) {
+    const from = at - (at % SECTOR);
+    const to = Math.min(bytes, from + SECTOR);
+    const fill = random.below(2) * 0xff;
+    // Zeros at the very end are what a file system may leave of a write that a power cut has torn.
+    const cutsEnd = newest && fill === 0 && to === bytes;
+    const what = `${to - from} bytes of ${fill} at ${from}`;
+    return { file, what, cutsEnd, do: (path) => change(path, (data) => data.fill(fill, from, to)) };
+  }
+  const bit = random.below(8);
+  const flip = (data: Buffer) => data.writeUInt8(data[at]! ^ (1 << bit), at);
+  return { file, what: `bit ${bit} at ${at}`, cutsEnd: false, do: (path) => change(path, flip) };
+}
+
+async function change(path: string, how: (data: Buffer) => void): Promise<void> {
+  const data = await readFile(path);
+  how(data);
+  await writeFile(path, data);
+}
+
+type Outcome = "whole" | "earlier and told" | "earlier, as after a crash" | "set aside";
+
+async function outcomeOf(scene: Scene, damage: Damage): Promise<{ outcome: Outcome; carried: number }> {
+  const path = await folderInMemory();
+  await cp(scene.path, path, { recursive: true });
+  await damage.do(join(path, "db", damage.file));
+  const opened = await openIn(path);
+  try {
+    const aside = await setAsideIn(path);
+    expect(aside.length, "databases set aside, each told").toBe(
+      opened.events.named("store-set-aside").length,
+    );
+    return aside.length > 0
+      ? await afterSettingAside(scene, opened)
+      : await afterOpening(scene, opened, damage);
+  } finally {
+    await opened.store.close();
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function afterOpening(scene: Scene, opened: Opened, damage: Damage) {
+  const { engine, events } = opened;
+  const reached = engine.sequence;
+  const there = scene.log.filter(({ position }) => position <= scene.heads[reached]!);
+  const found = await logOf(opened);
+  expectEntriesOf(scene, found);
+  const lost = events.named("log-entries-lost") as { readonly entries: number }[];
+  const told = events.named("log-entry-damaged").length + (lost[0]?.entries ?? 0);
+  expect(there.length - found.length, "entries missing, as told").toBe(told);
+  const { summaries, log } = await goOn(opened, COMMITS_BEFORE - reached);
+  const finals = finalsOf([...there, ...log], summaries);
+  expectReadings(finals.values(), (commit) => commit < reached || commit >= COMMITS_BEFORE);
+  if (reached === COMMITS_BEFORE) {
+    expect(finals).toEqual(scene.finals);
+    return { outcome: "whole" as const, carried: 0 };
+  }
+  if (events.named("store-loss").length > 0) return { outcome: "earlier and told" as const, carried: 0 };
+  expect(damage.cutsEnd, `an earlier state, ${reached}, and not a word`).toBe(true);
+  return { outcome: "earlier, as after a crash" as const, carried: 0 };
+}
+
+async function afterSettingAside(scene: Scene, opened: Opened) {
+  const found = await logOf(opened);
+  expectEntriesOf(scene, found);
+  const { summaries, log } = await goOn(opened, COMMITS_BEFORE);
+  const finals = finalsOf(log, summaries);
+  expectReadings(finals.values(), (commit) => commit >= COMMITS_BEFORE);
+  const sent = new Map(scene.log.map(({ json }) => [revisionOf(JSON.parse(json) as Summary), json]));
+  for (const { json } of log) {
+    const before = sent.get(revisionOf(JSON.parse(json) as Summary));
+    if (before !== undefined) expect(json, "what was sent before under this id and revision").toBe(before);
+  }
+  for (const [id, summary] of finals) {
+    if (summary.incomplete) continue;
+    expect(summary.fields, `${id}, which is not marked as incomplete`).toEqual(scene.finals.get(id)?.fields);
+  }
+  return { outcome: "set aside" as const, carried: found.length };
+}
+
+/** The rest of the run, on what the store has come back with. */
+async function goOn(opened: Opened, skipped: number) {
+  const head = opened.store.log.head();
+  const run = await Run.on(opened, { journalBytesMax: JOURNAL_BYTES, heads: [], skipped });
+  await run.upTo(COMMITS);
+  const log = (await logOf(opened)).filter(({ position }) => position > head);
+  return { log, summaries: opened.engine.flush() };
+}
+
+function revisionOf({ id, revision }: Summary): string {
+  return `${id} ${revision}`;
+}
+
+function expectEntriesOf({ log }: Scene, found: readonly LogEntry[]): void {
+  const json = new Map(log.map((entry) => [entry.position, entry.json]));
+  for (const entry of found) expect(json.get(entry.position), `entry ${entry.position}`).toBe(entry.json);
+}
+
+/** What came of so many damages; the first that ends in something wrong is the error. */
+async function campaign(scene: Scene, random: Seeded, damages: number): Promise<string> {
+  const tally = new Map<string, number>();
+  let carried = 0;
+  for (let i = 0; i < damages; i++) {
+    const damage = damageOf(scene, random);
+    const result = await outcomeOf(scene, damage).catch((error: unknown) => {
+      throw new Error(`${damage.file}, ${damage.what}: ${String(error)}`, { cause: error });
+    });
+    tally.set(result.outcome, (tally.get(result.outcome) ?? 0) + 1);
+    carried += result.carried;
+  }
+  const outcomes = [...tally].map(([outcome, times]) => `${times} ${outcome}`).sort();
+  return `${damages} damages: ${outcomes.join(", ")}; ${carried} summaries taken over`;
+}
+
+describe("a damaged store", () => {
+  it.each(Object.keys(SCENES))(
+    "%s opens whatever is done to it, and never with wrong numbers",
+    async (name) => {
+      const scene = await make(name);
+      tell("damage", `a store ${name}, ${await campaign(scene, seeded("damage"), rounds(75, 2_000))}`);
+    },
+    1_800_000,
+  );
+});

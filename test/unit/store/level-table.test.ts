@@ -1,0 +1,68 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { describe, expect, it } from "vitest";
+import { damageIn } from "../../../src/store/level-check.js";
+import { tablesIn } from "../../../src/store/level-manifest.js";
+import { damageOfTable } from "../../../src/store/level-table.js";
+import { seeded } from "../../helpers/seeded.js";
+import { temporaryFolder } from "../../helpers/tools.js";
+
+/** A database that was compacted, with values that compress and others that do not. */
+async function database(): Promise<string> {
+  const path = await temporaryFolder();
+  const random = seeded("tables");
+  const noise = () => Array.from({ length: 60 }, () => random.next().toString(36)).join("");
+  for (const life of ["a", "b", "c"]) {
+    const db = new Level<string, string>(path);
+    for (let i = 0; i < 2_000; i++) {
+      await db.put(`${life} with a long key that repeats ${i}`, i % 2 === 0 ? noise() : "x".repeat(500));
+    }
+    if (life === "b") await db.clear({ lt: "a with a long key that repeats 5" });
+    await db.close();
+  }
+  const db = new Level<string, string>(path);
+  await (db as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange("a", "b");
+  await db.close();
+  return path;
+}
+
+async function files(path: string, kind: RegExp): Promise<{ name: string; bytes: Buffer }[]> {
+  const names = (await readdir(path)).filter((name) => kind.test(name));
+  return await Promise.all(names.map(async (name) => ({ name, bytes: await readFile(join(path, name)) })));
+}
+
+describe("the tables of LevelDB", () => {
+  it("are all known from the manifest, and nothing is wrong with them as they are", async () => {
+    const path = await database();
+    const tables = await files(path, /\.ldb$/);
+    const [manifest] = await files(path, /^MANIFEST/);
+    expect(tables.length).toBeGreaterThan(1);
+    expect(tablesIn(manifest!.bytes)).toEqual(new Set(tables.map(({ name }) => Number.parseInt(name, 10))));
+    for (const { bytes } of tables) expect(damageOfTable(bytes)).toBeUndefined();
+    expect(await damageIn(path)).toBeUndefined();
+  });
+
+  it("show every bit that has turned but those of the padding before the end, and every cut", async () => {
+    const [table] = await files(await database(), /\.ldb$/);
+    const { bytes } = table!;
+    const random = seeded("bits");
+    for (let i = 0; i < 60; i++) {
+      // The footer's handles are padded with zeros that mean nothing.
+      const at = i < 8 ? bytes.length - 1 - i : random.below(bytes.length - 48);
+      const flipped = Buffer.from(bytes);
+      flipped[at]! ^= 1 << random.below(8);
+      expect(damageOfTable(flipped), `a bit at ${at} of ${bytes.length}`).toBeDefined();
+      expect(damageOfTable(bytes.subarray(0, at))).toBeDefined();
+    }
+  });
+
+  it("that nobody knows may be cut: a crash has left them", async () => {
+    const path = await database();
+    const [table] = await files(path, /\.ldb$/);
+    await writeFile(join(path, "999999.ldb"), table!.bytes.subarray(0, 1_000));
+    expect(await damageIn(path)).toBeUndefined();
+    await writeFile(join(path, table!.name), table!.bytes.subarray(0, 1_000));
+    expect(await damageIn(path)).toContain(table!.name);
+  });
+});
