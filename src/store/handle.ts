@@ -14,19 +14,22 @@ import { type Disk, DiskError, type KeyValues, type Operation } from "./disk.js"
  * opening needs, and commits must not use it up: an agent that is restarted on a full disk can then still open its
  * store, and forward what is in there.
  */
+/** What of a disk is needed here. */
+export type Openable = Pick<Disk, "open" | "takesWrites" | "reserve" | "giveUpReserve">;
+
 export class Handle {
-  readonly #disk: Disk;
+  readonly #disk: Openable;
   /** Undefined for as long as it cannot be opened. */
   #db: KeyValues | undefined;
   #broken = false;
   #full = false;
 
-  private constructor(disk: Disk) {
+  private constructor(disk: Openable) {
     this.#disk = disk;
   }
 
   /** @throws DiskError */
-  static async open(disk: Disk, options: { readonly create: boolean }): Promise<Handle> {
+  static async open(disk: Openable, options: { readonly create: boolean }): Promise<Handle> {
     const handle = new Handle(disk);
     await handle.#open(options);
     if (!handle.#full) await disk.reserve({ inPart: false });
@@ -34,7 +37,7 @@ export class Handle {
   }
 
   /** For looking at what is there: takes no reserve. @throws DiskError */
-  static async inspect(disk: Disk): Promise<Handle> {
+  static async inspect(disk: Openable): Promise<Handle> {
     const handle = new Handle(disk);
     handle.#db = await disk.open({ create: false });
     return handle;
@@ -60,7 +63,7 @@ export class Handle {
       });
     } catch (error) {
       this.#full ||= isFull(error);
-      throw error;
+      throw isDamage(error) ? damaged(error) : error;
     }
     this.#full = false;
   }
@@ -81,9 +84,7 @@ export class Handle {
     try {
       await this.#open({ create: false });
     } catch (error) {
-      if (!(error instanceof DiskError) || error.fault !== "damaged") throw error;
-      // Only a start can set it aside: what is in memory goes with what was in there.
-      throw new WeirError("store-damaged", `the store is damaged: ${messageOf(error)}`, { cause: error });
+      throw isDamage(error) ? damaged(error) : error;
     }
   }
 
@@ -114,6 +115,15 @@ export class Handle {
 
 /** Failures between two openings of a database that still can be read. */
 const REOPEN_EVERY = 8;
+
+function isDamage(error: unknown): boolean {
+  return error instanceof DiskError && error.fault === "damaged";
+}
+
+/** Trying again does not help, and only a start can set it aside: what is in memory goes with what was in there. */
+function damaged(error: unknown): WeirError {
+  return new WeirError("store-damaged", `the store is damaged: ${messageOf(error)}`, { cause: error });
+}
 
 function isFull(error: unknown): boolean {
   return error instanceof DiskError && error.fault === "full";
