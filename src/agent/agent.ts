@@ -6,6 +6,7 @@ import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import type { Counters } from "../observe/counters.js";
+import { ArrivalClock } from "../pipeline/arrival-clock.js";
 import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
@@ -95,8 +96,10 @@ export class Agent {
     this.#store = state.store;
     this.#startedMs = options.clock.monotonicMs();
     this.#checkpointer = new Checkpointer(state.engine, options.config.store.journalBytesMax);
+    const arrivals = new ArrivalClock(options);
     this.#committer = new Committer({
       ...options,
+      arrivals,
       engine: state.engine,
       store: state.store,
       checkpointer: this.#checkpointer,
@@ -104,7 +107,7 @@ export class Agent {
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
     });
-    this.#intake = new IntakeStage({ ...options, committer: this.#committer });
+    this.#intake = new IntakeStage({ ...options, arrivals, committer: this.#committer });
   }
 
   /** @throws WeirError when the store cannot be opened */

@@ -15,6 +15,8 @@ export interface AgentStatus {
   readonly devices: number;
   readonly received: number;
   readonly accepted: number;
+  /** Waiting for the clock to be set; counted as received once they are accepted or rejected. */
+  readonly waiting: number;
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
   readonly store: {
     /** Why nothing can be written at present. */
@@ -73,6 +75,7 @@ export function statusOf(from: {
     devices: engine.deviceCount,
     received: sum((device) => device.received),
     accepted: sum((device) => device.accepted),
+    waiting: sum((device) => device.waiting),
     rejected,
     store: {
       ...(store.failing === undefined ? {} : { failing: store.failing }),

@@ -44,6 +44,7 @@ export function boundsOf(config: Config): Bounds {
     disk("database", LIMITS.databaseHeadRoomBytes),
     disk("reserve for a full disk", RESERVE_BYTES),
     { ...memory("devices", limits.devices * DEVICE_MEMORY_BYTES), estimate: true },
+    memory("readings that wait for the clock", LIMITS.heldBytesMax),
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
     ...config.sources.map(sourceBound),
@@ -63,6 +64,7 @@ function databaseBounds({ store, limits }: Config): Bound[] {
   return [
     disk("store.logBytesMax", store.logBytesMax),
     disk("store.journalBytesMax", JOURNALS * store.journalBytesMax),
+    disk("readings that wait for the clock", LIMITS.heldBytesMax),
     { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
   ];
 }

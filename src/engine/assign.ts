@@ -1,5 +1,6 @@
 import type { Device, OpenWindow } from "./device.js";
 import type { Plan, WindowPlan } from "./plan.js";
+import { partAfter } from "./redefinition.js";
 import type { Slice } from "./slice.js";
 
 /**
@@ -107,11 +108,8 @@ function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindo
 }
 
 function partOf(device: Device, name: string, startMs: number): number {
-  let part = 1 + device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
-  for (const earlier of device.redefined) {
-    if (earlier.name === name && startMs <= earlier.throughMs) part++;
-  }
-  return part;
+  const lost = device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
+  return lost + partAfter(device.redefined, name, startMs);
 }
 
 function insertByStart<T extends { readonly startMs: number }>(list: T[], item: T): void {

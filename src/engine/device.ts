@@ -1,6 +1,8 @@
 import type { Cells } from "../aggregate/cells.js";
+import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan, WindowPlan } from "./plan.js";
+import type { Redefinition } from "./redefinition.js";
 import type { Slice } from "./slice.js";
 
 /** Everything the engine knows of one device. Devices do not influence each other. */
@@ -36,6 +38,10 @@ export interface Device {
   readonly changed: OpenWindow[];
   keys: KeyMemory | undefined;
   deliveries: DeliveryMemory | undefined;
+  /** Readings that wait for the clock to be set, in the order of their arrival. */
+  held: HeldReading[];
+  /** What they take in memory, about. */
+  heldBytes: number;
   nextSliceId: number;
   /** Windows that may have fired under an earlier definition, so that what comes now needs ids of its own. */
   redefined: readonly Redefinition[];
@@ -43,12 +49,6 @@ export interface Device {
   lostThroughMs: readonly number[];
   /** Ids of slices that have a stored record. */
   readonly stored: Set<number>;
-}
-
-/** The windows of this name that begin at or before this time had another definition once. */
-export interface Redefinition {
-  readonly name: string;
-  readonly throughMs: number;
 }
 
 export interface OpenWindow {
@@ -86,6 +86,8 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     changed: [],
     keys: undefined,
     deliveries: undefined,
+    held: [],
+    heldBytes: 0,
     nextSliceId: 1,
     redefined: [],
     lostThroughMs: [],

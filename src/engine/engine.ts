@@ -1,4 +1,4 @@
-import type { Block, ReadingGroup } from "../model/block.js";
+import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile } from "../model/profile.js";
 import { REASON_CODE, REJECT_REASONS, type RejectReason } from "../model/reasons.js";
@@ -6,7 +6,8 @@ import type { Summary } from "../model/summary.js";
 import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
 import { advance, closeWindow, type Firing, fireChanged } from "./firing.js";
-import { ingestGroup } from "./ingest.js";
+import { placed, release, settingClock } from "./held.js";
+import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { type Plan, planProfile } from "./plan.js";
 import { reconfigureDevice } from "./reconfigure.js";
 
@@ -49,6 +50,8 @@ export interface DeviceCounts {
   readonly received: number;
   readonly accepted: number;
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  /** Waiting for the clock to be set; counted as received once they are accepted or rejected. */
+  readonly waiting: number;
   /** Accepted, but too late for at least one of several windows. */
   readonly partlyLate: number;
   /** Accepted, sharing their event time with a reading of other values. */
@@ -78,6 +81,8 @@ export class Engine {
   #sequence = 0;
   /** Devices that have changed since they were last stored. */
   readonly dirty = new Set<Device>();
+  /** Devices with readings that wait for the clock to be set. */
+  readonly #holding = new Set<Device>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -91,6 +96,22 @@ export class Engine {
   /** Goes on behind a state that was restored; blocks that come next are beyond `sequence`. */
   resumeAt(sequence: number): void {
     this.#sequence = Math.max(this.#sequence, sequence);
+  }
+
+  /** Whether readings wait for the clock to be set. */
+  get isHolding(): boolean {
+    return this.#holding.size > 0;
+  }
+
+  /** What waits for the clock to be set: of one device, and in bytes of memory of all. */
+  heldOf(profileHash: string, device: string): number {
+    return this.#byHash.get(profileHash)?.devices.get(device)?.held.length ?? 0;
+  }
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { heldBytes } of this.#holding) bytes += heldBytes;
+    return bytes;
   }
 
   get deviceCount(): number {
@@ -128,6 +149,8 @@ export class Engine {
    */
   apply(block: Block): Summary[] {
     const summaries: Summary[] = [];
+    const clock = settingClock(block);
+    if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
     if (block.tick) this.#applyTick(block, summaries);
     this.#sequence = block.sequence;
@@ -144,16 +167,37 @@ export class Engine {
       return;
     }
     if (device.replayedThrough >= block.sequence) return;
+    this.#ingest({ state, device, block, group }, summaries);
+    if (device.held.length > 0) this.#holding.add(device);
+  }
+
+  #ingest(
+    of: {
+      readonly state: ProfileState;
+      readonly device: Device;
+      readonly block: Block;
+      readonly group: ReadingGroup;
+    },
+    summaries: Summary[],
+  ): void {
+    const { state, device, block, group } = of;
     const firing = this.#firing(state, summaries);
-    const ingest = {
-      plan: state.plan,
-      cleaner: state.cleaner,
-      block,
-      advance: (due: Device) => advance(firing, due),
-    };
+    const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
     this.dirty.add(device);
+  }
+
+  /** Gives the readings that waited for the clock the times at which they came. */
+  #place(block: Block, clock: BootClock, summaries: Summary[]): void {
+    for (const device of this.#holding) {
+      if (device.replayedThrough >= block.sequence) continue;
+      const state = this.#byId.get(device.profileId)!;
+      const of = { clock, profile: state.plan.profile.hash, device: device.name };
+      const group = placed(release(device), of);
+      this.#ingest({ state, device, block, group }, summaries);
+      this.#holding.delete(device);
+    }
   }
 
   /** Books a whole group as refused, reading by reading, under the profile's unknown device. */
@@ -186,6 +230,7 @@ export class Engine {
       Math.max(throughMs, ahead.get(device.name) ?? throughMs),
     );
     state.devices.set(device.name, device);
+    if (device.held.length > 0) this.#holding.add(device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
   }
 
@@ -262,6 +307,11 @@ export class Engine {
     if (state === undefined || state.retired) return [];
     const summaries = this.reconfigure({ ...state.plan.profile, windows: [] });
     state.retired = true;
+    for (const device of state.devices.values()) {
+      // There are no windows any more in which they could find a place.
+      for (const _ of release(device)) reject(device, "clockUnset");
+      this.#holding.delete(device);
+    }
     return summaries;
   }
 
@@ -313,6 +363,7 @@ function countsOf(device: Device): DeviceCounts {
     received,
     accepted: device.accepted,
     rejected,
+    waiting: device.held.length,
     partlyLate: device.partlyLate,
     conflicting: device.conflicting,
     lastTimeMs: Number.isFinite(device.maxTimeMs) ? device.maxTimeMs : undefined,

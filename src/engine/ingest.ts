@@ -4,21 +4,24 @@ import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
+import { advance, type Firing } from "./firing.js";
+import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
-import { hold, type Slice, sight } from "./slice.js";
+import { isLate, timeOfLate } from "./set-back.js";
+import { hold as remember, type Slice, sight } from "./slice.js";
 import { hashValues } from "./value-hash.js";
 
 /**
  * The way of one reading through the engine: time, identity of its packet, duplicate key, lateness, cleaning,
- * duplicate by time, slice, watermark. It ends as accepted or under exactly one reason.
+ * duplicate by time, slice, watermark. It ends as accepted or under exactly one reason, at once or, where it has to
+ * wait for the clock to be set (held.ts), when it has waited.
  */
 export interface Ingest {
   readonly plan: Plan;
   readonly cleaner: Cleaner;
   readonly block: Block;
-  /** Called when the watermark has reached `device.nextDueMs`. */
-  readonly advance: (device: Device) => void;
+  readonly firing: Firing;
 }
 
 /** Takes in all readings of one device within a block. */
@@ -28,12 +31,24 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): vo
     if (count !== undefined && count > 0) device.rejected[code] = (device.rejected[code] ?? 0) + count;
   }
   const count = group.arrivals.length;
-  if (count > 0) device.lastSeenMs = on.block.processingMs;
+  const clock = holdingClock(on.block);
+  let waiting = 0;
   for (let i = 0; i < count; i++) {
+    const hasOwnTime = !Number.isNaN(group.times[i]!);
+    if (!hasOwnTime && cameAgain(on, device, group.deliveries[i]!)) {
+      reject(device, "duplicate");
+      continue;
+    }
+    if (!hasOwnTime && clock !== undefined) {
+      hold(device, heldReading(clock, group, i));
+      waiting++;
+      continue;
+    }
     const reason = ingest(on, device, group, i);
     if (reason === undefined) device.accepted++;
     else reject(device, reason);
   }
+  if (waiting < count) device.lastSeenMs = on.block.processingMs;
 }
 
 export function reject(device: Device, reason: RejectReason): void {
@@ -48,12 +63,16 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const arrivalMs = group.arrivals[index]!;
   const ownTimeMs = group.times[index]!;
   const hasOwnTime = !Number.isNaN(ownTimeMs);
-  const timeMs = hasOwnTime ? ownTimeMs : arrivalMs;
+  let timeMs = hasOwnTime ? ownTimeMs : arrivalMs;
   if (hasOwnTime && on.block.clockTrusted) {
     if (timeMs - arrivalMs > plan.profile.time.maxFutureMs) return "future";
     if (arrivalMs - timeMs > plan.profile.time.maxPastMs) return "past";
   }
-  if (cameBefore(on, device, group, index)) return "duplicate";
+  if (keyCameBefore(plan, device, group, index)) return "duplicate";
+  if (isLate(device, plan, timeMs)) {
+    const { clockTrusted } = on.block;
+    timeMs = timeOfLate(on.firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
+  }
   const { slice, partlyLate } = assign(device, plan, timeMs, watermark(device, plan));
   if (slice === undefined) return "late";
   // Setting the length is a call into the runtime even when there is nothing to do.
@@ -68,18 +87,19 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   }
   if (timeMs > device.maxTimeMs) {
     device.maxTimeMs = timeMs;
-    if (watermark(device, plan) >= device.nextDueMs) on.advance(device);
+    if (watermark(device, plan) >= device.nextDueMs) advance(on.firing, device);
   }
   return reason;
 }
 
-/** Duplicates that are told by something other than their event time. */
-function cameBefore({ plan, block }: Ingest, device: Device, group: ReadingGroup, index: number): boolean {
-  const identity = group.deliveries[index]!;
-  if (identity !== 0 && Number.isNaN(group.times[index]!)) {
-    device.deliveries ??= new DeliveryMemory();
-    if (device.deliveries.seen(identity, block.processingMs)) return true;
-  }
+/** Whether this is a packet that was here before. */
+function cameAgain({ block }: Ingest, device: Device, identity: number): boolean {
+  if (identity === 0) return false;
+  device.deliveries ??= new DeliveryMemory();
+  return device.deliveries.seen(identity, block.processingMs);
+}
+
+function keyCameBefore(plan: Plan, device: Device, group: ReadingGroup, index: number): boolean {
   const rule = plan.profile.duplicates;
   if (rule.by !== "key" || group.keys === undefined) return false;
   device.keys ??= new KeyMemory();
@@ -112,7 +132,7 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
     }
     if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
     if (sighting === "conflict") device.conflicting++;
-    hold(slice, timeMs, hash);
+    remember(slice, timeMs, hash);
   }
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;

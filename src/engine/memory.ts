@@ -6,7 +6,10 @@ import { LIMITS } from "../model/limits.js";
  * Both are bounded; both are part of the device's durable state.
  */
 
-/** Keys by arrival time of their first sighting. The order of arrival decides: a key is not an event time. */
+/**
+ * Keys by arrival time of their first sighting. The order of arrival decides: a key is not an event time. A key from
+ * the future is one of before the clock was set back, and as old as one from as far in the past.
+ */
 export class KeyMemory {
   /** In order of first sighting, so that the expired ones are in front. */
   readonly firstSeen = new Map<string, number>();
@@ -16,9 +19,9 @@ export class KeyMemory {
   /** Whether the key was first seen at most `ttlMs` before; if not, this is its first sighting. */
   seen(key: string, arrivalMs: number, ttlMs: number): boolean {
     const first = this.firstSeen.get(key);
-    if (first !== undefined && arrivalMs - first <= ttlMs) return true;
+    if (first !== undefined && Math.abs(arrivalMs - first) <= ttlMs) return true;
     for (const [oldest, at] of this.firstSeen) {
-      if (arrivalMs - at <= ttlMs) break;
+      if (Math.abs(arrivalMs - at) <= ttlMs) break;
       this.firstSeen.delete(oldest);
     }
     this.firstSeen.delete(key);

@@ -1,10 +1,9 @@
 import { newCells } from "../aggregate/cells.js";
-import { type Device, type OpenWindow, type Redefinition, watermark } from "./device.js";
+import type { Device, OpenWindow } from "./device.js";
 import { closeWindow, type Firing } from "./firing.js";
-import { type Plan, translateCells, type WindowPlan } from "./plan.js";
-
-/** More than any device needs whose definitions are not changed by the minute. */
-const REDEFINITIONS_MAX = 1_000;
+import { translateHeld } from "./held.js";
+import { type Plan, translateCells } from "./plan.js";
+import { redefine } from "./redefinition.js";
 
 /**
  * Moves one device from its definition to a new one. A window whose definition kept its meaning (name, bounds,
@@ -35,33 +34,18 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
     slice.cells = translateCells(from.plan, to, slice.cells, newCells(to.cellCount));
   }
   device.open = open;
-  device.redefined = redefinitions(from.plan, device, to);
+  device.redefined = redefine(device.redefined, ended(from.plan, to), device.maxTimeMs);
+  translateHeld(device, from.plan, to);
   device.nextDueMs = Math.min(
     Number.POSITIVE_INFINITY,
     ...open.flat().map((w) => (w.revision === 0 ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
   );
 }
 
-/** The windows whose definition ends now, and those of before that still matter. */
-function redefinitions(from: Plan, device: Device, to: Plan): Redefinition[] {
-  const throughMs = device.maxTimeMs;
-  if (throughMs === Number.NEGATIVE_INFINITY) return [];
-  const ended = from.windows.filter(({ signature }) =>
+/** Names of the windows whose definition ends. */
+function ended(from: Plan, to: Plan): string[] {
+  const gone = from.windows.filter(({ signature }) =>
     to.windows.every((plan) => plan.signature !== signature),
   );
-  const known = [...from.windows, ...to.windows];
-  const watermarkMs = watermark(device, from);
-  const kept = device.redefined.filter((earlier) => {
-    const namesakes = known.filter(({ definition }) => definition.name === earlier.name);
-    return (
-      namesakes.length === 0 || namesakes.some((plan) => mayChange(plan, earlier.throughMs, watermarkMs))
-    );
-  });
-  const now = ended.map(({ definition }) => ({ name: definition.name, throughMs }));
-  return [...kept, ...now].slice(-REDEFINITIONS_MAX);
-}
-
-/** Whether the window that holds `timeMs` is not final yet. */
-function mayChange({ times, definition }: WindowPlan, timeMs: number, watermarkMs: number): boolean {
-  return times.end(times.start(timeMs)) + definition.allowedLatenessMs > watermarkMs;
+  return gone.map(({ definition }) => definition.name);
 }

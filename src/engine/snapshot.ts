@@ -2,6 +2,7 @@ import { type Cells, newCells } from "../aggregate/cells.js";
 import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import type { Device, OpenWindow } from "./device.js";
 import { newDevice } from "./device.js";
+import { type HeldReading, hold } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan } from "./plan.js";
 import { newSlice, type Slice } from "./slice.js";
@@ -11,12 +12,12 @@ import { newSlice, type Slice } from "./slice.js";
  * together, in one batch, at one journal position, and that position is in the device's record.
  *
  * A device record: position, profile id and hash, name, its slices' marks, counters, clock state, windows (name,
- * bounds, revision, ids of their slices), duplicate memories. A slice record: id, bounds, cells, readings held. By the
+ * bounds, revision, ids of their slices), duplicate memories, readings that wait for the clock. A slice record: id, bounds, cells, readings held. By the
  * marks the device knows its slices again: one that is missing, of an earlier time or not its own is damage. Cells are laid out
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 2;
+const DEVICE_VERSION = 3;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();
@@ -45,9 +46,10 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
   writer.double(device.lastSeenMs);
   writer.varint(device.nextSliceId);
   writer.varint(device.redefined.length);
-  for (const { name, throughMs } of device.redefined) {
+  for (const { name, throughMs, times } of device.redefined) {
     writer.text(name);
     writer.double(throughMs);
+    writer.varint(times);
   }
   writer.varint(device.open.length);
   for (const windows of device.open) {
@@ -57,6 +59,8 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
   writer.varint(device.retired.length);
   for (const slice of device.retired) writer.varint(slice.id);
   writeMemories(device);
+  writer.varint(device.held.length);
+  for (const reading of device.held) writeHeld(reading);
   return writer.seal(DEVICE_VERSION, key);
 }
 
@@ -101,6 +105,29 @@ function writeMemories(device: Device): void {
       writer.double(processingMs);
     }
   }
+}
+
+function writeHeld({ boot, uptimeMs, values, key }: HeldReading): void {
+  writer.varint(boot);
+  writer.double(uptimeMs);
+  writer.byte(key === undefined ? 0 : 1);
+  if (key !== undefined) writer.text(key);
+  writer.varint(values.length);
+  for (const value of values) {
+    writer.byte(typeof value === "string" ? 1 : 0);
+    if (typeof value === "string") writer.text(value);
+    else writer.double(value);
+  }
+}
+
+function readHeld(reader: ByteReader): HeldReading {
+  const boot = reader.varint();
+  const uptimeMs = reader.double();
+  const key = reader.byte() === 1 ? reader.text() : undefined;
+  const values = Array.from({ length: reader.count() }, () =>
+    reader.byte() === 1 ? reader.text() : reader.double(),
+  );
+  return { boot, uptimeMs, values, key };
 }
 
 function writeCells(cells: Cells): void {
@@ -205,6 +232,7 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   device.redefined = Array.from({ length: reader.count() }, () => ({
     name: reader.text(),
     throughMs: reader.double(),
+    times: reader.varint(),
   }));
   const used = readWindows(reader, device, plan, slices);
   const retired = new Set(Array.from({ length: reader.count() }, () => reader.varint()));
@@ -212,6 +240,7 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   device.slices.sort((a, b) => a.startMs - b.startMs);
   for (const slice of slices.values()) device.stored.add(slice.id);
   readMemories(reader, device);
+  for (let n = reader.count(); n > 0; n--) hold(device, readHeld(reader));
   return device;
 }
 

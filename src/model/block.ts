@@ -23,6 +23,14 @@ export interface ReadingGroup {
   readonly rejected: number[];
 }
 
+/** Where the wall clock stands against the clock that counts on from the start of the machine. */
+export interface BootClock {
+  /** As `Clock.boot`. */
+  readonly boot: number;
+  /** Wall time at which the machine's own clock stood at 0, as far as the wall clock can be believed. */
+  readonly offsetMs: number;
+}
+
 /** What the engine is given in one commit, and all that recovery needs to repeat it. */
 export interface Block {
   /** Position in the journal: 1, 2, 3, … without holes. */
@@ -31,6 +39,8 @@ export interface Block {
   readonly processingMs: number;
   /** Whether the wall clock is plausible: without it `maxPast` and `maxFuture` mean nothing. */
   readonly clockTrusted: boolean;
+  /** There while the clock is not trusted, and in the block in which the readings that waited for it get their time. */
+  readonly bootClock?: BootClock;
   /** Whether silence is to be looked at after the readings: about once a second, not in every block. */
   readonly tick: boolean;
   readonly groups: readonly ReadingGroup[];

@@ -2,8 +2,10 @@
 export interface Clock {
   /** Wall clock, milliseconds since the epoch; may jump. */
   wallMs(): number;
-  /** Never goes back, runs at the rate of time, starts anywhere. */
+  /** Never goes back, runs at the rate of time, starts anywhere. One clock for all processes of one `boot`. */
   monotonicMs(): number;
+  /** Tells one start of the machine from another; a whole number from 1 to 2^48. */
+  readonly boot: number;
   /** Whether the wall clock is plausible (set since boot on a gateway without a clock battery). */
   wallTrusted(): boolean;
 }

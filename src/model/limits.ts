@@ -35,6 +35,16 @@ export const LIMITS = {
   deliveriesPerDeviceKept: 1_024,
   /** The others are forgotten after this time. */
   deliveriesKeptMs: 60_000,
+  /** Readings of one device that wait for the clock to be set: an hour at one per second. */
+  heldReadingsPerDeviceMax: 3_600,
+  /** What all of them may take in memory. */
+  heldBytesMax: 16_777_216,
+  /** Arrival stamps stand still for a clock that is set back by no more than this; beyond it time begins anew. */
+  clockBackMsMax: 60_000,
+  /** Changes of one window's definition, and times begun anew, that a device tells apart. */
+  redefinitionsPerWindowMax: 8,
+  /** Window names with such changes that a device remembers. */
+  redefinedWindowsMax: 128,
   /** Routes remembered by topic. */
   routeCacheTopicsMax: 20_000,
   /** Summaries whose positions are held while the log is made coarser; about 16 bytes each. */

@@ -31,6 +31,8 @@ export const REJECT_REASONS = [
   "retained",
   /** The device would exceed `limits.devices`. */
   "overLimit",
+  /** Without an event time of its own it came while the clock was not set, and there was no room to wait for it. */
+  "clockUnset",
 ] as const;
 
 export type RejectReason = (typeof REJECT_REASONS)[number];

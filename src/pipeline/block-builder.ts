@@ -43,6 +43,13 @@ export class BlockBuilder {
     this.readings++;
   }
 
+  /** The wall clock was stepped after these readings had come: they came at that much another time. */
+  shift(byMs: number): void {
+    for (const { arrivals } of this.groups()) {
+      for (let i = 0; i < arrivals.length; i++) arrivals[i]! += byMs;
+    }
+  }
+
   groups(): ReadingGroup[] {
     return [...this.#groups.values()].flatMap((devices) => [...devices.values()]);
   }

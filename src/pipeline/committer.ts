@@ -4,8 +4,10 @@ import type { Clock, Timer, Timers } from "../model/clock.js";
 import { WeirError } from "../model/errors.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
+import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
 import type { Checkpointer } from "./checkpoint.js";
+import { withinBounds } from "./held-bounds.js";
 
 /**
  * Group commit: the one place where readings become durable, and so the heart of the promise that what is
@@ -31,6 +33,7 @@ export interface CommitterOptions {
   readonly store: Store;
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
+  readonly arrivals: ArrivalClock;
   readonly timers: Timers;
   /** The state in memory may be wrong: the process has to end, unacknowledged, and recover from the store. */
   readonly onFatal: (error: unknown) => void;
@@ -158,16 +161,19 @@ export class Committer {
   }
 
   #blockOf(builder: BlockBuilder): Block {
-    const { engine, clock } = this.#options;
+    const { engine, arrivals } = this.#options;
+    builder.shift(arrivals.look());
+    const { trusted, bootClock } = arrivals;
     const processingMs = this.#advanceProcessing();
     const tick = processingMs - this.#lastTickMs >= TICK_MS;
     if (tick) this.#lastTickMs = processingMs;
     return {
       sequence: engine.sequence + 1,
       processingMs,
-      clockTrusted: clock.wallTrusted(),
+      clockTrusted: trusted,
+      ...(trusted && !engine.isHolding ? {} : { bootClock }),
       tick,
-      groups: builder.groups(),
+      groups: trusted ? builder.groups() : withinBounds(builder.groups(), engine),
     };
   }
 
@@ -201,8 +207,11 @@ export class Committer {
   /** Silence closes windows too: looks once a second, and commits a block of its own where there is something to do. */
   #onTick(): void {
     if (this.#inFlight !== undefined || this.#delay !== undefined) return;
+    const { engine, arrivals, checkpointer } = this.#options;
     const processingMs = this.#advanceProcessing();
-    if (this.#options.checkpointer.pending || this.#options.engine.tickDue(processingMs)) {
+    this.#builder.shift(arrivals.look());
+    const clockSet = engine.isHolding && arrivals.trusted;
+    if (checkpointer.pending || clockSet || engine.tickDue(processingMs)) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
       this.#cut();
     }

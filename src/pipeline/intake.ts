@@ -1,10 +1,10 @@
 import { UNKNOWN_DEVICE } from "../engine/engine.js";
-import type { Clock } from "../model/clock.js";
 import type { Delivery } from "../model/delivery.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { PayloadContext, Profile } from "../model/profile.js";
 import type { FieldValue, ReadingSink } from "../model/reading.js";
 import type { RejectReason } from "../model/reasons.js";
+import type { ArrivalClock } from "./arrival-clock.js";
 import type { Committer } from "./committer.js";
 
 /** Which profiles claim a topic, most specific first. */
@@ -27,7 +27,7 @@ export interface Candidate {
 
 export interface IntakeOptions {
   readonly committer: Committer;
-  readonly clock: Clock;
+  readonly arrivals: ArrivalClock;
   readonly observer: Observer;
 }
 
@@ -87,7 +87,10 @@ export class IntakeStage {
   }
 
   readonly take = (delivery: Delivery): void => {
-    const arrivalMs = Math.floor(this.#options.clock.wallMs());
+    const { arrivals, committer } = this.#options;
+    // With nothing gathered there is nothing that a step could be late for.
+    if (committer.builder.isEmpty) arrivals.look();
+    const arrivalMs = arrivals.stamp();
     const taken =
       delivery.stream === undefined ? this.#routed(delivery, arrivalMs) : this.#streamed(delivery, arrivalMs);
     if (!taken) {
@@ -95,7 +98,6 @@ export class IntakeStage {
       delivery.committed();
       return;
     }
-    const { committer } = this.#options;
     committer.builder.waiting.push(delivery.committed);
     committer.builder.bytes += delivery.payload.length;
     committer.added();

@@ -78,7 +78,8 @@ function compileFields(document: ProfileDocument): readonly Field[] {
 function timePolicy(time: ProfileDocument["time"]): TimePolicy {
   return {
     maxPastMs: time.maxPast,
-    maxFutureMs: time.maxFuture,
+    // A stamp of arrival is never ahead of it.
+    maxFutureMs: time.from === undefined ? 0 : time.maxFuture,
     outOfOrdernessMs: time.outOfOrderness ?? (time.from === undefined ? 0 : 5_000),
     idleTimeoutMs: time.idleTimeout,
   };

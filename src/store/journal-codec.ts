@@ -8,14 +8,15 @@ import { KEYS } from "./keys.js";
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: number of the stored state that the block builds on (state-mark.ts), sequence, processing time, flags, table of profile hashes, groups. A group: profile, device, rejections
- * by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
+ * Record: number of the stored state that the block builds on (state-mark.ts), sequence, processing time, flags,
+ * the boot's clock where it matters, table of profile hashes, groups. A group: profile, device, rejections by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
  * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
  * arrivals count from that group's first, and its event times from its own first arrival.
  */
 const VERSION = 3;
 const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
+const BLOCK_BOOT_CLOCK = 4;
 const GROUP_TIMED = 1;
 const GROUP_KEYED = 2;
 const GROUP_DELIVERED = 4;
@@ -38,7 +39,16 @@ export function encodeBlock(block: Block, state: number): Uint8Array {
   writer.varint(state);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
-  writer.byte((block.tick ? BLOCK_TICK : 0) | (block.clockTrusted ? BLOCK_TRUSTED : 0));
+  const clock = block.bootClock;
+  writer.byte(
+    (block.tick ? BLOCK_TICK : 0) |
+      (block.clockTrusted ? BLOCK_TRUSTED : 0) |
+      (clock === undefined ? 0 : BLOCK_BOOT_CLOCK),
+  );
+  if (clock !== undefined) {
+    writer.varint(clock.boot);
+    writer.double(clock.offsetMs);
+  }
   const profiles = [...new Set(block.groups.map((group) => group.profile))];
   writer.varint(profiles.length);
   for (const profile of profiles) writer.text(profile);
@@ -195,6 +205,7 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const sequence = reader.varint();
   const processingMs = reader.double();
   const flags = reader.byte();
+  const clock = (flags & BLOCK_BOOT_CLOCK) !== 0 ? readBootClock(reader) : {};
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
   let before = NO_GROUP;
   const groups = Array.from({ length: reader.count() }, () => {
@@ -204,7 +215,11 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   });
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
-  return { block: { sequence, processingMs, tick, clockTrusted, groups }, state };
+  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, groups }, state };
+}
+
+function readBootClock(reader: ByteReader): Pick<Block, "bootClock"> {
+  return { bootClock: { boot: reader.varint(), offsetMs: reader.double() } };
 }
 
 function readGroup(reader: ByteReader, profiles: readonly string[], before: Before): ReadingGroup {

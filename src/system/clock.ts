@@ -1,16 +1,19 @@
+import { existsSync } from "node:fs";
 import type { Clock, Random, Timers } from "../model/clock.js";
+import { bootOf, ClockTrust, type Machine, readOrUndefined } from "./clock-trust.js";
 
-/**
- * When this version was made. A wall clock behind it has not been set since the gateway came up without a clock
- * battery (such machines start at 1970, or at the build date of their system). Move it with every release.
- */
-export const RELEASED_MS = Date.UTC(2026, 0, 1);
+const machine: Machine = { exists: existsSync, read: readOrUndefined };
+const trust = new ClockTrust(machine);
+
+/** Node counts from the start of the process, the kernel from that of the machine; both by the same clock. */
+const startedMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 /** The machine's clocks: the wall clock may jump, the monotonic one does not. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  wallTrusted: () => Date.now() >= RELEASED_MS,
+  monotonicMs: () => startedMs + performance.now(),
+  boot: bootOf(machine, Math.random),
+  wallTrusted: () => trust.trusts(Date.now(), startedMs + performance.now()),
 };
 
 /** Node's timers. They run on the monotonic clock, so a step of the wall clock neither delays nor fires them. */

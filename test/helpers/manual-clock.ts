@@ -12,6 +12,7 @@ interface Pending {
  * in the order in which they were set; a timer set by a callback fires in the same `advance` when it is due.
  */
 export class ManualClock implements Clock, Timers {
+  boot = 1;
   private wall: number;
   private monotonic = 1_000;
   private trusted: boolean;

@@ -1,5 +1,6 @@
 import type { EngineProfile } from "../../src/model/profile.js";
 import type { Summary } from "../../src/model/summary.js";
+import { ArrivalClock } from "../../src/pipeline/arrival-clock.js";
 import { Checkpointer } from "../../src/pipeline/checkpoint.js";
 import { Committer } from "../../src/pipeline/committer.js";
 import { recover } from "../../src/pipeline/recovery.js";
@@ -36,6 +37,7 @@ export class Pipeline {
       store: this.store,
       checkpointer: this.checkpointer,
       clock: this.clock,
+      arrivals: new ArrivalClock({ clock: this.clock, observer: { emit: () => {} } }),
       timers: this.clock,
       onFatal: (error) => this.fatal.push(error),
       maxDelayMs: 100,

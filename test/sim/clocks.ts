@@ -15,12 +15,26 @@ export class WallClock {
   #atMs: number;
   #wallMs: number;
   #rate: number;
+  boot = 1;
+  #bootedMs: number;
 
   constructor(kernel: Kernel, rate: number) {
     this.#kernel = kernel;
     this.#atMs = kernel.nowMs;
     this.#wallMs = this.trueMs;
     this.#rate = rate;
+    this.#bootedMs = kernel.nowMs;
+  }
+
+  /** The machine comes up again, with its own clock at 0 and the wall clock wherever it starts. */
+  reboot(wallMs: number): void {
+    this.boot++;
+    this.#bootedMs = this.#kernel.nowMs;
+    this.set(wallMs);
+  }
+
+  get uptimeMs(): number {
+    return this.#kernel.nowMs - this.#bootedMs;
   }
 
   /** What a perfect clock would say. */
@@ -50,13 +64,11 @@ export class WallClock {
 export class ProcessTime implements Clock, Timers {
   readonly #kernel: Kernel;
   readonly #wall: WallClock;
-  readonly #startMs: number;
   #dead = false;
 
   constructor(kernel: Kernel, wall: WallClock) {
     this.#kernel = kernel;
     this.#wall = wall;
-    this.#startMs = kernel.nowMs;
   }
 
   wallMs(): number {
@@ -64,7 +76,11 @@ export class ProcessTime implements Clock, Timers {
   }
 
   monotonicMs(): number {
-    return this.#kernel.nowMs - this.#startMs;
+    return this.#wall.uptimeMs;
+  }
+
+  get boot(): number {
+    return this.#wall.boot;
   }
 
   wallTrusted(): boolean {

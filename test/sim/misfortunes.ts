@@ -23,7 +23,7 @@ export class Misfortunes {
 
   begin(): void {
     const { scenario } = this.#on;
-    if (scenario.clock === "unset") this.#unsetClock();
+    if (scenario.clock === "unset") this.#unsetClock((ms) => this.#on.wall.set(ms));
     for (const [kind, meanMs] of Object.entries(scenario.every)) {
       if (meanMs < Number.POSITIVE_INFINITY) this.#repeat(meanMs, () => this.#happen(kind as Misfortune));
     }
@@ -69,7 +69,8 @@ export class Misfortunes {
       case "crash":
         gateway.crash();
         // A machine without a clock battery comes up in 1970 when the power was cut.
-        if (scenario.clock === "unset" && dice.chance(0.5)) this.#unsetClock();
+        if (scenario.clock === "unset" && dice.chance(0.5))
+          this.#unsetClock((ms) => this.#on.wall.reboot(ms));
         // Misfortunes come in groups: the next one while it starts.
         if (dice.chance(0.3))
           this.#on.kernel.after(1_000 + dice.wait(100), () => this.#over || gateway.crash());
@@ -117,9 +118,9 @@ export class Misfortunes {
     for (const upstream of this.#on.upstreams) upstream.unmute();
   }
 
-  #unsetClock(): void {
+  #unsetClock(set: (wallMs: number) => void): void {
     const { wall, kernel, scenario } = this.#on;
-    wall.set(SECOND_MS * this.#dice.whole(0, 100));
+    set(SECOND_MS * this.#dice.whole(0, 100));
     this.#clockMended?.cancel();
     this.#clockMended = kernel.after(this.#dice.wait(scenario.horizonMs / 8), () =>
       wall.set(EPOCH_MS + kernel.nowMs),

@@ -35,7 +35,7 @@ function counts(device: string, rejected = {}) {
   const byDevice = [
     {
       ...{ profile, device, received: 12, accepted: 10, rejected },
-      ...{ partlyLate: 0, conflicting: 0, lastTimeMs: NOW_MS, openWindows: 1 },
+      ...{ waiting: 0, partlyLate: 0, conflicting: 0, lastTimeMs: NOW_MS, openWindows: 1 },
     },
   ];
   return { received: 12, accepted: 10, rejected, byDevice };

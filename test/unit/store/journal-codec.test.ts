@@ -48,13 +48,21 @@ const group = fc
     deliveries: rows.map((r) => r.delivery),
     rejected,
   }));
-const block = fc.record({
-  sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  processingMs: fc.integer({ min: 0, max: 2 ** 45 }),
-  clockTrusted: fc.boolean(),
-  tick: fc.boolean(),
-  groups: fc.array(group, { maxLength: 4 }),
+const bootClock = fc.record({
+  boot: fc.integer({ min: 1, max: 2 ** 48 }),
+  offsetMs: fc.double({ noNaN: true, noDefaultInfinity: true }),
 });
+const block = fc.record(
+  {
+    sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    processingMs: fc.integer({ min: 0, max: 2 ** 45 }),
+    clockTrusted: fc.boolean(),
+    tick: fc.boolean(),
+    groups: fc.array(group, { maxLength: 4 }),
+    bootClock,
+  },
+  { requiredKeys: ["sequence", "processingMs", "clockTrusted", "tick", "groups"] },
+);
 
 describe("journal blocks", () => {
   it("come back exactly as they were written", () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { RELEASED_MS, systemClock, systemRandom, systemTimers } from "../../../src/system/clock.js";
+import { systemClock, systemRandom, systemTimers } from "../../../src/system/clock.js";
+import { RELEASED_MS } from "../../../src/system/clock-trust.js";
 
 describe("the system's clock", () => {
   beforeEach(() => {

@@ -1,0 +1,54 @@
+import { LIMITS } from "../model/limits.js";
+
+/**
+ * What keeps summaries of a window apart that must not replace each other at the receiver: after its definition has
+ * changed, or the device's time has begun anew, what comes of a window that may have been emitted before gets an id of
+ * its own, `/2` and so on (`OpenWindow.part`).
+ *
+ * A redefinition is never forgotten, because a clock that is set back can bring up any window again. Where there are
+ * too many of one name, the two that reach least far become one that reaches as far as the further of them: some
+ * windows then get a higher part than they need, and none a part that was there before.
+ */
+export interface Redefinition {
+  readonly name: string;
+  /** Windows of this name that begin by this time may have been emitted. */
+  readonly throughMs: number;
+  /** How often that happened. */
+  readonly times: number;
+}
+
+/** Which part of the window of this name and start is next to be emitted: 1 unless it was redefined. */
+export function partAfter(redefined: readonly Redefinition[], name: string, startMs: number): number {
+  let part = 1;
+  for (const earlier of redefined) {
+    if (earlier.name === name && startMs <= earlier.throughMs) part += earlier.times;
+  }
+  return part;
+}
+
+/** @returns `redefined` and that it happened once more to the windows of these names */
+export function redefine(
+  redefined: readonly Redefinition[],
+  names: readonly string[],
+  throughMs: number,
+): readonly Redefinition[] {
+  if (throughMs === Number.NEGATIVE_INFINITY || names.length === 0) return redefined;
+  const now = new Set(names);
+  const added = [...now].map((name) => ({ name, throughMs, times: 1 }));
+  const byName = new Map<string, readonly Redefinition[]>();
+  // What happens now is remembered longest.
+  for (const each of [...redefined.filter(({ name }) => !now.has(name)), ...redefined, ...added]) {
+    if (byName.get(each.name)?.includes(each)) continue;
+    byName.set(each.name, [...(byName.get(each.name) ?? []), each]);
+  }
+  return [...byName.values()].slice(-LIMITS.redefinedWindowsMax).flatMap(bounded);
+}
+
+function bounded(of: readonly Redefinition[]): readonly Redefinition[] {
+  const sorted = of.toSorted((a, b) => a.throughMs - b.throughMs);
+  while (sorted.length > LIMITS.redefinitionsPerWindowMax) {
+    const [least, next] = sorted.splice(0, 2) as [Redefinition, Redefinition];
+    sorted.unshift({ ...next, times: least.times + next.times });
+  }
+  return sorted;
+}

@@ -1,0 +1,79 @@
+import { LIMITS } from "../model/limits.js";
+import { sliceEdges } from "./assign.js";
+import { type Device, watermark } from "./device.js";
+import { closeWindow, type Firing } from "./firing.js";
+import type { Plan } from "./plan.js";
+import { redefine } from "./redefinition.js";
+
+/**
+ * When the gateway's clock is set back, or is found to have been ahead.
+ *
+ * Arrival stamps follow the wall clock. After a step forward a device's windows close early and its watermark is
+ * ahead; that cannot be told from time that passed. When the clock then goes back, stamps lie behind the watermark, and
+ * by the watermark's rule everything would be late until the wrong time has come again, in an hour or in fifty years.
+ * But a reading that has its time from its arrival is never late. Where the lateness of its windows does not
+ * take it in:
+ *
+ * - Behind the watermark by no more than `clockBackMsMax` (or `maxFuture`, since event times of other readings may be
+ *   as far ahead), it is moved up to the watermark. So stamps stand still while a clock is set back by seconds.
+ * - Beyond that the device's time begins anew at the reading: open windows that begin later are closed as they are, the
+ *   watermark falls back, and the windows that begin by the highest time of before may have been emitted already: what
+ *   comes of them from now on has ids of its own (redefinition.ts). Windows that are open and hold the new time go on.
+ *
+ * A reading with an event time of its own can be late. But where the device's time is further ahead of the arrival
+ * than `maxFuture`, it came to be there by a clock that was ahead too, or not set; by today's clock those readings would
+ * have been rejected, so they hold nobody up: the device's time begins anew likewise. Under `maxFuture: never` nothing
+ * is too far ahead.
+ */
+export interface Arriving {
+  readonly timeMs: number;
+  readonly arrivalMs: number;
+  readonly hasOwnTime: boolean;
+  readonly clockTrusted: boolean;
+}
+
+/** Whether the reading comes too late for one of its windows at least. */
+export function isLate(device: Device, plan: Plan, timeMs: number): boolean {
+  const watermarkMs = watermark(device, plan);
+  if (timeMs >= watermarkMs) return false;
+  return plan.windows.some(
+    (window) => sliceEdges(window, timeMs).end + window.definition.allowedLatenessMs <= watermarkMs,
+  );
+}
+
+/** The time that a late reading gets, after the device's time has begun anew if it must. */
+export function timeOfLate(on: Firing, device: Device, reading: Arriving): number {
+  const { timeMs, arrivalMs, hasOwnTime, clockTrusted } = reading;
+  const { maxFutureMs } = on.plan.profile.time;
+  const { clockBackMsMax } = LIMITS;
+  if (hasOwnTime) {
+    const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs) - arrivalMs;
+    if (clockTrusted && aheadMs > maxFutureMs + clockBackMsMax) beginAnew(on, device, timeMs);
+    return timeMs;
+  }
+  const watermarkMs = watermark(device, on.plan);
+  if (watermarkMs - timeMs <= Math.max(clockBackMsMax, maxFutureMs)) return watermarkMs;
+  beginAnew(on, device, timeMs);
+  return timeMs;
+}
+
+function beginAnew(on: Firing, device: Device, timeMs: number): void {
+  const names = on.plan.windows.filter(({ isGlobal }) => !isGlobal).map(({ definition }) => definition.name);
+  device.redefined = redefine(device.redefined, names, device.maxTimeMs);
+  for (const windows of device.open) {
+    const from = windows.findIndex(({ startMs }) => startMs > timeMs);
+    if (from < 0) continue;
+    for (const window of windows.splice(from)) closeWindow(on, device, window, false);
+  }
+  // They may lie across an edge where only one side goes on; new ones are cut for what comes.
+  device.retired.push(...device.slices);
+  device.slices.length = 0;
+  device.maxTimeMs = timeMs;
+  device.idleFloorMs = Number.NEGATIVE_INFINITY;
+  device.advancedToMs = watermark(device, on.plan);
+  device.nextDueMs = Number.POSITIVE_INFINITY;
+  for (const window of device.open.flat()) {
+    const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
+    device.nextDueMs = Math.min(device.nextDueMs, window.revision === 0 ? window.endMs : finalMs);
+  }
+}

@@ -1,0 +1,46 @@
+import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import { heldBytesOf } from "../engine/held.js";
+import type { ReadingGroup } from "../model/block.js";
+import { LIMITS } from "../model/limits.js";
+import { REASON_CODE } from "../model/reasons.js";
+
+/**
+ * Bounds what may wait for the clock to be set: what finds no room any more is booked as `clockUnset` instead. This is
+ * decided where blocks are made, because a replay must not decide anew: it meets devices at different positions.
+ */
+export function withinBounds(
+  groups: readonly ReadingGroup[],
+  engine: Pick<Engine, "heldOf" | "heldBytes">,
+): ReadingGroup[] {
+  let roomBytes = LIMITS.heldBytesMax - engine.heldBytes;
+  return groups.map((group) => {
+    if (group.device === UNKNOWN_DEVICE || !group.times.some(Number.isNaN)) return group;
+    let room = LIMITS.heldReadingsPerDeviceMax - engine.heldOf(group.profile, group.device);
+    const stays = group.times.map((timeMs, i) => {
+      if (!Number.isNaN(timeMs)) return true;
+      const bytes = heldBytesOf(group.values[i]!, group.keys?.[i]);
+      if (room <= 0 || bytes > roomBytes) return false;
+      room--;
+      roomBytes -= bytes;
+      return true;
+    });
+    return stays.includes(false) ? without(group, stays) : group;
+  });
+}
+
+/** What does not stay is rejected. */
+function without(group: ReadingGroup, stays: readonly boolean[]): ReadingGroup {
+  const staying = <T>(column: readonly T[]): T[] => column.filter((_, i) => stays[i]);
+  const code = REASON_CODE.clockUnset;
+  const rejected = [...group.rejected];
+  rejected[code] = (rejected[code] ?? 0) + stays.filter((stay) => !stay).length;
+  return {
+    ...group,
+    arrivals: staying(group.arrivals),
+    times: staying(group.times),
+    values: staying(group.values),
+    keys: group.keys === undefined ? undefined : staying(group.keys),
+    deliveries: staying(group.deliveries),
+    rejected,
+  };
+}
