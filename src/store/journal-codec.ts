@@ -8,7 +8,7 @@ import { KEYS } from "./keys.js";
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: number of the stored state that the block builds on (state-mark.ts), sequence, processing time, flags,
+ * Record: its place in the store, sequence, processing time, flags,
  * the boot's clock where it matters, table of profile hashes, groups. A group: profile, device, rejections by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
  * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
  * arrivals count from that group's first, and its event times from its own first arrival.
@@ -34,9 +34,17 @@ const SCALED_MAGNITUDE_MAX = 2 ** 45;
 
 const writer = new ByteWriter();
 
-/** @param state number of the stored state that the block builds on */
-export function encodeBlock(block: Block, state: number): Uint8Array {
+/** How a block fits in with the rest of the store. */
+export interface BlockPlace {
+  /** Number of the stored state that it builds on (state-mark.ts). */
+  readonly state: number;
+  /** Position of the newest summary, with those that it caused. */
+  readonly logHead: number;
+}
+
+export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8Array {
   writer.varint(state);
+  writer.varint(logHead);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
   const clock = block.bootClock;
@@ -194,14 +202,13 @@ function writeText(rows: readonly FieldValue[][], field: number): void {
 
 export interface StoredBlock {
   readonly block: Block;
-  /** See `encodeBlock`. */
-  readonly state: number;
+  readonly place: BlockPlace;
 }
 
 /** @throws CorruptRecord when the record is damaged, of another version, or not the one of this key */
 export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const reader = ByteReader.open(bytes, VERSION, key);
-  const state = reader.varint();
+  const place = { state: reader.varint(), logHead: reader.varint() };
   const sequence = reader.varint();
   const processingMs = reader.double();
   const flags = reader.byte();
@@ -215,7 +222,7 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   });
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
-  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, groups }, state };
+  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, groups }, place };
 }
 
 function readBootClock(reader: ByteReader): Pick<Block, "bootClock"> {

@@ -24,12 +24,12 @@ export class LeftBehind {
     }
   }
 
-  /** Undefined when there is none, or it is not there any more. */
+  /** Undefined when there is none, or it was not set aside after all. */
   async name(): Promise<string | undefined> {
     const name = await readFile(this.#file, "utf8").catch(() => "");
     if (!/^[\w.-]+$/.test(name)) return undefined;
     const found = await stat(join(this.#folder, name)).catch(() => undefined);
-    return found?.isDirectory() ? name : undefined;
+    return found === undefined ? undefined : name;
   }
 
   async forget(): Promise<void> {

@@ -2,7 +2,7 @@ import { CorruptRecord } from "../model/bytes.js";
 import { WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import { readHead } from "./log-record.js";
-import { entryBytes, type StoredSummaryLog } from "./summary-log.js";
+import { entryBytes, logEntriesLost, type StoredSummaryLog } from "./summary-log.js";
 
 /**
  * Reading the summary log through once after each start, beside everything else, because nothing else would notice
@@ -11,11 +11,6 @@ import { entryBytes, type StoredSummaryLog } from "./summary-log.js";
  * so what is written meanwhile does not matter. A database that is closed for mending meanwhile ends it: the next
  * start reads again.
  */
-const logEntriesLost = defineEvent<{ readonly entries: number }>(
-  "log-entries-lost",
-  "error",
-  "summaries are missing from the log: the disk has lost them",
-);
 const logEntriesBack = defineEvent<{ readonly entries: number }>(
   "log-entries-back",
   "error",

@@ -157,20 +157,21 @@ export class Store implements Cursors {
   /** Resolves when everything of the commit is synced. Retries for as long as it takes. */
   async commit(commit: Commit): Promise<void> {
     const operations: Operation[] = [];
+    const summaries = this.log.appendOperations(commit.summaries);
     let journalBytes = 0;
     if (commit.block !== undefined) {
-      const value = encodeBlock(commit.block, this.#mark.number);
+      const place = { state: this.#mark.number, logHead: this.log.head() + summaries.length };
+      const value = encodeBlock(commit.block, place);
       journalBytes = value.length;
       operations.push({ type: "put", key: KEYS.journal(commit.block.sequence), value });
     }
-    const summaries = this.log.appendOperations(commit.summaries);
     operations.push(...summaries, ...commit.records);
     const through = commit.dropJournalThrough ?? 0;
     const tail = this.#journalTail ?? commit.block?.sequence;
     for (let sequence = tail ?? through + 1; sequence <= through; sequence++) {
       operations.push({ type: "del", key: KEYS.journal(sequence) });
     }
-    if (through > 0) operations.push(this.log.bookkeeping());
+    if (through > 0) operations.push(this.log.bookkeeping(summaries));
     if (through > 0 || this.#mark.concerns(commit.records)) {
       operations.push(this.#mark.change(commit.records, through));
     }
@@ -190,17 +191,20 @@ export class Store implements Cursors {
   /** Journal blocks in order, without those that the records contain. @throws CorruptRecord */
   async *journal(): AsyncGenerator<Block> {
     let expected = this.#mark.journalFrom;
+    let logHead = 0;
     for await (const [key, value] of this.#database.entries(keySpace("j"))) {
       this.#journalBytes += value.length;
       this.#journalBlocks++;
-      const { block, state } = decodeBlock(value, key);
+      const { block, place } = decodeBlock(value, key);
       if (block.sequence < this.#mark.journalFrom) continue;
       if (block.sequence !== expected) throw new CorruptRecord(`journal block ${expected} is missing`);
-      if (state > this.#mark.number)
+      if (place.state > this.#mark.number)
         throw new CorruptRecord("what the journal builds on is not in the store");
       expected++;
+      logHead = place.logHead;
       yield block;
     }
+    this.log.reach(logHead);
   }
 
   /** Device records, each with its slices' records. @throws CorruptRecord when they are not all there */

@@ -38,6 +38,11 @@ const logEntryDamaged = defineEvent<{ readonly position: number; readonly reason
 /** The part of the bound below which nothing has to make room soon; as much of the log may be in doubt after a crash. */
 const ROOMY = 1 / 8;
 
+export const logEntriesLost = defineEvent<{ readonly entries: number }>(
+  "log-entries-lost",
+  "error",
+  "summaries are missing from the log: the disk has lost them",
+);
 const logUnreadable = defineEvent<{ readonly after: number; readonly reason: string }>(
   "log-unreadable",
   "error",
@@ -48,6 +53,15 @@ export interface SummaryLogOptions {
   readonly database: Database;
   readonly observer: Observer;
   readonly bytesMax: number;
+}
+
+/** Entries that are appended. */
+function count(book: LogBook, appended: readonly Operation[]): void {
+  book.head += appended.length;
+  book.entries += appended.length;
+  for (const operation of appended) {
+    if (operation.type === "put") book.bytes += entryBytes(operation.value);
+  }
 }
 
 /** What an entry takes of the log's bound. */
@@ -162,11 +176,7 @@ export class StoredSummaryLog implements SummaryLog {
 
   appended(operations: readonly Operation[]): void {
     if (operations.length === 0) return;
-    this.#book.head += operations.length;
-    this.#book.entries += operations.length;
-    for (const operation of operations) {
-      if (operation.type === "put") this.#book.bytes += entryBytes(operation.value);
-    }
+    count(this.#book, operations);
     for (const listener of this.#listeners) listener();
   }
 
@@ -255,9 +265,24 @@ export class StoredSummaryLog implements SummaryLog {
     this.#book.bytes += by.bytes;
   }
 
-  /** How large the log is, so that the next start need not read all of it. */
-  bookkeeping(): Operation {
+  /** It had come as far as that: no position is ever given to another entry. */
+  reach(head: number): void {
+    const book = this.#book;
+    const entries = head - book.head;
+    if (entries <= 0) return;
+    addLoss(book.losses, { first: book.head + 1, last: head, entries });
+    book.head = head;
+    this.#options.observer.emit(logEntriesLost, { entries });
+  }
+
+  /**
+   * How large the log is, so that the next start need not read all of it.
+   * @param appending operations of the same batch
+   */
+  bookkeeping(appending: readonly Operation[] = []): Operation {
+    const book = { ...this.#book };
+    count(book, appending);
     const key = KEYS.meta("log");
-    return { type: "put", key, value: encodeBook(this.#book, key) };
+    return { type: "put", key, value: encodeBook(book, key) };
   }
 }

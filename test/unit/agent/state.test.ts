@@ -25,7 +25,7 @@ async function fill(path: string): Promise<void> {
   const db = new Level<string, Uint8Array>(join(path, "db"), { valueEncoding: "view" });
   for (let sequence = 1; sequence <= 5_000; sequence++) {
     const block = { sequence, processingMs: sequence * 7_919, clockTrusted: true, tick: false, groups: [] };
-    await db.put(KEYS.journal(sequence), encodeBlock(block, 0));
+    await db.put(KEYS.journal(sequence), encodeBlock(block, { state: 0, logHead: 0 }));
   }
   await db.close();
   // Opening writes what the log holds into a table.
