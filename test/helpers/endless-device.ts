@@ -53,10 +53,14 @@ export class EndlessDevice {
     this.#random = random;
   }
 
+  get topic(): string {
+    return `${TOPICS[this.kind]}/${this.name}`;
+  }
+
   *[Symbol.iterator](): Generator<Message> {
     for (const payload of this.#payloads()) {
       this.sent.push(payload);
-      yield { topic: `${TOPICS[this.kind]}/${this.name}`, payload };
+      yield { topic: this.topic, payload };
     }
   }
 

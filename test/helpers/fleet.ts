@@ -76,6 +76,11 @@ export class Fleet {
     );
   }
 
+  /** That of each device. */
+  get topics(): readonly string[] {
+    return this.#devices.map(({ topic }) => topic);
+  }
+
   /** Readings that were handed out for sending, and those that are held back. */
   get readings(): number {
     return this.#devices.reduce((sum, { count }) => sum + count, 0);

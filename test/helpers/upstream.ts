@@ -44,18 +44,21 @@ export class Summaries {
   }
 }
 
-/** A subscriber with a persistent session, QoS 1, that comes back whenever the broker does. */
-export async function subscribeUpstream(url: string): Promise<Summaries> {
+/**
+ * A subscriber with a persistent session, QoS 1, that comes back whenever the broker does.
+ * @param root first level of the target's topics
+ */
+export async function subscribeUpstream(url: string, root = "edge"): Promise<Summaries> {
   const received = new Summaries();
   const client = await connectAsync(url, {
-    clientId: "upstream",
+    clientId: `upstream-${root}`,
     clean: false,
     reconnectPeriod: 50,
     resubscribe: true,
   });
   onTestFinished(() => client.endAsync(true));
   client.on("message", (_topic, payload) => received.add(payload.toString()));
-  await client.subscribeAsync("edge/+/+/d/#", { qos: 1 });
+  await client.subscribeAsync(`${root}/+/+/d/#`, { qos: 1 });
   return received;
 }
 
