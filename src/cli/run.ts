@@ -12,6 +12,7 @@ import { createServiceManager } from "../system/sd-notify.js";
 import { handleSignals } from "../system/signals.js";
 import { type AgentFiles, readAgentFiles } from "./agent-files.js";
 import { type CommandIo, defineCommand, EXIT } from "./command.js";
+import { checkRoom } from "./disk-room.js";
 import { version } from "./dispatch.js";
 
 /** `weir run`: the agent in the foreground, as systemd or a terminal starts it. */
@@ -107,6 +108,7 @@ async function serve(
   const ending = new Ending();
   const world = { clock: systemClock, timers: systemTimers, random: systemRandom, observer, counters };
   const agent = await Agent.start({ ...world, ...files, onFatal: (error) => ending.fail(error) });
+  await checkRoom(config, agent.status().store.databaseBytes, observer);
   observer.emit(started, facts(config));
   const reload = async () => {
     await manager.reloading();

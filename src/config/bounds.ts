@@ -60,6 +60,11 @@ export function databaseBytesOf(config: Config): number {
   return databaseBounds(config).reduce((total, { bytes }) => total + bytes, 0);
 }
 
+/** All that is in the store's folder at most, but databases that were set aside. */
+export function storeBytesOf(config: Config): number {
+  return databaseBytesOf(config) + LIMITS.databaseHeadRoomBytes + RESERVE_BYTES;
+}
+
 function databaseBounds({ store, limits }: Config): Bound[] {
   return [
     disk("store.logBytesMax", store.logBytesMax),
