@@ -201,12 +201,15 @@ export async function inject(pid: number, { calls, paths = [] }: Injection): Pro
 
 const NUMBERS_AHEAD = 60;
 
-/** Paths of the files that a LevelDB has and may make next: all that it writes, opens, renames and removes. */
+/**
+ * Paths of the files that a LevelDB has and may make next: all that it writes, opens, renames and removes, but LOCK, so
+ * that an opening which fails has got as far as CURRENT.
+ */
 export function databaseFiles(folder: string): string[] {
   const there = readdirSync(folder).map((name) => Number(/\d+/.exec(name)?.[0] ?? 0));
   const numbers = Array.from({ length: Math.max(...there) + NUMBERS_AHEAD }, (_, i) =>
     `${i}`.padStart(6, "0"),
   );
   const names = numbers.flatMap((n) => [`${n}.log`, `${n}.ldb`, `${n}.dbtmp`, `MANIFEST-${n}`]);
-  return ["CURRENT", "LOCK", "LOG", "LOG.old", ...names].map((name) => join(folder, name));
+  return ["CURRENT", "LOG", "LOG.old", ...names].map((name) => join(folder, name));
 }
