@@ -225,7 +225,7 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
   it("says so when a sync takes 300 ms, and lets acknowledgements wait for it", {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const scene = await DiskScene.prepare({ storeFolder: await temporaryFolder(), readings: 150 });
+    const scene = await DiskScene.prepare({ storeFolder: await temporaryFolder(), readings: 250 });
     await scene.warmUp();
     scene.upstream.thaw();
     const fast = scene.load.acknowledged;
