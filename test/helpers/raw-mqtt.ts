@@ -145,8 +145,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
-/** Where the packet at the beginning ends; undefined while not all of it is here. */
-export /** Where the first packet ends, if all of it is there. */
+/** Where the first packet ends, if all of it is there. */
 export function packetEnd(bytes: Buffer): number | undefined {
   let length = 0;
   for (let at = 1; at < bytes.length && at <= 4; at++) {

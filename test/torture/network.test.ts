@@ -3,7 +3,7 @@
  * cables that reset, swallow, repeat and delay packets, and with brokers that are away, come back and forget. What
  * the agent has read is in its window once, what it has concluded is upstream in order, and nobody has to help it.
  */
-import { expect, it } from "vitest";
+import { it } from "vitest";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { LONG, rounds, tell } from "../helpers/campaign.js";
 import { type ChaosProxy, startChaosProxy, type Verdict } from "../helpers/chaos-proxy.js";
