@@ -18,6 +18,7 @@ import { WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import type { Target } from "../model/summary-log.js";
+import { BACKOFF_DEFAULT } from "../mqtt/connection.js";
 import { topicFilters } from "../profile/match.js";
 import { BrokerSource } from "../source/broker.js";
 import { MqttSource } from "../source/mqtt.js";
@@ -135,11 +136,13 @@ function serialOptions(
 }
 
 function connection(config: MqttSourceConfig | MqttTargetConfig) {
-  const { url, clientId, username, password, keepalive, tls } = config;
+  const { url, clientId, username, password, keepalive, connectTimeout, reconnectMax, tls } = config;
   return {
     url,
     clientId,
     keepaliveMs: keepalive,
+    connectTimeoutMs: connectTimeout,
+    backoff: { ...BACKOFF_DEFAULT, maxMs: reconnectMax },
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password: password.reveal() }),
     ...(tls === undefined ? {} : { tls: defined(tls) }),

@@ -20,6 +20,14 @@ export function connectionKeys(context: ConfigContext) {
     keepalive: duration({ minMs: 1_000, maxMs: 65_535_000 })
       .describe("Silence after which the connection is probed.")
       .prefault("30s"),
+    connectTimeout: duration({ minMs: 100, maxMs: 600_000 })
+      .describe("How long an attempt to connect may take, from looking up the name to the broker's answer.")
+      .prefault("20s"),
+    reconnectMax: duration({ minMs: 10, maxMs: 3_600_000 })
+      .describe(
+        "Longest wait between two attempts to connect; they begin at a second and double, at random. So the agent is back within this and `connectTimeout`.",
+      )
+      .prefault("30s"),
     tls: clientTls(context).exactOptional().describe("Certificates, for an `mqtts` URL."),
   };
 }

@@ -84,7 +84,7 @@ const STABLE_MS = 10_000;
 const KEEPALIVE_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 20_000;
 const PACKET_BYTES_MAX = 262_144;
-const BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 30_000 };
+export const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 1_000, maxMs: 30_000 };
 
 export class MqttConnection {
   readonly #options: MqttConnectionOptions;
@@ -110,7 +110,7 @@ export class MqttConnection {
       });
     }
     this.#about = { ...parts.owner, broker: endpointName(this.#endpoint) };
-    this.#backoff = new Backoff(options.backoff ?? BACKOFF, parts.random);
+    this.#backoff = new Backoff(options.backoff ?? BACKOFF_DEFAULT, parts.random);
   }
 
   /** The session while it is connected. */
