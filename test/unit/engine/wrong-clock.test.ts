@@ -1,0 +1,438 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Engine } from "../../../src/engine/engine.js";
+import type { Block } from "../../../src/model/block.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
+import { decodeBlock, encodeBlock } from "../../../src/store/journal-codec.js";
+import { KEYS } from "../../../src/store/keys.js";
+import { ClockScene, TRUE_START_MS } from "../../helpers/clock-scene.js";
+import { engineProfile, field, newEngine, restored, tumbling } from "../../helpers/engine.js";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const YEAR = 365 * 24 * HOUR;
+const sums = [{ field: 0, names: ["count", "sum"] }];
+/** As profiles of devices without event time are compiled. */
+const time = { ...engineProfile().time, maxFutureMs: 0, idleTimeoutMs: 5 * MINUTE };
+const profile = engineProfile({ time, windows: [tumbling("1m", MINUTE, sums)] });
+
+/** A device that sends under a clock, and what comes of it. */
+class Gateway {
+  readonly scene: ClockScene;
+  readonly summaries: Summary[] = [];
+  readonly blocks: Block[] = [];
+  engine: Engine;
+  readonly #profile: EngineProfile;
+
+  constructor(of: EngineProfile) {
+    this.#profile = of;
+    this.scene = new ClockScene(of);
+    this.engine = newEngine(of);
+  }
+
+  commit(): void {
+    const block = this.scene.block();
+    // As the journal gives it back.
+    const stored = decodeBlock(encodeBlock(block, 1), KEYS.journal(block.sequence)).block;
+    this.blocks.push(stored);
+    this.summaries.push(...this.engine.apply(stored));
+  }
+
+  /** Reads `count` times, one after the other. */
+  send(count: number, everyMs: number, timed = false): void {
+    for (let i = 0; i < count; i++) {
+      this.scene.read("d", timed);
+      this.scene.wait(everyMs);
+      this.commit();
+    }
+  }
+
+  /** The process dies and recovers from records; the journal overlaps them. */
+  restart(): void {
+    this.engine = restored(this.engine, this.#profile);
+    for (const block of this.blocks.slice(-3)) expect(this.engine.apply(block)).toEqual([]);
+  }
+
+  end(): readonly Summary[] {
+    this.summaries.push(...this.engine.flush());
+    return this.summaries;
+  }
+
+  get counts() {
+    return this.engine.counts()[0]!;
+  }
+}
+
+function finals(summaries: readonly Summary[]): Record<string, unknown> {
+  return Object.fromEntries(
+    summaries.filter(({ final }) => final).map((s) => [s.id.replace("gw/p/d/1m/", ""), s.fields.x?.count]),
+  );
+}
+
+describe("readings without an event time, on a gateway that came up in 1970", () => {
+  it("are in the windows of the time at which they came, once the clock is set", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    gateway.send(10, 30 * SECOND);
+    expect(gateway.counts).toMatchObject({ received: 0, accepted: 0, waiting: 10 });
+    expect(gateway.summaries).toEqual([]);
+    gateway.scene.set();
+    gateway.commit();
+    expect(gateway.counts).toMatchObject({ received: 10, accepted: 10, rejected: {}, waiting: 0 });
+    expect(finals(gateway.end())).toEqual({
+      "2026-06-01T12:00:00Z": 2,
+      "2026-06-01T12:01:00Z": 2,
+      "2026-06-01T12:02:00Z": 2,
+      "2026-06-01T12:03:00Z": 2,
+      "2026-06-01T12:04:00Z": 2,
+    });
+  });
+
+  it("keep their exact time over a restart of the agent", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    gateway.send(2, 30 * SECOND);
+    gateway.restart();
+    gateway.send(2, 30 * SECOND);
+    gateway.restart();
+    gateway.scene.set();
+    gateway.commit();
+    expect(finals(gateway.end())).toEqual({ "2026-06-01T12:00:00Z": 2, "2026-06-01T12:01:00Z": 2 });
+  });
+
+  it("are placed before the next boot where theirs ended without the time, with their distances", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    gateway.send(3, 5 * MINUTE);
+    gateway.scene.reboot(HOUR);
+    const bootedMs = gateway.scene.trueMs - 10 * SECOND;
+    gateway.scene.set();
+    gateway.commit();
+    const starts = Object.keys(finals(gateway.end())).map((start) => Date.parse(start));
+    const expected = [bootedMs - 10 * MINUTE, bootedMs - 5 * MINUTE, bootedMs];
+    expect(starts).toEqual(expected.map((ms) => Math.floor(ms / MINUTE) * MINUTE));
+  });
+
+  it("do not keep the windows of before open, and are not late for it", () => {
+    const gateway = new Gateway(profile);
+    gateway.send(1, SECOND);
+    gateway.scene.reboot(10 * MINUTE);
+    gateway.send(20, MINUTE);
+    expect(finals(gateway.summaries)).toEqual({ "2026-06-01T12:00:00Z": 1 });
+    gateway.scene.set();
+    gateway.commit();
+    expect(gateway.counts).toMatchObject({ accepted: 21, rejected: {} });
+  });
+
+  it("leave readings with an event time alone, and these do not hold them up, however wrong they are", () => {
+    const maxFutureMs = MINUTE;
+    const gateway = new Gateway({ ...profile, time: { ...time, maxFutureMs } });
+    gateway.scene.reboot(0);
+    gateway.scene.step(40 * YEAR); // 2010, still not the time
+    const wrong = gateway.scene.block();
+    const group = {
+      profile: profile.hash, device: "d", arrivals: [0], times: [TRUE_START_MS + 20 * YEAR], values: [[0.5]],
+      keys: undefined, deliveries: [0], rejected: [],
+    }; // biome-ignore format: one reading
+    gateway.summaries.push(...gateway.engine.apply({ ...wrong, groups: [group] }));
+    gateway.send(3, 10 * SECOND);
+    gateway.send(3, 10 * SECOND, true);
+    expect(gateway.counts).toMatchObject({ accepted: 1, rejected: { late: 3 }, waiting: 3 });
+    gateway.scene.set();
+    gateway.send(3, 10 * SECOND, true);
+    expect(gateway.counts).toMatchObject({ accepted: 7, rejected: { late: 3 }, waiting: 0 });
+    const counts = Object.values(finals(gateway.end()));
+    expect(counts.reduce((sum: number, n) => sum + (n as number), 0)).toBe(7);
+  });
+
+  it("are known again when they come twice while they wait", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    const block = gateway.scene.block();
+    const group = (deliveries: readonly number[]) => ({
+      profile: profile.hash,
+      device: "d",
+      arrivals: deliveries.map(() => 20_000),
+      times: deliveries.map(() => Number.NaN),
+      values: deliveries.map(() => [1]),
+      keys: undefined,
+      deliveries: [...deliveries],
+      rejected: [],
+    });
+    gateway.engine.apply({ ...block, groups: [group([5, 6])] });
+    gateway.restart();
+    gateway.engine.apply({ ...block, sequence: 2, groups: [group([-5, 7])] });
+    expect(gateway.counts).toMatchObject({ waiting: 3, received: 1, rejected: { duplicate: 1 } });
+  });
+
+  it("keep the values that still mean the same when the definition changes while they wait", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    gateway.send(2, SECOND);
+    const after = {
+      ...profile,
+      hash: "hash-2",
+      fields: [field("new"), field("x")],
+      windows: [tumbling("1m", MINUTE, [{ field: 1, names: ["sum"] }])],
+    };
+    gateway.engine.reconfigure(after);
+    gateway.scene.set();
+    gateway.engine.apply(gateway.scene.block());
+    expect(gateway.end().map(({ fields }) => fields)).toEqual([{ x: { sum: 3 } }]);
+  });
+
+  it("are counted when their profile goes before the clock is set", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.reboot(0);
+    gateway.send(2, SECOND);
+    gateway.engine.retire("p");
+    expect(gateway.counts).toMatchObject({
+      received: 2,
+      accepted: 0,
+      rejected: { clockUnset: 2 },
+      waiting: 0,
+    });
+    expect(gateway.engine.isHolding).toBe(false);
+  });
+});
+
+describe("a wall clock that is stepped while a device without event time sends", () => {
+  it("by seconds loses nothing and makes no new windows: stamps stand still until the time has come again", () => {
+    const gateway = new Gateway(profile);
+    gateway.send(6, 10 * SECOND);
+    gateway.scene.step(-5 * SECOND);
+    gateway.send(6, 10 * SECOND);
+    expect(gateway.counts).toMatchObject({ accepted: 12, rejected: {} });
+    // 11 s after the last: 5 s back and 10 s on; the first of them at 12:00:55 goes to 12:00:55 while that is open.
+    expect(finals(gateway.end())).toEqual({ "2026-06-01T12:00:00Z": 7, "2026-06-01T12:01:00Z": 5 });
+  });
+
+  it("by seconds over an edge counts the reading in the window that is open", () => {
+    const gateway = new Gateway(profile);
+    gateway.send(7, 10 * SECOND);
+    gateway.scene.step(-20 * SECOND);
+    gateway.send(2, 10 * SECOND);
+    expect(finals(gateway.end())).toEqual({ "2026-06-01T12:00:00Z": 6, "2026-06-01T12:01:00Z": 3 });
+  });
+
+  it("by two hours ahead and back goes on at once, with ids of their own for windows that were emitted", () => {
+    const gateway = new Gateway(profile);
+    gateway.send(2, 30 * SECOND);
+    gateway.scene.step(2 * HOUR);
+    gateway.send(2, 30 * SECOND);
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(2, 30 * SECOND);
+    expect(gateway.counts).toMatchObject({ accepted: 6, rejected: {} });
+    expect(finals(gateway.end())).toEqual({
+      "2026-06-01T12:00:00Z": 2,
+      "2026-06-01T14:01:00Z": 2,
+      "2026-06-01T12:02:00Z/2": 2,
+    });
+  });
+
+  it("again and again never uses an id twice", () => {
+    const gateway = new Gateway(profile);
+    for (let i = 0; i < 30; i++) {
+      gateway.send(2, SECOND);
+      gateway.scene.step(3 * HOUR);
+      gateway.send(2, SECOND);
+      gateway.scene.step(-3 * HOUR - 4 * SECOND);
+      if (i % 7 === 0) gateway.restart();
+    }
+    const ids = gateway
+      .end()
+      .filter(({ final }) => final)
+      .map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(gateway.counts).toMatchObject({ accepted: 120, rejected: {} });
+  });
+
+  it("lets lateness take in what it can, without new windows", () => {
+    const gateway = new Gateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 3 * HOUR)] });
+    gateway.send(2, 30 * SECOND);
+    gateway.scene.step(2 * HOUR);
+    gateway.send(1, 0);
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(1, 0);
+    expect(finals(gateway.end())).toEqual({
+      "2026-06-01T12:00:00Z": 2,
+      "2026-06-01T12:01:00Z": 1,
+      "2026-06-01T14:01:00Z": 1,
+    });
+  });
+
+  it("leaves a longer window that holds both times whole", () => {
+    const windows = [tumbling("1m", MINUTE, sums), tumbling("1d", 24 * HOUR, sums)];
+    const gateway = new Gateway({ ...profile, windows });
+    gateway.send(2, SECOND);
+    gateway.scene.step(2 * HOUR);
+    gateway.send(2, SECOND);
+    gateway.restart();
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(2, SECOND);
+    gateway.scene.wait(2 * HOUR);
+    // The very minute that was filled too early: a new one, and yet the same day.
+    gateway.send(2, SECOND);
+    const days = gateway.end().filter(({ window }) => window.name === "1d");
+    expect(days.map(({ id, fields }) => [id, fields.x?.sum])).toEqual([
+      ["gw/p/d/1d/2026-06-01T00:00:00Z", 255],
+    ]);
+    const minutes = gateway.summaries.filter(({ window, final }) => window.name === "1m" && final);
+    expect(minutes.reduce((sum, { fields }) => sum + (fields.x?.sum as number), 0)).toBe(255);
+  });
+
+  it("by fifty years either way makes readings wait, and they are in their true windows afterwards", () => {
+    for (const years of [50, -50]) {
+      const gateway = new Gateway(profile);
+      gateway.send(2, 30 * SECOND);
+      gateway.scene.step(years * YEAR);
+      gateway.send(2, 30 * SECOND);
+      gateway.scene.set();
+      gateway.send(2, 30 * SECOND);
+      expect(finals(gateway.end())).toEqual({
+        "2026-06-01T12:00:00Z": 2,
+        "2026-06-01T12:01:00Z": 2,
+        "2026-06-01T12:02:00Z": 2,
+      });
+    }
+  });
+});
+
+describe("a wall clock that is stepped while a device with event time sends", () => {
+  const bounded = { ...profile, time: { ...time, maxFutureMs: MINUTE, maxPastMs: HOUR } };
+
+  it.each([
+    [2 * HOUR, "past"],
+    [-2 * HOUR, "future"],
+  ] as const)(
+    "by %d ms counts what seems wrong as %s, and takes in the first one under the right time",
+    (byMs, reason) => {
+      const gateway = new Gateway(bounded);
+      gateway.send(2, SECOND, true);
+      gateway.scene.step(byMs);
+      gateway.send(2, SECOND, true);
+      gateway.scene.step(-byMs);
+      gateway.send(2, SECOND, true);
+      expect(gateway.counts).toMatchObject({ accepted: 4, rejected: { [reason]: 2 } });
+    },
+  );
+
+  it("disturbs nobody's silence: it is measured by the machine's own clock", () => {
+    const gateway = new Gateway(bounded);
+    gateway.send(1, SECOND, true);
+    gateway.scene.step(20 * YEAR);
+    gateway.scene.wait(4 * MINUTE);
+    gateway.commit();
+    expect(finals(gateway.summaries)).toEqual({});
+    gateway.scene.wait(2 * MINUTE);
+    gateway.commit();
+    expect(finals(gateway.summaries)).toEqual({ "2026-06-01T12:00:00Z": 1 });
+  });
+});
+
+const STEPS = [5 * SECOND, -5 * SECOND, 2 * HOUR, -2 * HOUR, 20 * YEAR, 50 * YEAR, -50 * YEAR];
+const act = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("read"), device: fc.constantFrom("a", "a", "m"), timed: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("wait"), ms: fc.constantFrom(1, 20 * SECOND, 90 * SECOND, 10 * MINUTE, 3 * HOUR) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("commit") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("step"), ms: fc.constantFrom(...STEPS) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("set") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reboot"), ms: fc.constantFrom(SECOND, HOUR) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("restart") }) },
+); // biome-ignore format: a table
+type Act = { readonly do: string; readonly device?: string; readonly timed?: boolean; readonly ms?: number };
+
+/** Device "a" has no event times, "m" some. */
+function play(of: EngineProfile, acts: readonly Act[], restarts: boolean): Gateway {
+  const gateway = new Gateway(of);
+  for (const { do: what, device, timed, ms } of acts) {
+    const { scene } = gateway;
+    if (what === "read" && scene.readings.length < 50) scene.read(device!, device === "m" && timed === true);
+    else if (what === "wait") scene.wait(ms!);
+    else if (what === "commit") gateway.commit();
+    else if (what === "step") scene.step(ms!);
+    else if (what === "set") scene.set();
+    else if (what === "reboot") {
+      gateway.commit();
+      scene.reboot(ms!);
+    } else if (what === "restart" && restarts) gateway.restart();
+  }
+  gateway.commit();
+  gateway.scene.set();
+  gateway.commit();
+  gateway.end();
+  return gateway;
+}
+
+describe("whatever the clock does", () => {
+  const anyProfile = fc
+    .record({
+      lateness: fc.constantFrom(0, 30 * SECOND, 3 * HOUR),
+      outOfOrdernessMs: fc.constantFrom(0, 5 * SECOND),
+      maxFutureMs: fc.constantFrom(0, MINUTE, Number.POSITIVE_INFINITY),
+      idleTimeoutMs: fc.constantFrom(MINUTE, Number.POSITIVE_INFINITY),
+    })
+    .map(({ lateness, ...policy }) =>
+      engineProfile({
+        time: { ...policy, maxPastMs: Number.POSITIVE_INFINITY },
+        windows: [
+          tumbling("1m", MINUTE, sums, lateness),
+          tumbling("7m", 7 * MINUTE, sums),
+          { ...tumbling("day", 0, sums), kind: { type: "day", days: 1, zone: "Europe/Berlin" } },
+        ],
+      }),
+    );
+
+  it("every reading is counted, and every accepted one is in exactly one window of each name", () => {
+    fc.assert(
+      fc.property(anyProfile, fc.array(act, { maxLength: 80 }), (of, acts) => {
+        const { engine, scene, summaries } = play(of, acts, true);
+        const newest = new Map<string, Summary>();
+        for (const summary of summaries) {
+          const before = newest.get(summary.id);
+          if (before?.final === true) throw new Error(`${summary.id}: something after the final revision`);
+          if (summary.revision !== (before?.revision ?? -1) + 1) throw new Error(`${summary.id}: revisions`);
+          newest.set(summary.id, summary);
+        }
+        for (const counts of engine.counts()) {
+          const sent = scene.readings.filter(({ device }) => device === counts.device);
+          expect(counts.waiting).toBe(0);
+          expect(counts.received).toBe(sent.length);
+          if (counts.device === "a") expect(counts.rejected).toEqual({});
+          const refused = Object.values(counts.rejected).reduce((sum, n) => sum + n, 0);
+          expect(refused).toBeLessThanOrEqual(sent.filter(({ timed }) => timed).length);
+          for (const name of ["1m", "7m", "day"]) {
+            const of = [...newest.values()].filter(
+              ({ device, window }) => device === counts.device && window.name === name,
+            );
+            expect(of.every(({ final }) => final)).toBe(true);
+            const count = of.reduce((sum, { fields }) => sum + ((fields.x?.count as number) ?? 0), 0);
+            expect(count).toBeLessThanOrEqual(counts.accepted);
+            expect(count).toBeGreaterThanOrEqual(counts.accepted - counts.partlyLate);
+            // Each value is a bit of its own: none is there twice.
+            const bits = of.reduce((all, { fields }) => all + BigInt((fields.x?.sum as number) ?? 0), 0n);
+            expect(bits.toString(2).replaceAll("0", "").length).toBe(count);
+            if (counts.device === "a") expect(bits).toBe(2n ** BigInt(sent.length) - 1n);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("a process that dies and recovers says what one would have said that lived on", () => {
+    fc.assert(
+      fc.property(anyProfile, fc.array(act, { maxLength: 60 }), (of, acts) => {
+        const lived = play(of, acts, false);
+        const died = play(of, acts, true);
+        expect(died.summaries.map((s) => JSON.stringify(s))).toEqual(
+          lived.summaries.map((s) => JSON.stringify(s)),
+        );
+        expect(died.engine.counts()).toEqual(lived.engine.counts());
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
