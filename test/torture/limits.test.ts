@@ -4,7 +4,7 @@
  * acknowledged is in its window upstream, once, and who was let in is served.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { AgentProcess } from "../helpers/agent-process.js";
@@ -34,6 +34,8 @@ const MEMORY_BYTES = 96 * 1_048_576;
 const HEAP_MB = rounds(36, 32);
 /** File descriptors: so many are enough for the agent and its clients. */
 const FILES = 96;
+/** That the store or the kernel may hold for a moment. */
+const SPARE_FILES = 4;
 const KNOCKS = rounds(2_000, 10_000);
 const WAVE = 500;
 const CONNECTIONS_MAX = 200;
@@ -75,13 +77,14 @@ describeWithTools(["mosquitto", "prlimit"], "an agent on a machine that is too s
     const limit = `--nofile=${FILES}:${FILES}`;
     execFileSync("prlimit", ["--pid", String(crowd.agent.pid), limit]);
     const idle = await crowd.flood(FILES * 2);
-    const before = crowd.load.acknowledged;
+    const used = () => readdirSync(`/proc/${crowd.agent.pid}/fd`).length;
+    await until(() => used() >= FILES - SPARE_FILES, { what: "connections have taken the file descriptors" });
     await crowd.run();
-    expect(crowd.load.acknowledged).toBeGreaterThan(before);
+    expect(used(), "file descriptors in use all the time").toBeGreaterThanOrEqual(FILES - SPARE_FILES);
     for (const socket of idle) socket.destroy();
     await crowd.expectKept();
-    const failures = crowd.agent.events("store-write-failed").length;
-    expect(failures, "writes that failed").toBe(0);
+    expect(crowd.agent.log.filter(({ level }) => level === "error")).toEqual([]);
+    expect(crowd.agent.events("store-write-failed")).toEqual([]);
     expect(crowd.ends, "times it ended").toBe(0);
     tell(
       "limits, file descriptors",
