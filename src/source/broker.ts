@@ -12,7 +12,8 @@
  * Bounds, each with a counter when it acts: connections, bytes of a packet, topic levels, publishes waiting per
  * connection and payload bytes waiting in all (then sockets are not read), length of a client id, subscriptions per
  * client, retained messages, kept sessions and their queues (`broker-persistence.ts`), passwords being checked
- * (`authenticator.ts`), time for a CONNECT, for a TLS handshake and for a slow subscriber to take what it is sent.
+ * (`authenticator.ts`), time for a CONNECT (`broker-lobby.ts`: less when all connections are taken), for a TLS handshake
+ * and for a slow subscriber to take what it is sent.
  *
  * A stop publishes no wills: that the gateway restarts says nothing about the device.
  */
@@ -23,6 +24,7 @@ import { defineEvent } from "../model/log-event.js";
 import { BrokerConnection } from "./broker-connection.js";
 import { BrokerDoor } from "./broker-door.js";
 import { BrokerListener } from "./broker-listener.js";
+import { BrokerLobby } from "./broker-lobby.js";
 import {
   BROKER_DEFAULTS,
   type BrokerSettings,
@@ -43,6 +45,11 @@ export const connectionRefused = defineEvent<{ readonly source: string; readonly
   "broker-connection-refused",
   "warn",
   "there are already as many connections as allowed",
+);
+export const silentEvicted = defineEvent<{ readonly source: string; readonly address: string }>(
+  "broker-silent-evicted",
+  "warn",
+  "a connection on which no CONNECT had come made room for another",
 );
 export const clientLost = defineEvent<About & { readonly reason: string; readonly detail: string }>(
   "broker-client-lost",
@@ -86,6 +93,7 @@ export class BrokerSource implements Source {
   readonly #connections = new Map<object, BrokerConnection>();
   readonly #subscriptions = new WeakMap<Client, Set<string>>();
   readonly #door: BrokerDoor;
+  readonly #lobby: BrokerLobby;
   #stopping = false;
 
   /** @throws WeirError as `checkAccess` */
@@ -96,6 +104,7 @@ export class BrokerSource implements Source {
     checkAccess(options);
     const { anonymous = false, clientIdBytesMax } = this.#options;
     this.#door = new BrokerDoor({ ...parts, source: options.name, anonymous, clientIdBytesMax });
+    this.#lobby = new BrokerLobby(parts.clock);
     const { waitingBytesMax, connectTimeoutMs } = this.#options;
     this.#gate = new Gate({ deliveriesMax: Number.POSITIVE_INFINITY, bytesMax: waitingBytesMax }, () => {
       for (const connection of this.#connections.values()) connection.wake();
@@ -178,7 +187,9 @@ export class BrokerSource implements Source {
       maxInflightInbound: options.inflightMax,
       maxClientsIdLength: options.clientIdBytesMax,
       maxTopicLevels: options.topicLevelsMax,
-      preConnect: (_client, packet, callback) => {
+      preConnect: (client, packet, callback) => {
+        const connection = this.#connections.get(client.conn);
+        if (connection !== undefined) this.#lobby.spoke(connection.socket);
         const problem = packet.will === undefined ? undefined : badWillTopic(packet.will.topic);
         if (problem === undefined) callback(null, true);
         else callback(new Error(problem), false);
@@ -209,12 +220,22 @@ export class BrokerSource implements Source {
 
   #admit(socket: Socket): boolean {
     if (this.#stopping) return false;
-    if (this.#sockets.size >= this.#options.connectionsMax) {
+    if (this.#sockets.size >= this.#options.connectionsMax && !this.#makeRoom()) {
       this.#parts.observer.emit(connectionRefused, { source: this.name, address: addressOf(socket) });
       return false;
     }
+    this.#lobby.enter(socket);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    return true;
+  }
+
+  #makeRoom(): boolean {
+    const silent = this.#lobby.longestSilent();
+    if (silent === undefined) return false;
+    this.#parts.observer.emit(silentEvicted, { source: this.name, address: addressOf(silent) });
+    this.#sockets.delete(silent);
+    silent.destroy();
     return true;
   }
 

@@ -1,6 +1,7 @@
 import { connectAsync } from "mqtt";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startBroker } from "../../helpers/broker.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
 import {
   connectPacket,
   fixedHeader,
@@ -52,6 +53,28 @@ describe("the bounds of the embedded broker", () => {
     await until(() => broker.status().detail?.endsWith("1 clients") === true, { what: "one is gone" });
     const again = await RawMqtt.login(port, "3");
     expect(again.ofType(CONNACK)).toEqual([Buffer.from([0x20, 2, 0, 0])]);
+  });
+
+  it("lets who has been silent for longest make room, and nobody who has logged in or came just now", async () => {
+    const clock = new ManualClock();
+    const { port, observer, broker } = await startBroker({ connectionsMax: 3 }, { clock });
+    const device = await RawMqtt.login(port, "1");
+    const silent = await RawMqtt.open(port);
+    const half = await RawMqtt.open(port);
+    half.send(connectPacket("2").subarray(0, 8));
+    await until(() => broker.status().detail?.endsWith("3 clients") === true, { what: "all are there" });
+    const early = await RawMqtt.open(port);
+    await early.ended();
+    expect(observer.named("broker-connection-refused").length).toBe(1);
+    clock.advance(2_000);
+    await RawMqtt.login(port, "3");
+    await silent.ended();
+    await RawMqtt.login(port, "4");
+    await half.ended();
+    expect(observer.named("broker-silent-evicted").length).toBe(2);
+    const late = await RawMqtt.open(port);
+    await late.ended();
+    expect([device.closed, observer.named("broker-connection-refused").length]).toEqual([false, 2]);
   });
 
   it("drops who does not log in in time", async () => {
