@@ -15,8 +15,13 @@ import type { Seeded } from "./seeded.js";
 const SHUTDOWN =
   'my $how = pack("I", 2); open(my $f, "<", $ARGV[0]) or die "open: $!"; ioctl($f, 0x8004587d, $how) or die "ioctl: $!"';
 
-/** From now on every write to the disk fails, and what was not synced is not there after `remount`. */
-export function cutPower(disk: SmallDisk): void {
+/**
+ * What was not synced is not there after `remount`. The process that writes stands still first, as everything does
+ * when the power goes: ext4 lets a sync that is under way during its shutdown succeed all the same, and the process
+ * would acknowledge what is gone. It is to be killed before the disk is mounted again.
+ */
+export function cutPower(disk: SmallDisk, pid: number): void {
+  process.kill(pid, "SIGSTOP");
   execFileSync("perl", ["-e", SHUTDOWN, disk.mountPoint], { stdio: ["ignore", "ignore", "pipe"] });
 }
 
