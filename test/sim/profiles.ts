@@ -11,8 +11,6 @@ export const MARK_FIELDS = 8;
 export const MARK_BITS = 50;
 /** Readings of one device that can be told apart. */
 export const MARKS_MAX = MARK_FIELDS * MARK_BITS;
-export const VALUE_FIELD = MARK_FIELDS;
-export const TEXT_FIELD = MARK_FIELDS + 1;
 export const VALUE_RANGE = [-40, 85] as const;
 
 /** A kind of window as the simulator makes it. A new kind is a new line here. */
