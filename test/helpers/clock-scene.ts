@@ -25,6 +25,7 @@ export class ClockScene {
   #trueMs = TRUE_START_MS;
   #wallMs = TRUE_START_MS;
   #uptimeMs = 5_000;
+  #aheadMs = 0;
   #boot = 1;
   #sequence = 0;
   #processingMs = 0;
@@ -66,13 +67,18 @@ export class ClockScene {
     this.#boot++;
   }
 
-  /** @param timed whether the reading has an event time of its own, which is right */
+  /** Devices with event time are ahead by this much from now on. */
+  claim(aheadMs: number): void {
+    this.#aheadMs = aheadMs;
+  }
+
+  /** @param timed whether the reading has an event time of its own */
   read(device: string, timed: boolean): SceneReading {
     const number = this.#counts.get(device) ?? 0;
     this.#counts.set(device, number + 1);
     const reading = { device, number, trueMs: this.#trueMs, timed };
     this.readings.push(reading);
-    const timeMs = timed ? this.#trueMs : Number.NaN;
+    const timeMs = timed ? this.#trueMs + this.#aheadMs : Number.NaN;
     this.#gathered.push({ reading, uptimeMs: this.#uptimeMs, timeMs });
     return reading;
   }

@@ -51,8 +51,10 @@ class Gateway {
 
   /** The process dies and recovers from records; the journal overlaps them. */
   restart(): void {
+    const before = this.engine.counts();
     this.engine = restored(this.engine, this.#profile);
     for (const block of this.blocks.slice(-3)) expect(this.engine.apply(block)).toEqual([]);
+    expect(this.engine.counts()).toEqual(before);
   }
 
   end(): readonly Summary[] {
@@ -283,6 +285,33 @@ describe("a wall clock that is stepped while a device without event time sends",
     expect(minutes.reduce((sum, { fields }) => sum + (fields.x?.sum as number), 0)).toBe(255);
   });
 
+  it("is ahead while silence closes windows, and back when the device speaks again", () => {
+    const gateway = new Gateway(profile);
+    gateway.scene.step(2 * HOUR);
+    gateway.send(1, SECOND);
+    gateway.scene.wait(10 * MINUTE);
+    gateway.commit();
+    expect(finals(gateway.summaries)).toEqual({ "2026-06-01T14:00:00Z": 1 });
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(1, SECOND);
+    expect(gateway.counts).toMatchObject({ accepted: 2, rejected: {} });
+    expect(finals(gateway.end())).toEqual({ "2026-06-01T14:00:00Z": 1, "2026-06-01T12:10:00Z/2": 1 });
+  });
+
+  it("does not keep windows of the right time from firing when they end", () => {
+    const gateway = new Gateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 10 * MINUTE)] });
+    gateway.scene.step(2 * HOUR);
+    gateway.send(2, MINUTE);
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(2, MINUTE);
+    expect(gateway.summaries.map(({ id, final }) => [id.slice(10), final])).toEqual([
+      ["2026-06-01T14:00:00Z", false],
+      ["2026-06-01T14:00:00Z", true],
+      ["2026-06-01T14:01:00Z", true],
+      ["2026-06-01T12:02:00Z/2", false],
+    ]);
+  });
+
   it("by fifty years either way makes readings wait, and they are in their true windows afterwards", () => {
     for (const years of [50, -50]) {
       const gateway = new Gateway(profile);
@@ -318,6 +347,19 @@ describe("a wall clock that is stepped while a device with event time sends", ()
       expect(gateway.counts).toMatchObject({ accepted: 4, rejected: { [reason]: 2 } });
     },
   );
+
+  it("frees a device whose own clock was wrong too, from the first reading that is right", () => {
+    const gateway = new Gateway(bounded);
+    gateway.scene.step(2 * HOUR);
+    gateway.scene.claim(2 * HOUR);
+    gateway.send(2, SECOND, true);
+    gateway.scene.step(-2 * HOUR);
+    gateway.send(2, SECOND, true);
+    gateway.scene.claim(0);
+    gateway.send(2, SECOND, true);
+    expect(gateway.counts).toMatchObject({ accepted: 4, rejected: { future: 2 } });
+    expect(finals(gateway.end())).toEqual({ "2026-06-01T14:00:00Z": 2, "2026-06-01T12:00:00Z/2": 2 });
+  });
 
   it("disturbs nobody's silence: it is measured by the machine's own clock", () => {
     const gateway = new Gateway(bounded);
