@@ -165,8 +165,12 @@ export class Agent {
     const { name } = config;
     let part: Source | undefined;
     try {
-      const world = { ...this.#options, intake: this.#intake.take, profiles: this.#profiles };
-      part = this.#outside.source(config, world);
+      part = this.#outside.source(config, {
+        ...this.#options,
+        intake: this.#intake.take,
+        profiles: this.#profiles,
+        brokers: this.#config.sources.filter(({ type }) => type === "broker").length,
+      });
       this.#sources.set(name, { config, part, made: this.#makingOf(config) });
       await part.start();
     } catch (error) {

@@ -15,7 +15,7 @@ import { createSchedule } from "../forward/schedule.js";
 import type { Clock, Random, Timers } from "../model/clock.js";
 import type { Intake, Source } from "../model/delivery.js";
 import { WeirError } from "../model/errors.js";
-import type { Observer } from "../model/log-event.js";
+import { defineEvent, type Observer } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import type { Target } from "../model/summary-log.js";
 import { BACKOFF_DEFAULT } from "../mqtt/connection.js";
@@ -27,6 +27,7 @@ import { SerialSource } from "../source/serial.js";
 import type { Disk } from "../store/disk.js";
 import { LevelDisk } from "../store/level-disk.js";
 import type { Store } from "../store/store.js";
+import { connectionsOf, openFilesMax } from "../system/open-files.js";
 
 /** The world as the agent sees it: real in `weir run`, moved by hand in tests. */
 export interface World {
@@ -37,7 +38,22 @@ export interface World {
 }
 
 /** What a source is made with. */
-export type SourceWorld = World & { readonly intake: Intake; readonly profiles: readonly Profile[] };
+export type SourceWorld = World & {
+  readonly intake: Intake;
+  readonly profiles: readonly Profile[];
+  /** Brokers among the sources: they share the connections that the process may have. */
+  readonly brokers: number;
+};
+
+const connectionsLimited = defineEvent<{
+  readonly source: string;
+  readonly connectionsMax: number;
+  readonly openFilesMax: number;
+}>(
+  "connections-limited",
+  "warn",
+  "the process may not have so many files open; the broker takes fewer connections than configured",
+);
 
 /** What the agent touches of the machine and the network: real unless a simulator makes its own. */
 export interface Outside {
@@ -60,7 +76,7 @@ function createSource(config: SourceConfig, world: SourceWorld): Source {
   const parts: SourceParts = world;
   switch (config.type) {
     case "broker":
-      return new BrokerSource(brokerOptions(config), parts);
+      return new BrokerSource(brokerOptions(config, affordableConnections(config, world)), parts);
     case "mqtt":
       return new MqttSource(mqttOptions(config, world.profiles), parts);
     case "serial":
@@ -78,8 +94,20 @@ export function failedSource(name: string, detail: string): Source {
   };
 }
 
-function brokerOptions(config: BrokerSourceConfig): ConstructorParameters<typeof BrokerSource>[0] {
-  const { name, listen, users, anonymous, packetBytesMax, connectionsMax } = config;
+/** As many as are configured, unless the store would not have the file descriptors that it needs. */
+function affordableConnections(config: BrokerSourceConfig, { brokers, observer }: SourceWorld): number {
+  const filesMax = openFilesMax();
+  const connectionsMax = Math.max(1, Math.floor(connectionsOf(filesMax) / brokers));
+  if (config.connectionsMax <= connectionsMax) return config.connectionsMax;
+  observer.emit(connectionsLimited, { source: config.name, connectionsMax, openFilesMax: filesMax });
+  return connectionsMax;
+}
+
+function brokerOptions(
+  config: BrokerSourceConfig,
+  connectionsMax: number,
+): ConstructorParameters<typeof BrokerSource>[0] {
+  const { name, listen, users, anonymous, packetBytesMax } = config;
   const { topicLevelsMax, inflightMax, waitingBytesMax } = config;
   return {
     name,

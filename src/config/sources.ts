@@ -53,7 +53,9 @@ function brokerSource(context: ConfigContext) {
         .describe("Longest packet; the connection of a longer one is closed.")
         .prefault("64KiB"),
       connectionsMax: count({ max: 100_000 })
-        .describe("Connections at the same time; further ones are refused.")
+        .describe(
+          "Connections at the same time; further ones are refused. Fewer where the process may not have so many files open: `weir run` says so, and `LimitNOFILE=` of the unit helps.",
+        )
         .default(500),
       topicLevelsMax: count({ max: 128 }).describe("Levels of a topic.").default(32),
       inflightMax: count({ max: 65_535 })
