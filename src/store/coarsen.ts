@@ -26,7 +26,7 @@ import { entryBytes, type StoredSummaryLog } from "./summary-log.js";
  * - A step is one synced batch that takes the members out and puts the coarse entry in: a crash leaves the one or the
  *   other. Cursors are looked at in the moment in which a batch is handed over, behind every save that was begun
  *   before; a forwarder reserves first and reads then. So the two cannot pass each other.
- * - Memory: positions and sizes of at most `coarsenMembersMax` entries, and the contents of one batch.
+ * - Memory: positions and sizes of at most `coarsenMembersMax` entries, contents of `HELD_BYTES_MAX` and one batch.
  *
  * A coarse entry whose window gets further members before it is sent is merged with them again, and so is a whole
  * rung into the next. Where it has been sent, they make a piece of their own; its id says where it begins.
@@ -51,6 +51,8 @@ const logCoarsened = defineEvent<{
 );
 
 const BATCH_MEMBERS_MAX = 1_000;
+/** Contents that are kept from the look at them to the merge; the others are read again, one by one. */
+const HELD_BYTES_MAX = 8_388_608;
 
 /** One group ready to be written. */
 interface Piece {
@@ -101,6 +103,7 @@ export class Coarsener {
     for (const all of [false, true]) {
       for (let pass = 0; pass <= this.#rungs; pass++) await this.#run({ pass, all, goalBytes, through });
     }
+    this.#held.clear();
     const { summaries, into, sizeMs, freedBytes } = this.#tally;
     if (into === 0) return;
     this.#observer.emit(logCoarsened, { summaries, into, step: formatDuration(sizeMs), freedBytes });
@@ -129,10 +132,14 @@ export class Coarsener {
 
   /** Position of the last entry that was looked at. */
   #looked = 0;
+  /** Contents of entries that were looked at, by position. */
+  readonly #held = new Map<number, Uint8Array>();
 
   async #look({ pass, all, goalBytes, through }: Run, from: number): Promise<Look> {
     const finder = this.#finder(pass);
     this.#looked = from - 1;
+    this.#held.clear();
+    let heldBytes = 0;
     let ended = true;
     for await (const [position, value] of this.#log.records(from - 1)) {
       if (position > through) break;
@@ -141,7 +148,11 @@ export class Coarsener {
       const head = segment === undefined ? undefined : this.#headOf(position, value);
       if (segment === undefined || head === undefined) continue;
       this.#rungs = Math.max(this.#rungs, head.ladderMs?.length ?? 0);
-      finder.add({ position, bytes: entryBytes(value), head, segment });
+      const bytes = entryBytes(value);
+      if (finder.add({ position, bytes, head, segment }) && heldBytes < HELD_BYTES_MAX) {
+        this.#held.set(position, value);
+        heldBytes += bytes;
+      }
       ended = finder.gain < this.#log.bytes - goalBytes && finder.members < LIMITS.coarsenMembersMax;
       if (!ended) break;
     }
@@ -188,7 +199,9 @@ export class Coarsener {
 
   /** Undefined when nothing comes of the group. */
   async #piece({ window, positions, bytes }: Group): Promise<Piece | undefined> {
-    const values = await Promise.all(positions.map((position) => this.#log.record(position)));
+    const values = await Promise.all(
+      positions.map((position) => this.#held.get(position) ?? this.#log.record(position)),
+    );
     const members = values.flatMap((value, i) => {
       const record = value === undefined ? undefined : this.#intact(positions[i]!, value);
       return record === undefined ? [] : [{ record, position: positions[i]!, bytes: bytes[i]! }];

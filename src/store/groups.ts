@@ -13,13 +13,13 @@ export interface Group {
 }
 
 export interface Finder {
-  /** Takes the entries in the order of their positions. */
+  /** Takes the entries in the order of their positions. @returns whether it may become a member of a group */
   add(entry: {
     readonly position: number;
     readonly bytes: number;
     readonly head: LogHead;
     readonly segment: number;
-  }): void;
+  }): boolean;
   /** Bytes that bringing together what was found so far would free, about. */
   readonly gain: number;
   /** Members found so far. */
@@ -52,7 +52,7 @@ export class RevisionFinder implements Finder {
   readonly #open = new Map<string, { readonly group: Group; revision: number }>();
   #segment = -1;
 
-  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): void {
+  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): boolean {
     if (segment !== this.#segment) this.#close();
     this.#segment = segment;
     const key = `${head.series}/${head.startMs}/${head.windows}`;
@@ -62,16 +62,19 @@ export class RevisionFinder implements Finder {
       known.revision = head.revision;
       append(known.group, position, bytes);
       this.members++;
-      if (!head.final) return;
+      if (!head.final) return true;
       this.#found.push(known.group);
       this.#open.delete(key);
-    } else if (!head.final) {
+      return true;
+    }
+    if (!head.final) {
       if (known !== undefined) this.#found.push(known.group);
       const group = newGroup(undefined);
       append(group, position, bytes);
       this.members++;
       this.#open.set(key, { group, revision: head.revision });
     }
+    return !head.final;
   }
 
   /** Whatever is open stays as it is: what comes lies in another segment. */
@@ -112,13 +115,13 @@ export class WindowFinder implements Finder {
     this.#zone = on.zone;
   }
 
-  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): void {
-    if (!head.final || head.base > 0) return;
+  add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): boolean {
+    if (!head.final || head.base > 0) return false;
     const sizeMs = (head.ladderMs ?? this.#ladderMs)[this.#rung];
     const window = sizeMs === undefined ? undefined : coarseWindow(this.#zone, sizeMs, head);
-    if (window === undefined) return;
+    if (window === undefined) return false;
     // A window of that size is nothing to merge, unless it was merged when it was not complete.
-    if (head.windows === 1 && sameWindow(head, window)) return;
+    if (head.windows === 1 && sameWindow(head, window)) return false;
     if (segment !== this.#segment) this.#leaveSegment(segment);
     let group = this.#current.get(head.series);
     if (group === undefined || !sameWindow(group.window!, window)) {
@@ -128,6 +131,7 @@ export class WindowFinder implements Finder {
     }
     append(group, position, bytes);
     this.members++;
+    return true;
   }
 
   #leaveSegment(segment: number): void {
