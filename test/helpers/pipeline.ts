@@ -50,9 +50,13 @@ export class Pipeline {
     path: string,
     profile: EngineProfile,
     journalBytesMax = 1e6,
-    bounds: { readonly logBytesMax?: number; readonly databaseBytesMax?: number } = {},
+    rest: {
+      readonly logBytesMax?: number;
+      readonly databaseBytesMax?: number;
+      readonly clock?: ManualClock;
+    } = {},
   ): Promise<Pipeline> {
-    const clock = new ManualClock();
+    const { clock = new ManualClock(), ...bounds } = rest;
     const store = await openStore(path, { clock, ...bounds });
     const recovered = await recover(store, { gateway: "gw", devicesMax: 100 }, () => profile);
     if (recovered.engine.profileState(profile.id) === undefined) {

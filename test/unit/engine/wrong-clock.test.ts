@@ -35,7 +35,10 @@ class Gateway {
   commit(): void {
     const block = this.scene.block();
     // As the journal gives it back.
-    const stored = decodeBlock(encodeBlock(block, 1), KEYS.journal(block.sequence)).block;
+    const stored = decodeBlock(
+      encodeBlock(block, { state: 1, logHead: 0 }),
+      KEYS.journal(block.sequence),
+    ).block;
     this.blocks.push(stored);
     this.summaries.push(...this.engine.apply(stored));
   }
