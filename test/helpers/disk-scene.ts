@@ -154,7 +154,7 @@ export class DiskScene {
     await until(async () => (await this.agent.status()).store.failing === undefined, {
       what: "the status says that all is well",
     });
-    expect(this.agent.events("store-recovered").length).toBeGreaterThan(0);
+    await this.agent.logged("store-recovered");
     await this.load.progress(100);
   }
 
