@@ -146,7 +146,12 @@ export class ByteReader {
   }
 
   text(): string {
-    return textDecoder.decode(this.bytes(this.varint()));
+    const bytes = this.bytes(this.varint());
+    try {
+      return textDecoder.decode(bytes);
+    } catch {
+      throw new CorruptRecord("a text is none");
+    }
   }
 
   bytes(count: number): Uint8Array {
