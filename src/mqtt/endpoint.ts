@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { WeirError } from "../model/errors.js";
 import { LimitedSocket } from "./limited-socket.js";
+import { lookup } from "./lookup.js";
 import type { PacketLimit } from "./packet-limit.js";
 import type { TlsMaterial } from "./tls-files.js";
 
@@ -48,7 +49,7 @@ export function endpointName({ host, port }: Endpoint): string {
 /** Starts connecting; failures come as `error` and `close` of the stream. */
 export function openStream(endpoint: Endpoint, tls: TlsMaterial, limit: PacketLimit): Duplex {
   const { host, port } = endpoint;
-  if (!endpoint.tls) return new LimitedSocket(connectTcp({ host, port, noDelay: true }), limit);
+  if (!endpoint.tls) return new LimitedSocket(connectTcp({ host, port, lookup, noDelay: true }), limit);
   const servername = isIP(host) === 0 ? { servername: host } : {};
-  return new LimitedSocket(connectTls({ host, port, ...servername, ...tls }), limit);
+  return new LimitedSocket(connectTls({ host, port, lookup, ...servername, ...tls }), limit);
 }
