@@ -47,6 +47,8 @@ export interface Account {
 
 export interface FleetOptions {
   readonly port: number;
+  /** Default: the loopback. */
+  readonly host?: string;
   readonly random: Seeded;
   /** The port is that of a broker that the agent reads from, at its own pace: so many messages each at first. */
   readonly firstMax?: number;
@@ -59,7 +61,7 @@ export class Fleet {
   readonly #devices: readonly EndlessDevice[];
   readonly #direct: boolean;
 
-  constructor({ port, random, firstMax, counts = COUNTS }: FleetOptions) {
+  constructor({ port, host = "127.0.0.1", random, firstMax, counts = COUNTS }: FleetOptions) {
     this.#direct = firstMax === undefined;
     this.#devices = (Object.keys(counts) as Kind[]).flatMap((kind) =>
       Array.from({ length: counts[kind]! }, (_, i) => new EndlessDevice(kind, i, random)),
@@ -67,6 +69,7 @@ export class Fleet {
     this.load = new Load(
       this.#devices.map((device, i) => ({
         port,
+        host,
         clientId: device.name,
         messages: device,
         qos: i % 2 === 0 ? (1 as const) : (2 as const),

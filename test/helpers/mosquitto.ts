@@ -13,6 +13,10 @@ import { findTool, freePort, temporaryFolder, until } from "./tools.js";
 export interface MosquittoOptions {
   /** Default: a free one. */
   readonly port?: number;
+  /** Address to listen on and to be reached under. */
+  readonly host?: string;
+  /** A command that runs the one behind it, in the same process as far as signals are concerned. */
+  readonly under?: readonly string[];
   /** Whole configuration lines, added at the end. */
   readonly lines?: readonly string[];
   /** Takes anybody unless false. */
@@ -42,9 +46,10 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   const program = findTool("mosquitto");
   if (program === undefined) throw new Error("mosquitto is not installed");
   const port = options.port ?? (await freePort());
+  const { host = "127.0.0.1", under = [] } = options;
   const folder = await temporaryFolder();
   const file = join(folder, "mosquitto.conf");
-  await writeFile(file, configuration({ ...options, port, folder }));
+  await writeFile(file, configuration({ ...options, port, host, folder }));
   let child: ChildProcess | undefined;
   let log = "";
 
@@ -59,7 +64,8 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   };
 
   const start = async (): Promise<void> => {
-    const started = spawn(program, ["-c", file], { stdio: ["ignore", "pipe", "pipe"] });
+    const [command, ...args] = [...under, program, "-c", file];
+    const started = spawn(command!, args, { stdio: ["ignore", "pipe", "pipe"] });
     const collect = (chunk: Buffer): void => {
       log += chunk.toString();
     };
@@ -69,7 +75,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
     await until(
       () => {
         if (started.exitCode !== null) throw new Error(`mosquitto ended at once:\n${log}`);
-        return answers(port);
+        return answers(port, host);
       },
       { what: "mosquitto listens" },
     );
@@ -79,7 +85,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   await start();
   return {
     port,
-    url: `mqtt://127.0.0.1:${port}`,
+    url: `mqtt://${host}:${port}`,
     folder,
     log: () => log,
     start,
@@ -91,11 +97,11 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 }
 
 function configuration(
-  options: MosquittoOptions & { readonly port: number; readonly folder: string },
+  options: MosquittoOptions & { readonly port: number; readonly host: string; readonly folder: string },
 ): string {
   const lines = [
     "per_listener_settings false",
-    `listener ${options.port} 127.0.0.1`,
+    `listener ${options.port} ${options.host}`,
     `allow_anonymous ${options.anonymous !== false}`,
     // Where it runs as root it would drop to a user who may not enter the test's folder.
     "user root",
@@ -111,9 +117,9 @@ function configuration(
   return `${[...lines, ...(options.lines ?? [])].join("\n")}\n`;
 }
 
-function answers(port: number): Promise<boolean> {
+function answers(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, host);
     socket.once("connect", () => {
       socket.destroy();
       resolve(true);

@@ -15,6 +15,8 @@ export interface Message {
 
 export interface LoadOptions {
   readonly port: number;
+  /** Default: the loopback. */
+  readonly host?: string;
   readonly clientId: string;
   /** Asked for the next one when there is room for it, so it may be endless until the test has seen enough. */
   readonly messages: Iterable<Message>;
@@ -70,7 +72,8 @@ export class LoadClient {
 
   start(): void {
     if (this.#ended) return;
-    const socket = connect({ port: this.#options.port, host: "127.0.0.1", noDelay: true });
+    const { port, host = "127.0.0.1" } = this.#options;
+    const socket = connect({ port, host, noDelay: true });
     this.#socket = socket;
     this.#bytes = Buffer.alloc(0);
     socket.on("connect", () =>
