@@ -55,8 +55,12 @@ export const ARRIVAL_PROFILE = [
 /** @param note makes payloads as long as real ones are */
 export function numbered(device: string, i: number, note = ""): string {
   const t = FIRST_MS + i * STEP_MS;
-  const field = fieldNames[Math.floor(i / BITS) % FIELDS]!;
-  return JSON.stringify({ d: device, t, [field]: 2 ** (i % BITS), ...(note === "" ? {} : { note }) });
+  return JSON.stringify({ d: device, t, ...numberedField(i), ...(note === "" ? {} : { note }) });
+}
+
+/** The field that reading number i carries, and its value. */
+export function numberedField(i: number): Readonly<Record<string, number>> {
+  return { [fieldNames[Math.floor(i / BITS) % FIELDS]!]: 2 ** (i % BITS) };
 }
 
 /** A reading two minutes behind the last one: every window before it is final. */
