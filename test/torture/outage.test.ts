@@ -158,7 +158,7 @@ describe("a year without upstream", () => {
     const engine = new Engine({ gateway: "gw", devicesMax: 100, mergeable: true });
     for (const each of [METER, PLUG]) engine.addProfile(each);
     const targets = ["never", "sometimes"].map(
-      (name) => new FakeTarget({ name, batch: { entriesMax: 500, bytesMax: 1_000_000 } }),
+      (name) => new FakeTarget({ name, batch: { entriesMax: 50, bytesMax: 1_000_000 } }),
     );
     for (const target of targets) target.away = true;
     const forwarders = targets.map(
