@@ -30,7 +30,7 @@ const LINK = `keepalive: 1s, connectTimeout: ${CONNECT_TIMEOUT_MS}ms, reconnectM
 /** Beyond the two: for the handshakes, on a busy machine. */
 const SLACK_MS = 5_000;
 /** Messages of each device in one trouble. */
-const SOME = 20;
+const SOME = 60;
 const ACKNOWLEDGED = 1_000;
 /** So few that what is measured is the network. */
 const DEVICES = { timed: 6, arriving: 4 };
@@ -76,8 +76,11 @@ describeWithTools(["mosquitto", "ip", "nft"], "an agent behind a firewall that l
     for (let round = 0; round < rounds(1, 8); round++) {
       for (const [what, trouble] of Object.entries(TROUBLES)) {
         await progress(agent, fleet, received);
+        // Upstream first: summaries of what still comes in are on their way when nothing gets through.
+        trouble(namespace, upstream.agentPort);
+        await concludes(agent, fleet);
         fleet.load.allow(SOME);
-        for (const { agentPort } of [field, upstream]) trouble(namespace, agentPort);
+        trouble(namespace, field.agentPort);
         const noticedMs = await timed(() => link(agent, "waiting", what));
         namespace.heal();
         const backMs = await timed(() => link(agent, "connected", `back after: ${what}`));
@@ -256,6 +259,16 @@ async function progress(agent: AgentProcess, fleet: Fleet, received: Summaries):
     },
     { what: "readings come in and summaries go out", timeoutMs: PATIENCE_MS },
   );
+}
+
+/** Messages go in, and summaries of them are in the log. */
+async function concludes(agent: AgentProcess, fleet: Fleet): Promise<void> {
+  const { logHead } = (await agent.status()).store;
+  fleet.load.allow(SOME);
+  await until(async () => (await agent.status()).store.logHead > logHead, {
+    what: "there are new summaries",
+    timeoutMs: PATIENCE_MS,
+  });
 }
 
 /** Waits until the status says of every connection to a broker that it is in this state. */
