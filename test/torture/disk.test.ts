@@ -71,7 +71,7 @@ describeWithTools(["mosquitto"], "on a disk that is full", () => {
   );
 
   it("loses nothing whenever it is filled, also around a checkpoint", {
-    timeout: TIMEOUT_MS * rounds(1, 4),
+    timeout: TIMEOUT_MS * rounds(1, 8),
   }, async (context) => {
     const random = seeded("moments of a full disk");
     const disk = await diskOf("ext4", context);
@@ -183,10 +183,10 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
   };
 
   it("loses nothing, and goes on when they succeed again; also when it is killed in between", {
-    timeout: TIMEOUT_MS * rounds(1, 4),
+    timeout: TIMEOUT_MS * rounds(1, 8),
   }, async () => {
     const random = seeded("failing system calls");
-    const hits: string[] = [];
+    const hits = new Map<string, number>();
     for (let round = 0; round < rounds(1, 8); round++) {
       const storeFolder = await temporaryFolder();
       const scene = await DiskScene.prepare({ storeFolder, readings: 300 });
@@ -196,7 +196,7 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
         const failing = await inject(scene.agent.pid, { calls, paths: scene.databaseFiles() });
         await scene.failing(/Input\/output|EIO|space/);
         await moment(random.below(200));
-        hits.push(`${name} ${failing.hits()}`);
+        hits.set(name, (hits.get(name) ?? 0) + failing.hits());
         if (i === killedIn) await scene.agent.kill();
         await failing.end();
         if (i === killedIn) await scene.agent.start();
@@ -207,7 +207,7 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
       expect(scene.agent.log.filter(({ event }) => event.startsWith("store-set-aside"))).toEqual([]);
       await scene.agent.kill();
     }
-    tell("disk errors", `${hits.join(", ")}; 0 lost`);
+    tell("disk errors", `${[...hits].map(([name, count]) => `${name} ${count}`).join(", ")}; 0 lost`);
   });
 
   it("forwards what it has while the file system refuses every write", { timeout: TIMEOUT_MS }, async () => {
