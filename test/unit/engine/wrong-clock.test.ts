@@ -1,13 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Engine } from "../../../src/engine/engine.js";
-import type { Block } from "../../../src/model/block.js";
-import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
-import { decodeBlock, encodeBlock } from "../../../src/store/journal-codec.js";
-import { KEYS } from "../../../src/store/keys.js";
-import { ClockScene, TRUE_START_MS } from "../../helpers/clock-scene.js";
-import { engineProfile, field, newEngine, restored, tumbling } from "../../helpers/engine.js";
+import { ClockGateway } from "../../helpers/clock-gateway.js";
+import { TRUE_START_MS } from "../../helpers/clock-scene.js";
+import { engineProfile, field, tumbling } from "../../helpers/engine.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -18,58 +13,6 @@ const sums = [{ field: 0, names: ["count", "sum"] }];
 const time = { ...engineProfile().time, maxFutureMs: 0, idleTimeoutMs: 5 * MINUTE };
 const profile = engineProfile({ time, windows: [tumbling("1m", MINUTE, sums)] });
 
-/** A device that sends under a clock, and what comes of it. */
-class Gateway {
-  readonly scene: ClockScene;
-  readonly summaries: Summary[] = [];
-  readonly blocks: Block[] = [];
-  engine: Engine;
-  readonly #profile: EngineProfile;
-
-  constructor(of: EngineProfile) {
-    this.#profile = of;
-    this.scene = new ClockScene(of);
-    this.engine = newEngine(of);
-  }
-
-  commit(): void {
-    const block = this.scene.block();
-    // As the journal gives it back.
-    const stored = decodeBlock(
-      encodeBlock(block, { state: 1, logHead: 0 }),
-      KEYS.journal(block.sequence),
-    ).block;
-    this.blocks.push(stored);
-    this.summaries.push(...this.engine.apply(stored));
-  }
-
-  /** Reads `count` times, one after the other. */
-  send(count: number, everyMs: number, timed = false): void {
-    for (let i = 0; i < count; i++) {
-      this.scene.read("d", timed);
-      this.scene.wait(everyMs);
-      this.commit();
-    }
-  }
-
-  /** The process dies and recovers from records; the journal overlaps them. */
-  restart(): void {
-    const before = this.engine.counts();
-    this.engine = restored(this.engine, this.#profile);
-    for (const block of this.blocks.slice(-3)) expect(this.engine.apply(block)).toEqual([]);
-    expect(this.engine.counts()).toEqual(before);
-  }
-
-  end(): readonly Summary[] {
-    this.summaries.push(...this.engine.flush());
-    return this.summaries;
-  }
-
-  get counts() {
-    return this.engine.counts()[0]!;
-  }
-}
-
 function finals(summaries: readonly Summary[]): Record<string, unknown> {
   return Object.fromEntries(
     summaries.filter(({ final }) => final).map((s) => [s.id.replace("gw/p/d/1m/", ""), s.fields.x?.count]),
@@ -78,7 +21,7 @@ function finals(summaries: readonly Summary[]): Record<string, unknown> {
 
 describe("readings without an event time, on a gateway that came up in 1970", () => {
   it("are in the windows of the time at which they came, once the clock is set", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(10, 30 * SECOND);
     expect(gateway.counts).toMatchObject({ received: 0, accepted: 0, waiting: 10 });
@@ -96,7 +39,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("keep their exact time over a restart of the agent", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(2, 30 * SECOND);
     gateway.restart();
@@ -108,7 +51,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("are placed before the next boot where theirs ended without the time, with their distances", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(3, 5 * MINUTE);
     gateway.scene.reboot(HOUR);
@@ -121,7 +64,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("do not keep the windows of before open, and are not late for it", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.send(1, SECOND);
     gateway.scene.reboot(10 * MINUTE);
     gateway.send(20, MINUTE);
@@ -133,7 +76,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
 
   it("leave readings with an event time alone, and these do not hold them up, however wrong they are", () => {
     const maxFutureMs = MINUTE;
-    const gateway = new Gateway({ ...profile, time: { ...time, maxFutureMs } });
+    const gateway = new ClockGateway({ ...profile, time: { ...time, maxFutureMs } });
     gateway.scene.reboot(0);
     gateway.scene.step(40 * YEAR); // 2010, still not the time
     const wrong = gateway.scene.block();
@@ -153,7 +96,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("are known again when they come twice while they wait", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     const block = gateway.scene.block();
     const group = (deliveries: readonly number[]) => ({
@@ -173,7 +116,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("keep the values that still mean the same when the definition changes while they wait", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(2, SECOND);
     const after = {
@@ -189,7 +132,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
   });
 
   it("are counted when their profile goes before the clock is set", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(2, SECOND);
     gateway.engine.retire("p");
@@ -205,7 +148,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
 
 describe("a wall clock that is stepped while a device without event time sends", () => {
   it("by seconds loses nothing and makes no new windows: stamps stand still until the time has come again", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.send(6, 10 * SECOND);
     gateway.scene.step(-5 * SECOND);
     gateway.send(6, 10 * SECOND);
@@ -215,7 +158,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("by seconds over an edge counts the reading in the window that is open", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.send(7, 10 * SECOND);
     gateway.scene.step(-20 * SECOND);
     gateway.send(2, 10 * SECOND);
@@ -223,7 +166,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("by two hours ahead and back goes on at once, with ids of their own for windows that were emitted", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.send(2, 30 * SECOND);
     gateway.scene.step(2 * HOUR);
     gateway.send(2, 30 * SECOND);
@@ -238,7 +181,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("again and again never uses an id twice", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     for (let i = 0; i < 30; i++) {
       gateway.send(2, SECOND);
       gateway.scene.step(3 * HOUR);
@@ -255,7 +198,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("lets lateness take in what it can, without new windows", () => {
-    const gateway = new Gateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 3 * HOUR)] });
+    const gateway = new ClockGateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 3 * HOUR)] });
     gateway.send(2, 30 * SECOND);
     gateway.scene.step(2 * HOUR);
     gateway.send(1, 0);
@@ -270,7 +213,7 @@ describe("a wall clock that is stepped while a device without event time sends",
 
   it("leaves a longer window that holds both times whole", () => {
     const windows = [tumbling("1m", MINUTE, sums), tumbling("1d", 24 * HOUR, sums)];
-    const gateway = new Gateway({ ...profile, windows });
+    const gateway = new ClockGateway({ ...profile, windows });
     gateway.send(2, SECOND);
     gateway.scene.step(2 * HOUR);
     gateway.send(2, SECOND);
@@ -289,7 +232,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("is ahead while silence closes windows, and back when the device speaks again", () => {
-    const gateway = new Gateway(profile);
+    const gateway = new ClockGateway(profile);
     gateway.scene.step(2 * HOUR);
     gateway.send(1, SECOND);
     gateway.scene.wait(10 * MINUTE);
@@ -302,7 +245,7 @@ describe("a wall clock that is stepped while a device without event time sends",
   });
 
   it("does not keep windows of the right time from firing when they end", () => {
-    const gateway = new Gateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 10 * MINUTE)] });
+    const gateway = new ClockGateway({ ...profile, windows: [tumbling("1m", MINUTE, sums, 10 * MINUTE)] });
     gateway.scene.step(2 * HOUR);
     gateway.send(2, MINUTE);
     gateway.scene.step(-2 * HOUR);
@@ -317,7 +260,7 @@ describe("a wall clock that is stepped while a device without event time sends",
 
   it("by fifty years either way makes readings wait, and they are in their true windows afterwards", () => {
     for (const years of [50, -50]) {
-      const gateway = new Gateway(profile);
+      const gateway = new ClockGateway(profile);
       gateway.send(2, 30 * SECOND);
       gateway.scene.step(years * YEAR);
       gateway.send(2, 30 * SECOND);
@@ -341,7 +284,7 @@ describe("a wall clock that is stepped while a device with event time sends", ()
   ] as const)(
     "by %d ms counts what seems wrong as %s, and takes in the first one under the right time",
     (byMs, reason) => {
-      const gateway = new Gateway(bounded);
+      const gateway = new ClockGateway(bounded);
       gateway.send(2, SECOND, true);
       gateway.scene.step(byMs);
       gateway.send(2, SECOND, true);
@@ -352,7 +295,7 @@ describe("a wall clock that is stepped while a device with event time sends", ()
   );
 
   it("frees a device whose own clock was wrong too, from the first reading that is right", () => {
-    const gateway = new Gateway(bounded);
+    const gateway = new ClockGateway(bounded);
     gateway.scene.step(2 * HOUR);
     gateway.scene.claim(2 * HOUR);
     gateway.send(2, SECOND, true);
@@ -365,7 +308,7 @@ describe("a wall clock that is stepped while a device with event time sends", ()
   });
 
   it("disturbs nobody's silence: it is measured by the machine's own clock", () => {
-    const gateway = new Gateway(bounded);
+    const gateway = new ClockGateway(bounded);
     gateway.send(1, SECOND, true);
     gateway.scene.step(20 * YEAR);
     gateway.scene.wait(4 * MINUTE);
@@ -374,110 +317,5 @@ describe("a wall clock that is stepped while a device with event time sends", ()
     gateway.scene.wait(2 * MINUTE);
     gateway.commit();
     expect(finals(gateway.summaries)).toEqual({ "2026-06-01T12:00:00Z": 1 });
-  });
-});
-
-const STEPS = [5 * SECOND, -5 * SECOND, 2 * HOUR, -2 * HOUR, 20 * YEAR, 50 * YEAR, -50 * YEAR];
-const act = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("read"), device: fc.constantFrom("a", "a", "m"), timed: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("wait"), ms: fc.constantFrom(1, 20 * SECOND, 90 * SECOND, 10 * MINUTE, 3 * HOUR) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("commit") }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("step"), ms: fc.constantFrom(...STEPS) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("set") }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("reboot"), ms: fc.constantFrom(SECOND, HOUR) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("restart") }) },
-); // biome-ignore format: a table
-type Act = { readonly do: string; readonly device?: string; readonly timed?: boolean; readonly ms?: number };
-
-/** Device "a" has no event times, "m" some. */
-function play(of: EngineProfile, acts: readonly Act[], restarts: boolean): Gateway {
-  const gateway = new Gateway(of);
-  for (const { do: what, device, timed, ms } of acts) {
-    const { scene } = gateway;
-    if (what === "read" && scene.readings.length < 50) scene.read(device!, device === "m" && timed === true);
-    else if (what === "wait") scene.wait(ms!);
-    else if (what === "commit") gateway.commit();
-    else if (what === "step") scene.step(ms!);
-    else if (what === "set") scene.set();
-    else if (what === "reboot") {
-      gateway.commit();
-      scene.reboot(ms!);
-    } else if (what === "restart" && restarts) gateway.restart();
-  }
-  gateway.commit();
-  gateway.scene.set();
-  gateway.commit();
-  gateway.end();
-  return gateway;
-}
-
-describe("whatever the clock does", () => {
-  const anyProfile = fc
-    .record({
-      lateness: fc.constantFrom(0, 30 * SECOND, 3 * HOUR),
-      outOfOrdernessMs: fc.constantFrom(0, 5 * SECOND),
-      maxFutureMs: fc.constantFrom(0, MINUTE, Number.POSITIVE_INFINITY),
-      idleTimeoutMs: fc.constantFrom(MINUTE, Number.POSITIVE_INFINITY),
-    })
-    .map(({ lateness, ...policy }) =>
-      engineProfile({
-        time: { ...policy, maxPastMs: Number.POSITIVE_INFINITY },
-        windows: [
-          tumbling("1m", MINUTE, sums, lateness),
-          tumbling("7m", 7 * MINUTE, sums),
-          { ...tumbling("day", 0, sums), kind: { type: "day", days: 1, zone: "Europe/Berlin" } },
-        ],
-      }),
-    );
-
-  it("every reading is counted, and every accepted one is in exactly one window of each name", () => {
-    fc.assert(
-      fc.property(anyProfile, fc.array(act, { maxLength: 80 }), (of, acts) => {
-        const { engine, scene, summaries } = play(of, acts, true);
-        const newest = new Map<string, Summary>();
-        for (const summary of summaries) {
-          const before = newest.get(summary.id);
-          if (before?.final === true) throw new Error(`${summary.id}: something after the final revision`);
-          if (summary.revision !== (before?.revision ?? -1) + 1) throw new Error(`${summary.id}: revisions`);
-          newest.set(summary.id, summary);
-        }
-        for (const counts of engine.counts()) {
-          const sent = scene.readings.filter(({ device }) => device === counts.device);
-          expect(counts.waiting).toBe(0);
-          expect(counts.received).toBe(sent.length);
-          if (counts.device === "a") expect(counts.rejected).toEqual({});
-          const refused = Object.values(counts.rejected).reduce((sum, n) => sum + n, 0);
-          expect(refused).toBeLessThanOrEqual(sent.filter(({ timed }) => timed).length);
-          for (const name of ["1m", "7m", "day"]) {
-            const of = [...newest.values()].filter(
-              ({ device, window }) => device === counts.device && window.name === name,
-            );
-            expect(of.every(({ final }) => final)).toBe(true);
-            const count = of.reduce((sum, { fields }) => sum + ((fields.x?.count as number) ?? 0), 0);
-            expect(count).toBeLessThanOrEqual(counts.accepted);
-            expect(count).toBeGreaterThanOrEqual(counts.accepted - counts.partlyLate);
-            // Each value is a bit of its own: none is there twice.
-            const bits = of.reduce((all, { fields }) => all + BigInt((fields.x?.sum as number) ?? 0), 0n);
-            expect(bits.toString(2).replaceAll("0", "").length).toBe(count);
-            if (counts.device === "a") expect(bits).toBe(2n ** BigInt(sent.length) - 1n);
-          }
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it("a process that dies and recovers says what one would have said that lived on", () => {
-    fc.assert(
-      fc.property(anyProfile, fc.array(act, { maxLength: 60 }), (of, acts) => {
-        const lived = play(of, acts, false);
-        const died = play(of, acts, true);
-        expect(died.summaries.map((s) => JSON.stringify(s))).toEqual(
-          lived.summaries.map((s) => JSON.stringify(s)),
-        );
-        expect(died.engine.counts()).toEqual(lived.engine.counts());
-      }),
-      { numRuns: 150 },
-    );
   });
 });
