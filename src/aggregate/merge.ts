@@ -4,8 +4,7 @@ import type { FieldPartials, MergeMember, Partials } from "../model/partials.js"
 import { canonicalJson, type Summary, type SummaryField, type SummaryQuality } from "../model/summary.js";
 import { formatDuration, formatInstant } from "../model/time.js";
 import { findAggregate } from "./catalog.js";
-import type { Accumulator } from "./cells.js";
-import { newCells } from "./cells.js";
+import { type Accumulator, newCells } from "./cells.js";
 
 /**
  * Merging the summaries of several windows into the one of a coarser window.
@@ -18,6 +17,7 @@ import { newCells } from "./cells.js";
 export function mergeSummaries(members: readonly MergeMember[], window: CoarseWindow): MergeMember {
   const summaries = members.map(({ json }) => JSON.parse(json) as Summary);
   const model = summaries.at(-1)!;
+  for (const summary of summaries) if (!sameSeries(summary, model)) throw differs(summary);
   const fields = mergeFields(members, summaries);
   const firstMs = Math.min(...members.map((member) => member.firstMs));
   const windows = members.reduce((sum, member) => sum + member.windows, 0);
@@ -46,6 +46,21 @@ export function mergeSummaries(members: readonly MergeMember[], window: CoarseWi
   };
   const partials = Object.fromEntries(fields.map((field) => [field.name, stateOf(field)]));
   return { json: canonicalJson(summary), partials, firstMs, windows };
+}
+
+function sameSeries(a: Summary, b: Summary): boolean {
+  const from = ({ window }: Summary) => window.coarsened?.from ?? window.name;
+  return (
+    a.gateway === b.gateway &&
+    a.device === b.device &&
+    a.profile === b.profile &&
+    from(a) === from(b) &&
+    coarseId(a, "", "") === coarseId(b, "", "")
+  );
+}
+
+function differs({ id }: Summary): WeirError {
+  return new WeirError("unmergeable", `${id} is not of the same series as the summaries beside it`);
 }
 
 /** The id of a member, `gateway/profile/device/window/start` and perhaps `/part`, with another window and start. */

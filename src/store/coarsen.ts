@@ -126,7 +126,8 @@ export class Coarsener {
       const { ready, againFrom, ended } = await this.#look(on, from);
       const left = await this.#bringTogether(ready, on.goalBytes);
       this.#from[on.pass] = Math.min(againFrom, left, this.#looked + 1);
-      if (ended || (this.#log.bytes >= before && this.#from[on.pass]! <= from)) return;
+      const nothingLeft = ended && left === Number.POSITIVE_INFINITY;
+      if (nothingLeft || (this.#log.bytes >= before && this.#from[on.pass]! <= from)) return;
     }
   }
 

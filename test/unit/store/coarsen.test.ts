@@ -5,7 +5,7 @@ import type { Summary } from "../../../src/model/summary.js";
 import { formatDuration } from "../../../src/model/time.js";
 import type { WindowKind } from "../../../src/model/window.js";
 import { entryBytes } from "../../../src/store/summary-log.js";
-import { BlockMaker } from "../../helpers/engine.js";
+import { BlockMaker, engineProfile, tumbling } from "../../helpers/engine.js";
 import { expectEachOnce, MARKED_MAX, marked, markedProfile, truth } from "../../helpers/marked-readings.js";
 import { type ComingAndGoing, OutageWorld } from "../../helpers/outage-world.js";
 import { seeded } from "../../helpers/seeded.js";
@@ -161,6 +161,60 @@ describe("a log that is full", () => {
       before.superseded,
       before.dropped,
     ]);
+  });
+
+  it("merges what is intact around a damaged summary, and reports that one as lost to the target", async () => {
+    const profile = markedProfile({ type: "tumbling", sizeMs: MINUTE, offsetMs: 0 }, 0);
+    const own = Array.from({ length: 200 }, (_, i) => marked("a", i, FIRST_MS + i * MINUTE, i));
+    const world = new OutageWorld({
+      below: () => 0,
+      targets: 1,
+      logBytesMax: 60_000,
+      ladderMs: [HOUR],
+      zone: "UTC",
+    });
+    await world.start();
+    world.targets[0]!.mode = "away";
+    for (const [i, summaries] of firedBy(profile, own).entries()) {
+      await world.commit(summaries);
+      if (i !== 40) continue;
+      const [key, value] = [...world.disk.entries].filter(([each]) => each.startsWith("l"))[30]!;
+      const damaged = value.slice();
+      damaged[damaged.length >> 1]! ^= 1;
+      world.disk.entries.set(key, damaged);
+    }
+    await world.drain();
+    expect(world.recorder.named("log-entry-damaged").length).toBe(1);
+    expect(world.store.log.coarsened).toBeGreaterThan(50);
+    expect(expectEachOnce(truth(world.targets[0]!.received), profile, new Map([["a", own]]))).toBe(1);
+    expect(world.store.log.dropped).toBe(0);
+  });
+
+  it("merges more windows into one than it takes at a time", async () => {
+    const count = [{ field: 0, names: ["count", "min", "max"] }];
+    const profile = engineProfile({ windows: [tumbling("1s", 1_000, count)] });
+    const own = Array.from({ length: 4_000 }, (_, i) => ({
+      device: "a",
+      timeMs: DAY + i * 1_000,
+      values: [i],
+    }));
+    const world = new OutageWorld({
+      below: () => 0,
+      targets: 1,
+      logBytesMax: 100_000,
+      ladderMs: [DAY],
+      zone: "UTC",
+    });
+    world.trims = false;
+    await world.start();
+    world.targets[0]!.mode = "away";
+    await world.commit(firedBy(profile, own).flat());
+    world.trim();
+    await world.drain();
+    const summaries = truth(world.targets[0]!.received);
+    const sum = summaries.reduce((total, { fields }) => total + (fields.x!.count as number), 0);
+    expect([sum, world.store.log.dropped]).toEqual([4_000, 0]);
+    expect(Math.max(...summaries.map(({ window }) => window.coarsened?.windows ?? 1))).toBeGreaterThan(3_000);
   });
 
   it("leaves windows alone whose profile says never", async () => {

@@ -1,0 +1,123 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { mergeSummaries } from "../../../src/aggregate/merge.js";
+import { Engine } from "../../../src/engine/engine.js";
+import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
+import { type MergeMember, readPartials, writePartials } from "../../../src/model/partials.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import { canonicalJson, type Summary } from "../../../src/model/summary.js";
+import { BlockMaker, engineProfile, field, tumbling } from "../../helpers/engine.js";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const NUMERIC = [
+  "count", "sum", "mean", "min", "max", "minTime", "maxTime", "range",
+  "variance", "variancePopulation", "stddev", "stddevPopulation",
+  "first", "last", "firstTime", "lastTime",
+]; // biome-ignore format: a table
+
+function profileOf(name: string, sizeMs: number, rest: Partial<EngineProfile> = {}): EngineProfile {
+  const aggregates = [
+    { field: 0, names: NUMERIC },
+    { field: 1, names: ["count", "first", "last"] },
+    { field: 2, names: ["last", "first"] },
+  ];
+  return engineProfile({
+    fields: [
+      field("x", { unit: "Cel", range: [-1e12, 1e12] }),
+      field("note", { type: "string" }),
+      field("state", { type: "enum", values: ["off", "on"] }),
+    ],
+    windows: [tumbling(name, sizeMs, aggregates)],
+    ...rest,
+  });
+}
+
+interface Given {
+  readonly timeMs: number;
+  readonly values: readonly (number | string)[];
+}
+
+function fired(profile: EngineProfile, readings: readonly Given[]): Summary[] {
+  const engine = new Engine({ gateway: "gw", devicesMax: 10, mergeable: true });
+  engine.addProfile(profile);
+  const blocks = new BlockMaker(profile);
+  const summaries = [...readings]
+    .sort((a, b) => a.timeMs - b.timeMs)
+    .flatMap((reading) => engine.apply(blocks.block([reading])));
+  return [...summaries, ...engine.flush()];
+}
+
+/** Through the form in which it is stored. */
+function memberOf(summary: Summary): MergeMember {
+  const { startMs, partials } = summary.mergeable!;
+  const writer = new ByteWriter();
+  writePartials(writer, partials, startMs);
+  const reader = ByteReader.open(writer.seal(1, "k"), 1, "k");
+  const stored = readPartials(reader, Object.keys(summary.fields), startMs);
+  expect(reader.done).toBe(true);
+  expect(stored).toEqual(partials);
+  return { json: canonicalJson(summary), partials: stored, firstMs: startMs, windows: 1 };
+}
+
+/** Huge beside tiny, so that exact sums need many components. */
+const number = fc.oneof(
+  fc.integer({ min: -9_999, max: 9_999 }).map((n) => n / 10),
+  fc.double({ min: -1e12, max: 1e12, noNaN: true }).map((x) => (Math.abs(x) < 1e-100 ? 0 : x)),
+  fc.tuple(fc.integer({ min: -60, max: 10 }), fc.integer({ min: 1, max: 9 })).map(([e, m]) => m * 10 ** e),
+  fc.constant(Number.NaN),
+);
+const reading = fc.record({
+  timeMs: fc.integer({ min: 0, max: HOUR - 1 }),
+  values: fc.tuple(
+    number,
+    fc.oneof(fc.constantFrom("a", "b", "naïve"), fc.constant(Number.NaN)),
+    fc.oneof(fc.constantFrom(0, 1), fc.constant(Number.NaN)),
+  ),
+});
+
+describe("merging summaries", () => {
+  it("says what one window over all the readings would have said, byte for byte, in whatever steps", () => {
+    fc.assert(
+      fc.property(
+        fc.array(reading, { minLength: 1, maxLength: 60 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 5 })),
+        (readings, sizes) => {
+          const fine = fired(profileOf("1m", MINUTE), readings);
+          const [whole, ...others] = fired(profileOf("1h", HOUR), readings);
+          expect(others).toEqual([]);
+          const window = { sizeMs: HOUR, startMs: 0, endMs: HOUR };
+          let members = fine.map(memberOf);
+          while (members.length > 1) {
+            const taken = members.splice(0, 1 + (sizes.next().value as number));
+            members = [...members, mergeSummaries(taken, window)];
+          }
+          const merged = JSON.parse(members[0]!.json) as Summary;
+          expect(JSON.stringify(merged.fields)).toBe(JSON.stringify(whole!.fields));
+          expect(merged.quality).toEqual(whole!.quality);
+          if (fine.length > 1) expect(merged.window.coarsened).toEqual({ from: "1m", windows: fine.length });
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("refuses what does not mean the same", () => {
+    const window = { sizeMs: HOUR, startMs: 0, endMs: HOUR };
+    const [one] = fired(profileOf("1m", MINUTE), [{ timeMs: 0, values: [1, "a", 1] }]).map(memberOf);
+    const others: Partial<EngineProfile>[] = [
+      { fields: [field("x", { unit: "K" }), field("note", { type: "string" }), field("state")] },
+      { fields: [field("y"), field("x", { unit: "Cel" }), field("state")] },
+    ];
+    for (const other of others) {
+      const [two] = fired(profileOf("1m", MINUTE, other), [{ timeMs: MINUTE, values: [1, 2, 1] }]);
+      expect(() => mergeSummaries([one!, memberOf(two!)], window)).toThrow(
+        expect.objectContaining({ code: "unmergeable" }),
+      );
+    }
+    const elsewhere = { ...one!, json: one!.json.replace('"device":"d"', '"device":"e"') };
+    expect(() => mergeSummaries([one!, elsewhere], window)).toThrow(
+      expect.objectContaining({ code: "unmergeable" }),
+    );
+  });
+});
