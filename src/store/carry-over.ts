@@ -1,6 +1,6 @@
 import { CorruptRecord } from "../model/bytes.js";
 import type { Clock } from "../model/clock.js";
-import { messageOf } from "../model/errors.js";
+import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { Cursor } from "../model/summary-log.js";
 import { cursorOperation, decodeCursor } from "./cursors.js";
@@ -71,7 +71,8 @@ export async function carryOver(on: CarryOver): Promise<void> {
     }
     on.observer.emit(storeCarriedOver, { from, ...reader.carried });
   } catch (error) {
-    if (on.database.failing !== undefined) throw error;
+    // That was about writing the new one.
+    if (error instanceof WeirError) throw error;
     on.observer.emit(carryOverFailed, { from, reason: messageOf(error) });
     await on.database.write(on.marked(lossesOperation([reader.loss(AHEAD_MS_UNTOLD)])));
   }

@@ -131,4 +131,11 @@ describe("the handle of a database on a disk that fails", () => {
     await expect(handle.write([], 0)).rejects.toBe(broken);
     await expect(handle.write([], 1)).rejects.toMatchObject({ code: "store-damaged", retryable: false });
   });
+
+  it("does not go on where writing shows that it is damaged: a compaction has met a bad block", async () => {
+    const disk = new FailingDisk();
+    const handle = await opened(disk);
+    disk.batches = [damaged];
+    await expect(handle.write([], 0)).rejects.toMatchObject({ code: "store-damaged", retryable: false });
+  });
 });
