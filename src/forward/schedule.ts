@@ -12,7 +12,7 @@
  *   not count. The limit is the one of Vixie cron.
  * - After a backward step the times come again. A second drain does no harm.
  * - A local time that the zone leaves out in spring does not come on that day; one that it has twice in autumn
- *   comes twice.
+ *   comes twice. What is in the log waits for the next time, so this costs delay and nothing else.
  * - Time passes while the agent is down, too: what was due then is not made up for, the next time takes it along.
  *
  * Where both day of month and day of week are restricted, both must match (node-cron; Vixie cron takes either).
