@@ -31,7 +31,7 @@ const TIMEOUT_MS = LONG ? 600_000 : 180_000;
 
 const ROUNDS = rounds(1, 4);
 const READINGS = 5;
-const STEPS_UNDER_LOAD = rounds(6, 120);
+const STEPS_UNDER_LOAD = rounds(12, 120);
 
 /** As the devices without event time, but each says when, and nobody believes an hour's difference. */
 const SAYING_PROFILE = ARRIVAL_PROFILE.replace("id: arriving", "id: saying")
@@ -108,7 +108,7 @@ describeWithTools(["faketime"], "a gateway whose clock is wrong", () => {
     for (let round = 0; round < ROUNDS; round++) {
       const steps = random.disordered([...STEPS.map((step) => () => step), unsetMs], 10);
       for (const step of steps) {
-        const kill = random.below(3) === 0;
+        const kill = random.below(4) === 0;
         if (kill) kills++;
         await phase(step(), kill);
         await phase(0, false);
@@ -154,10 +154,12 @@ describeWithTools(["faketime"], "a gateway whose clock is wrong", () => {
       expect(duplicate).toBeLessThanOrEqual(repeated);
     }
     // Its schedule has come through all these times, too.
-    await until(async () => (await agent.lines("archive.jsonl")).length >= received.first.length, {
+    // There is no file before the first time, and the clock may have been stepped away from every one so far.
+    const archived = () => agent.lines("archive.jsonl").catch(() => []);
+    await until(async () => (await archived()).length >= received.first.length, {
       what: "the archive has everything",
     });
-    expect(await agent.lines("archive.jsonl")).toEqual(received.first);
+    expect(await archived()).toEqual(received.first);
     const figures = `${phases.length} settings of the clock, ${kills} kills, ${sent * names.length} acknowledged readings`;
     const parts = received.latest().filter(({ id }) => /\/\d+$/.test(id)).length;
     tell("clocks", `${figures}, 0 lost, 0 doubled, 0 misplaced; ${parts} windows told apart by their part`);
@@ -184,14 +186,19 @@ describeWithTools(["faketime"], "a gateway whose clock is wrong", () => {
       });
       const fleet = new Fleet({ port, random });
       clock.set(-56 * YEAR);
-      agent.spawn();
+      await agent.start();
       fleet.load.start();
+      await fleet.load.progress(100);
+      clock.set(0);
       let kills = 0;
+      let order: readonly number[] = [];
       for (let i = 0; i < STEPS_UNDER_LOAD; i++) {
         await agent.logged("agent-started");
         await fleet.load.progress(random.below(200));
-        clock.set(i % 2 === 0 ? 0 : STEPS[random.below(STEPS.length)]!);
-        if (random.below(3) > 0) continue;
+        // There and back; every step in turn.
+        if (i % (2 * STEPS.length) === 0) order = random.disordered(STEPS, STEPS.length);
+        clock.set(i % 2 === 0 ? order[(i / 2) % STEPS.length]! : 0);
+        if (random.below(4) > 0) continue;
         await moment(random.below(100));
         await agent.kill();
         agent.spawn();
@@ -234,8 +241,8 @@ function homesOf(summaries: readonly Summary[]): Map<number, number[]> {
   return homes;
 }
 
-/** Stamps stand still for a clock that has gone back by five seconds. */
-const STANDING_MS_MAX = 6 * SECOND;
+/** Stamps stand still for a clock that has gone back, from five seconds ahead to five seconds behind at most. */
+const STANDING_MS_MAX = 11 * SECOND;
 
 /** What is wrong with the readings of one phase: in no window, in several, or in one of another time. */
 function misplaced(phase: Phase, says: boolean, homes: ReadonlyMap<number, readonly number[]>): string[] {

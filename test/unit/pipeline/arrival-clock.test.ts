@@ -92,6 +92,17 @@ describe("what may wait for the clock", () => {
 });
 
 describe("the pipeline on a gateway that came up in 1970", () => {
+  it("gives a reading that has come, but is in no block yet, the time of the clock that is set meanwhile", async () => {
+    const clock = new ManualClock({ wallMs: 9_000, trusted: false });
+    const pipeline = await Pipeline.open(await temporaryFolder(), engineProfile(), 1e6, { clock });
+    pipeline.put({ timeMs: Number.NaN, arrivalMs: 9_000, values: [1] });
+    const stepMs = Date.UTC(2026, 5, 1, 12) - 9_000;
+    clock.stepWall(9_000 + stepMs, { trusted: true });
+    await pipeline.committer.drain();
+    expect(pipeline.engine.counts()).toMatchObject([{ accepted: 1, lastTimeMs: 9_000 + stepMs }]);
+    await pipeline.crash();
+  });
+
   it("acknowledges what has to wait, keeps it over a crash, and commits as soon as the clock is set", async () => {
     const path = await temporaryFolder();
     const profile = engineProfile();

@@ -17,6 +17,12 @@ describe("the system's clock", () => {
     expect(systemClock.wallTrusted()).toBe(true);
   });
 
+  it("has one monotonic clock for all processes since the machine came up: the kernel's", () => {
+    const kernelMs = Number(process.hrtime.bigint()) / 1e6;
+    expect(Math.abs(systemClock.monotonicMs() - kernelMs)).toBeLessThan(1_000);
+    expect(systemClock.boot).toBeGreaterThan(0);
+  });
+
   it("does not turn a very long wait into none", () => {
     let fired = 0;
     const timer = systemTimers.after(365 * 86_400_000, () => fired++);
