@@ -5,8 +5,8 @@ import type { RejectReason } from "./reasons.js";
 export interface Summary {
   /**
    * `gateway/profile/device/window/start`; the same for every revision. What comes of a window after its definition
-   * has changed, after the clock was set back past it, or after a damaged store was set aside with its open windows, is a summary of its own, with `/2` (and
-   * so on) behind: it must not replace what came before.
+   * has changed, after the clock was set back past it, or after a damaged store was set aside with its open windows,
+   * is a summary of its own, with `/2` (and so on) behind: it must not replace what came before.
    *
    * A coarse summary, which the log has merged from unsent ones to save room, says so in the window's name and in
    * its id: `…/1m~15m/start`, and `…/1m~15m/start@first` where the first window in it does not begin with the coarse
