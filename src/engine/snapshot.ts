@@ -17,7 +17,7 @@ import { newSlice, type Slice } from "./slice.js";
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 3;
+const DEVICE_VERSION = 4;
 const SLICE_VERSION = 1;
 
 const writer = new ByteWriter();
@@ -44,6 +44,9 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
   writer.double(device.maxTimeMs);
   writer.double(device.idleFloorMs);
   writer.double(device.lastSeenMs);
+  // Both decide when windows fire, and a replay that fires otherwise than it was tells revisions that nobody has.
+  writer.double(device.advancedToMs);
+  writer.double(device.nextDueMs);
   writer.varint(device.nextSliceId);
   writer.varint(device.redefined.length);
   for (const { name, throughMs, times } of device.redefined) {
@@ -228,6 +231,8 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   device.maxTimeMs = reader.double();
   device.idleFloorMs = reader.double();
   device.lastSeenMs = reader.double();
+  device.advancedToMs = reader.double();
+  device.nextDueMs = reader.double();
   device.nextSliceId = reader.varint();
   device.redefined = Array.from({ length: reader.count() }, () => ({
     name: reader.text(),
@@ -280,15 +285,9 @@ function readWindows(
       }
       if (reader.byte() === 1) window.sealed = readCells(reader);
       device.open[index]!.push(window);
-      noteDue(device, window);
     }
   }
   return used;
-}
-
-function noteDue(device: Device, window: OpenWindow): void {
-  const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
-  device.nextDueMs = Math.min(device.nextDueMs, window.revision === 0 ? window.endMs : finalMs);
 }
 
 function readMemories(reader: ByteReader, device: Device): void {
