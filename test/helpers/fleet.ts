@@ -166,14 +166,14 @@ export class Fleet {
     await this.#silent(received);
     await this.delivered(agent, received);
     expect(received.contradictions).toEqual([]);
+    // The log holds each revision once, and the first arrivals upstream are in its order.
+    expect(received.first).toEqual(await agent.summaries());
     expect(received.gaps(), "revisions without gaps").toEqual([]);
     for (const { name, count } of this.#of("arriving")) {
       const own = of(received, name);
       expect(totals(own), `${name}: count and sum`).toEqual(totalsOf(count));
     }
     await this.#expectUninterrupted(received);
-    // The log holds each revision once, and the first arrivals upstream are in its order.
-    expect(received.first).toEqual(await agent.summaries());
   }
 
   /** Byte for byte, what an agent says that nothing happens to. */
