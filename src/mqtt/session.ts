@@ -83,6 +83,11 @@ export interface Granted {
 }
 
 const HELD = new Error("acknowledged later");
+/**
+ * What mqtt.js itself refuses to send; it has no code. Every other error is the end of the connection, which mqtt.js
+ * reports for what is in flight before it closes the stream. Taken for a refusal, it would cost that summary.
+ */
+const UNSENDABLE = /^Invalid topic/;
 const NOTHING = (): void => {};
 /** CONNACK return codes (MQTT 3.1.1, 3.2.2.3). */
 const CONNACK_CODES: readonly (string | undefined)[] = [
@@ -217,7 +222,7 @@ export class MqttSession {
       ask((error, value) => {
         this.#pending.delete(reject);
         if (error === undefined) resolve(value);
-        else reject(this.connected ? refused(error) : disconnected(error));
+        else reject(UNSENDABLE.test(error.message) ? refused(error) : disconnected(error));
       });
     });
   }

@@ -20,11 +20,14 @@ interface Rig {
 }
 
 /** Connected, its status acknowledged. */
-async function rig(options: Partial<MqttTargetOptions> = {}): Promise<Rig> {
+async function rig(
+  options: Partial<MqttTargetOptions> = {},
+  link: Partial<MqttTargetOptions["broker"]> = {},
+): Promise<Rig> {
   const broker = await ScriptedBroker.open();
   const target = new MqttTarget({
     name: "cloud",
-    broker: { url: broker.url, clientId: "gw-7", backoff: { baseMs: 5, maxMs: 20 } },
+    broker: { url: broker.url, clientId: "gw-7", backoff: { baseMs: 5, maxMs: 20 }, ...link },
     site: "plant-1",
     gateway: "gw-7",
     timers: systemTimers,
@@ -126,6 +129,18 @@ describe("MqttTarget", () => {
     await target.deliver(entries(2, 2));
     expect(summaries()).toHaveLength(6);
     expect(summaries().at(-1)).toMatchObject({ payload: summaryJson(2), dup: false });
+  });
+
+  it("takes a broker that falls silent for one that is away, and never for one that refuses a summary for good", async () => {
+    const { broker, target, summaries } = await rig({}, { keepaliveMs: 1_000 });
+    broker.onPublish = ({ socket }) => socket.removeAllListeners("data");
+    const delivery = target.deliver(entries(1, 1));
+    // A forwarder passes over a summary that fails for good.
+    await expect(delivery).rejects.toMatchObject({ code: "mqtt-disconnected", retryable: true });
+    expect(summaries().length).toBe(1);
+    broker.onPublish = (publish) => broker.acknowledge(publish);
+    await until(() => target.status().state === "connected", { what: "it is back" });
+    await target.deliver(entries(1, 1));
   });
 
   it("rejects at once while it is away, queues nothing, and says when it is back", async () => {
