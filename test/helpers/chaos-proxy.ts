@@ -31,7 +31,7 @@ export interface ChaosProxy {
   judge: (packet: PassingPacket) => Verdict;
   /** Called when a packet has been passed on. */
   passed: (packet: PassingPacket) => void;
-  /** Every packet takes so long, in both directions. */
+  /** Every packet takes so long, in both directions, and arrives although its sender has gone meanwhile. */
   delayMs: number;
   /** New connections are reset. */
   refusing: boolean;
@@ -39,8 +39,12 @@ export interface ChaosProxy {
   readonly connections: number;
   /** Resets every connection that is open. */
   cut(): void;
+  /** Resets them for the clients only; what they have sent is on its way. */
+  cutClients(): void;
 }
 
+/** For the broker to read what has arrived before its sender is heard to be gone. */
+const AFTERWARDS_MS = 50;
 const DUP = 0x08;
 const PUBLISH = 0x30;
 
@@ -55,6 +59,9 @@ export async function startChaosProxy(port: number): Promise<ChaosProxy> {
     connections: 0,
     cut: () => {
       for (const line of lines) line.reset();
+    },
+    cutClients: () => {
+      for (const line of lines) line.resetClient();
     },
   };
   const proxy: { -readonly [K in keyof ChaosProxy]: ChaosProxy[K] } = state;
@@ -91,6 +98,8 @@ interface LineOptions {
 class Line {
   readonly #options: LineOptions;
   #deaf = false;
+  /** When the last packet that is on its way to the broker arrives. */
+  #lastArrivalMs = 0;
 
   constructor(options: LineOptions) {
     this.#options = options;
@@ -99,7 +108,12 @@ class Line {
     this.#lead("up", client, broker);
     this.#lead("down", broker, client);
     // Whoever ends a connection that is half open is heard by nobody.
-    client.on("close", () => broker.destroy());
+    client.on("close", () => {
+      const waitMs = this.#lastArrivalMs - performance.now();
+      // Behind the last packet, whose timer is older.
+      if (waitMs <= 0) broker.destroy();
+      else setTimeout(() => broker.destroy(), waitMs + AFTERWARDS_MS);
+    });
     broker.on("close", () => {
       if (!this.#deaf) client.destroy();
     });
@@ -109,6 +123,10 @@ class Line {
     const { client, broker } = this.#options;
     client.resetAndDestroy();
     broker.resetAndDestroy();
+  }
+
+  resetClient(): void {
+    this.#options.client.resetAndDestroy();
   }
 
   #lead(way: Way, from: Socket, to: Socket): void {
@@ -121,8 +139,10 @@ class Line {
         const packet = { way, connection, index: index++, bytes: waiting.subarray(0, end) };
         waiting = waiting.subarray(end);
         // Timers of one length go off in the order in which they were set.
-        if (proxy.delayMs > 0) setTimeout(() => this.#pass(packet, to), proxy.delayMs);
-        else this.#pass(packet, to);
+        if (proxy.delayMs > 0) {
+          if (way === "up") this.#lastArrivalMs = performance.now() + proxy.delayMs;
+          setTimeout(() => this.#pass(packet, to), proxy.delayMs);
+        } else this.#pass(packet, to);
       }
     });
   }

@@ -70,6 +70,11 @@ export class LoadClient {
     return this.#upcoming.done === true && this.#inflight.size === 0;
   }
 
+  /** Whether all that it may send so far has been sent, and no handshake is half done. */
+  get settled(): boolean {
+    return this.#inflight.size === 0 && (this.#next >= this.#allowed || this.#upcoming.done === true);
+  }
+
   start(): void {
     if (this.#ended) return;
     const { port, host = "127.0.0.1" } = this.#options;
@@ -230,6 +235,10 @@ export class Load {
 
   get done(): boolean {
     return this.clients.every((client) => client.done);
+  }
+
+  get settled(): boolean {
+    return this.clients.every((client) => client.settled);
   }
 
   async finished(timeoutMs = 60_000): Promise<void> {
