@@ -29,7 +29,7 @@ const NOTE_BYTES = 200;
 const WARM_UP = 20;
 const PING_MS = 500;
 /** The least there is: a checkpoint for about every thousand readings. */
-const JOURNAL_BYTES_MAX = 262_144;
+const JOURNAL_BYTES_MIN = 262_144;
 
 export interface SceneOptions {
   /** Folder on the disk in question. */
@@ -38,6 +38,8 @@ export interface SceneOptions {
   readonly readings: number;
   readonly program?: string;
   readonly profile?: string;
+  /** Default: the least there is. */
+  readonly journalBytesMax?: number;
 }
 
 export class DiskScene {
@@ -47,6 +49,7 @@ export class DiskScene {
   readonly received: Summaries;
   readonly #readings: number;
   readonly #storeFolder: string;
+  readonly #journalBytesMax: number;
   readonly #pings: string;
 
   private constructor(parts: Pick<DiskScene, "agent" | "load" | "upstream" | "received">, rest: Rest) {
@@ -56,12 +59,14 @@ export class DiskScene {
     this.received = parts.received;
     this.#readings = rest.readings;
     this.#storeFolder = rest.storeFolder;
+    this.#journalBytesMax = rest.journalBytesMax;
     this.#pings = rest.pings;
   }
 
   /** Nothing runs yet but the upstream. */
   static async prepare(options: SceneOptions): Promise<DiskScene> {
-    const { storeFolder, readings, profile = NUMBERED_PROFILE } = options;
+    const { storeFolder, readings } = options;
+    const { profile = NUMBERED_PROFILE, journalBytesMax = JOURNAL_BYTES_MIN } = options;
     const port = await freePort();
     const upstream = await startMosquitto();
     const received = await subscribeUpstream(upstream.url);
@@ -70,7 +75,7 @@ export class DiskScene {
       ...options,
       storeFolder,
       config: [
-        `store: { path: store, journalBytesMax: ${JOURNAL_BYTES_MAX} }`,
+        `store: { path: store, journalBytesMax: ${journalBytesMax} }`,
         "commit: { maxDelay: 20ms }",
         "sources:",
         `  - { name: local, type: broker, listen: "127.0.0.1:${port}" }`,
@@ -89,7 +94,7 @@ export class DiskScene {
         inflightMax: INFLIGHT,
       })),
     );
-    return new DiskScene({ agent, load, upstream, received }, { ...options, pings: manager.pings });
+    return new DiskScene({ agent, load, upstream, received }, { ...options, journalBytesMax, pings: manager.pings });
   }
 
   /** Starts agent and load; upstream is deaf, so that summaries gather in the log. */
@@ -106,7 +111,7 @@ export class DiskScene {
 
   /** Waits until the next commits bring a checkpoint along. */
   async checkpointIsNear(): Promise<void> {
-    await until(async () => (await this.agent.status()).store.journalBytes > 0.9 * JOURNAL_BYTES_MAX, {
+    await until(async () => (await this.agent.status()).store.journalBytes > 0.9 * this.#journalBytesMax, {
       what: "the journal is nearly full",
     });
   }
@@ -226,6 +231,7 @@ export class DiskScene {
 interface Rest {
   readonly readings: number;
   readonly storeFolder: string;
+  readonly journalBytesMax: number;
   readonly pings: string;
 }
 

@@ -258,7 +258,12 @@ describeWithTools(["mosquitto", "prlimit"], "under a limit on the size of files"
   it("goes on although neither log nor tables get as long as they should, and loses nothing", {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const scene = await DiskScene.prepare({ storeFolder: await temporaryFolder(), readings: 300 });
+    const scene = await DiskScene.prepare({
+      storeFolder: await temporaryFolder(),
+      readings: 300,
+      // No checkpoint empties the journal meanwhile.
+      journalBytesMax: 16 * 2 ** 20,
+    });
     // Whatever the log has when it meets the limit fits into a table; what a compaction makes of many does not.
     await scene.warmUp(() => limitFileSize(scene.agent.pid, 180_000));
     const failed = (what: RegExp) => scene.reasons().some((reason) => what.test(reason));
