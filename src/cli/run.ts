@@ -164,6 +164,9 @@ type Reason =
   | { readonly failed: false; readonly signal: string }
   | { readonly failed: true; readonly error: unknown };
 
+/** A reload waits for the commit before it, and that for a disk that may be full; an end must not. */
+const RELOAD_MS_MAX = 1_000;
+
 /** Why the agent ends, and the order of reloads: one after the other, none after the end has begun. */
 class Ending {
   #end: (reason: Reason) => void = () => {};
@@ -176,7 +179,9 @@ class Ending {
   /** Asking again changes nothing: the end is complete within five seconds anyway. */
   stop(signal: string): void {
     this.#ended = true;
-    void this.#turn.then(() => this.#end({ failed: false, signal }));
+    const end = () => this.#end({ failed: false, signal });
+    systemTimers.after(RELOAD_MS_MAX, end);
+    void this.#turn.then(end);
   }
 
   fail(error: unknown): void {

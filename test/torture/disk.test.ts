@@ -121,6 +121,8 @@ describeWithTools(["mosquitto"], "on a disk that is full", () => {
     await scene.load.progress(100);
     ballast.keepFull();
     await scene.failing(NO_ROOM);
+    // A reload has to wait for the commit that cannot get through; the end has not.
+    scene.agent.signal("SIGHUP");
     const { code, elapsedMs } = await scene.agent.end("SIGTERM");
     expect(code).toBe(1);
     expect(elapsedMs).toBeLessThan(5_000);
