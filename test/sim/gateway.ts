@@ -205,7 +205,8 @@ export class Gateway {
     this.#version++;
     const next = { config: this.#config, profiles: this.profiles, brokenProfiles: [] };
     life.agent.reload(next).catch((error: unknown) => {
-      if (life.alive) this.#on.kernel.fail(error);
+      // An end in good order gives up a reload that waits for a write that cannot get through.
+      if (life.alive && !life.stopping) this.#on.kernel.fail(error);
     });
   }
 }
