@@ -94,7 +94,10 @@ export class DiskScene {
         inflightMax: INFLIGHT,
       })),
     );
-    return new DiskScene({ agent, load, upstream, received }, { ...options, journalBytesMax, pings: manager.pings });
+    return new DiskScene(
+      { agent, load, upstream, received },
+      { ...options, journalBytesMax, pings: manager.pings },
+    );
   }
 
   /** Starts agent and load; upstream is deaf, so that summaries gather in the log. */
