@@ -58,6 +58,11 @@ function mergeExact(into: Cells, at: number, from: Cells): void {
   for (const component of exactComponents(from, at)) addExact(into, at, component);
 }
 
+/** A copy: what is saved must not change when the sum does. */
+function saveExact(state: Cells, at: number): AccumulatorState {
+  return exactComponents(state, at).slice();
+}
+
 function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState): void {
   for (const component of saved) addExact(into, at, component as number);
 }
@@ -68,7 +73,7 @@ export const sumAccumulator: Accumulator = {
   cells: 1 + COMPONENTS,
   add: (state, at, value) => addExact(state, at, value as number),
   merge: mergeExact,
-  save: exactComponents,
+  save: saveExact,
   mergeSaved: mergeSavedSum,
 };
 
@@ -84,6 +89,6 @@ export const squaresAccumulator: Accumulator = {
     addExact(state, at, square);
   },
   merge: mergeExact,
-  save: exactComponents,
+  save: saveExact,
   mergeSaved: mergeSavedSum,
 };
