@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { measureEngine } from "./engine-bench.js";
 import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.js";
 import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
 import { PROC_AVAILABLE } from "./process-figures.js";
@@ -8,7 +9,7 @@ import { measureWear, WEAR_NOTES, wearTable } from "./wear-bench.js";
 
 const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
 
-Benches: replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
+Benches: engine (pre-parsed readings), replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
 Only by its name: wear, what reaches the disk in a day by rate and commit.maxDelay, as a table; needs the rights to
 mount a small loop device, or counts less without them.
 
@@ -33,7 +34,7 @@ interface Settings {
   readonly benches: readonly string[];
 }
 
-const BENCHES = ["replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
+const BENCHES = ["engine", "replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
 const BY_NAME = ["wear"] as const;
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
@@ -132,6 +133,11 @@ async function main(): Promise<void> {
   for (const bench of settings.benches) {
     if (bench === "wear") {
       await wear(settings);
+      continue;
+    }
+    if (bench === "engine") {
+      const once = () => measureEngine(settings.quick, settings.nodeOptions);
+      metrics.push(...(await repeat(settings, bench, once)));
       continue;
     }
     metrics.push(...(bench === "replay" ? await replay(settings) : await mqtt(settings, bench)));

@@ -1,6 +1,6 @@
 import type { Field, FieldType } from "../model/profile.js";
 import { formatInstant } from "../model/time.js";
-import type { Accumulator, Cells } from "./cells.js";
+import { type Accumulator, type Cells, cellOf } from "./cells.js";
 import { countAccumulator } from "./count.js";
 import { endsAccumulator, endValue } from "./ends.js";
 import { exactComponents, squaresAccumulator, sumAccumulator } from "./exact-sum.js";
@@ -35,7 +35,7 @@ const AGGREGATES: readonly Aggregate[] = [
     description: "Number of values.",
     needs: [countAccumulator],
     text: true,
-    result: ({ cells, at }) => cells.numbers[at.count!]!,
+    result: ({ cells, at }) => cellOf(cells, at.count!),
   },
   {
     name: "sum",
@@ -48,37 +48,37 @@ const AGGREGATES: readonly Aggregate[] = [
     description: "Σx / n, from the exact sum. Unit of the field. OPC UA Average.",
     needs: [countAccumulator, sumAccumulator],
     result: ({ cells, at }) =>
-      finite(divideExpansion(exactComponents(cells, at.sum!), cells.numbers[at.count!]!)),
+      finite(divideExpansion(exactComponents(cells, at.sum!), cellOf(cells, at.count!))),
   },
   {
     name: "min",
     description: "Smallest value. Unit of the field. OPC UA Minimum.",
     needs: [countAccumulator, extentAccumulator],
-    result: ({ cells, at }) => cells.numbers[at.extent! + 1]!,
+    result: ({ cells, at }) => cellOf(cells, at.extent! + 1),
   },
   {
     name: "max",
     description: "Largest value. Unit of the field. OPC UA Maximum.",
     needs: [countAccumulator, extentAccumulator],
-    result: ({ cells, at }) => cells.numbers[at.extent! + 3]!,
+    result: ({ cells, at }) => cellOf(cells, at.extent! + 3),
   },
   {
     name: "minTime",
     description: "Earliest event time of the smallest value. OPC UA MinimumActualTime.",
     needs: [countAccumulator, extentAccumulator],
-    result: ({ cells, at }) => formatInstant(cells.numbers[at.extent! + 2]!),
+    result: ({ cells, at }) => formatInstant(cellOf(cells, at.extent! + 2)),
   },
   {
     name: "maxTime",
     description: "Earliest event time of the largest value. OPC UA MaximumActualTime.",
     needs: [countAccumulator, extentAccumulator],
-    result: ({ cells, at }) => formatInstant(cells.numbers[at.extent! + 4]!),
+    result: ({ cells, at }) => formatInstant(cellOf(cells, at.extent! + 4)),
   },
   {
     name: "range",
     description: "max - min. Unit of the field. OPC UA Range.",
     needs: [countAccumulator, extentAccumulator],
-    result: ({ cells, at }) => cells.numbers[at.extent! + 3]! - cells.numbers[at.extent! + 1]!,
+    result: ({ cells, at }) => cellOf(cells, at.extent! + 3) - cellOf(cells, at.extent! + 1),
   },
   {
     name: "variance",
@@ -123,14 +123,14 @@ const AGGREGATES: readonly Aggregate[] = [
     description: "Earliest event time of a value.",
     needs: [countAccumulator, endsAccumulator],
     text: true,
-    result: ({ cells, at }) => formatInstant(cells.numbers[at.ends! + 1]!),
+    result: ({ cells, at }) => formatInstant(cellOf(cells, at.ends! + 1)),
   },
   {
     name: "lastTime",
     description: "Latest event time of a value.",
     needs: [countAccumulator, endsAccumulator],
     text: true,
-    result: ({ cells, at }) => formatInstant(cells.numbers[at.ends! + 3]!),
+    result: ({ cells, at }) => formatInstant(cellOf(cells, at.ends! + 3)),
   },
 ];
 
@@ -153,7 +153,7 @@ export function aggregateNames(type: FieldType): readonly string[] {
 
 /** (n Σx² - (Σx)²) / (n (n - ddof)) with an exact numerator: no cancellation however large the mean. */
 function variance({ cells, at }: Inputs, ddof: 0 | 1): number | null {
-  const n = cells.numbers[at.count!]!;
+  const n = cellOf(cells, at.count!);
   if (n - ddof <= 0) return null;
   const sum = exactComponents(cells, at.sum!);
   const numerator: number[] = [];

@@ -2,20 +2,23 @@ import type { AccumulatorState } from "../model/partials.js";
 import type { FieldValue } from "../model/reading.js";
 
 /**
- * The state of every accumulator of one slice: one flat array of numbers, laid out once per profile, plus the
- * two things that do not fit in a fixed number of cells.
+ * The state of every accumulator of one slice: a row of numbers, laid out once per profile, and what does not fit in
+ * a fixed number of cells. The row may be a part of a larger array (engine/double-heap.ts).
  */
 export interface Cells {
-  readonly numbers: Float64Array;
-  /** Text kept by accumulators over text fields, by cell; undefined until there is any. */
-  texts: Map<number, string> | undefined;
-  /** Expansions of exact sums that outgrew their cells, by cell; undefined until there is any. */
-  wide: Map<number, number[]> | undefined;
+  numbers: Float64Array;
+  /** Where the row begins in `numbers`; cells are counted from here. */
+  base: number;
+  /** By cell; undefined until there is any. Each kind of accumulator knows what it has put there. */
+  extras: Map<number, Extra> | undefined;
 }
 
+/** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by text. */
+export type Extra = string | number[] | Uint8Array | Map<string, number>;
+
 /**
- * A mergeable summary of values that does not depend on their order: adding the same values in any order, in
- * one go or merged from parts, gives the same results.
+ * A mergeable summary of values. For most of them order means nothing: adding the same values in any order, in one go
+ * or merged from parts, gives the same results.
  */
 export interface Accumulator {
   readonly name: string;
@@ -24,12 +27,26 @@ export interface Accumulator {
   add(state: Cells, at: number, value: FieldValue, timeMs: number): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
-  /** What it has gathered, as model/partials.ts documents it. */
+  /** What it has gathered, as model/partials.ts documents it. A copy. */
   save(state: Cells, at: number): AccumulatorState;
   /** Adds what was saved. */
   mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;
 }
 
 export function newCells(count: number): Cells {
-  return { numbers: new Float64Array(count), texts: undefined, wide: undefined };
+  return { numbers: new Float64Array(count), base: 0, extras: undefined };
+}
+
+export function cellOf({ numbers, base }: Cells, at: number): number {
+  return numbers[base + at]!;
+}
+
+export function setExtra(cells: Cells, at: number, extra: Extra): void {
+  cells.extras ??= new Map();
+  cells.extras.set(at, extra);
+}
+
+export function copyOfExtra(extra: Extra): Extra {
+  if (typeof extra === "string") return extra;
+  return extra instanceof Map ? new Map(extra) : extra.slice();
 }

@@ -5,13 +5,13 @@ export const countAccumulator: Accumulator = {
   name: "count",
   cells: 1,
   add(state, at) {
-    state.numbers[at]!++;
+    state.numbers[state.base + at]!++;
   },
   merge(into, at, from) {
-    into.numbers[at]! += from.numbers[at]!;
+    into.numbers[into.base + at]! += from.numbers[from.base + at]!;
   },
-  save: (state, at) => [state.numbers[at]!],
+  save: (state, at) => [state.numbers[state.base + at]!],
   mergeSaved(into, at, [count]) {
-    into.numbers[at]! += count as number;
+    into.numbers[into.base + at]! += count as number;
   },
 };

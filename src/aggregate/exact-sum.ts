@@ -1,56 +1,68 @@
 import type { AccumulatorState } from "../model/partials.js";
-import type { Accumulator, Cells } from "./cells.js";
-import { growExpansion, productError } from "./expansion.js";
+import { type Accumulator, type Cells, setExtra } from "./cells.js";
+import { compress, growExpansion, productError } from "./expansion.js";
 
 /**
  * Exact sums in fixed cells: `[n, c0 … c3]`, the n components of an expansion (see expansion.ts). Four components
  * hold any sum whose terms span about 200 bits, which is every sensor there is; a sum that needs more moves to
- * `Cells.wide`, marked by n = -1, and stays exact.
+ * `Cells.extras`, marked by n = -1, and stays exact.
  */
 const COMPONENTS = 4;
 
 /** Adds `x` to the exact sum at `at`. */
 export function addExact(state: Cells, at: number, x: number): void {
-  const numbers = state.numbers;
-  const count = numbers[at]!;
+  const { numbers } = state;
+  const start = state.base + at;
+  const count = numbers[start]!;
   if (count < 0) {
-    growExpansion(state.wide!.get(at)!, x);
+    growExpansion(wideOf(state, at), x);
     return;
   }
-  let kept = 0;
+  let kept = start;
   let carry = x;
-  for (let i = 1; i <= count; i++) {
-    const term = numbers[at + i]!;
+  for (let i = start + 1; i <= start + count; i++) {
+    const term = numbers[i]!;
     const high = carry + term;
     const virtual = high - carry;
     const low = carry - (high - virtual) + (term - virtual);
-    if (low !== 0) numbers[at + ++kept] = low;
+    if (low !== 0) numbers[++kept] = low;
     carry = high;
   }
-  if (carry === 0) {
-    numbers[at] = kept;
-  } else if (kept < COMPONENTS) {
-    numbers[at + ++kept] = carry;
-    numbers[at] = kept;
-  } else {
-    widen(state, at, carry);
+  if (carry !== 0) {
+    if (kept === start + COMPONENTS) {
+      widen(state, at, carry);
+      return;
+    }
+    numbers[++kept] = carry;
   }
+  numbers[start] = kept - start;
 }
 
 function widen(state: Cells, at: number, carry: number): void {
-  const expansion = Array.from(state.numbers.subarray(at + 1, at + 1 + COMPONENTS));
+  const first = state.base + at + 1;
+  const expansion = Array.from(state.numbers.subarray(first, first + COMPONENTS));
   expansion.push(carry);
-  state.numbers[at] = -1;
-  state.wide ??= new Map();
-  state.wide.set(at, expansion);
+  compress(expansion);
+  if (expansion.length <= COMPONENTS) {
+    state.numbers.set(expansion, first);
+    state.numbers[first - 1] = expansion.length;
+    return;
+  }
+  state.numbers[first - 1] = -1;
+  setExtra(state, at, expansion);
+}
+
+function wideOf(state: Cells, at: number): number[] {
+  return state.extras!.get(at) as number[];
 }
 
 /** The expansion of the exact sum at `at`. */
 export function exactComponents(state: Cells, at: number): readonly number[] {
-  const count = state.numbers[at]!;
-  if (count < 0) return state.wide!.get(at)!;
+  const start = state.base + at;
+  const count = state.numbers[start]!;
+  if (count < 0) return wideOf(state, at);
   const components: number[] = [];
-  for (let i = 1; i <= count; i++) components.push(state.numbers[at + i]!);
+  for (let i = start + 1; i <= start + count; i++) components.push(state.numbers[i]!);
   return components;
 }
 

@@ -25,6 +25,36 @@ export function growExpansion(expansion: number[], x: number): void {
   if (carry !== 0) expansion.push(carry);
 }
 
+/**
+ * The same value in as few components as there can be, none of them with bits of its neighbour's precision; in place.
+ * (COMPRESS of the same paper.)
+ */
+export function compress(expansion: number[]): void {
+  let bottom = expansion.length - 1;
+  if (bottom < 1) return;
+  let carry = expansion[bottom]!;
+  for (let i = bottom - 1; i >= 0; i--) {
+    const term = expansion[i]!;
+    const high = carry + term;
+    const low = term - (high - carry);
+    if (low !== 0) {
+      expansion[bottom--] = high;
+      carry = low;
+    } else carry = high;
+  }
+  expansion[bottom] = carry;
+  let top = 0;
+  for (let i = bottom + 1; i < expansion.length; i++) {
+    const term = expansion[i]!;
+    const high = term + carry;
+    const low = carry - (high - term);
+    if (low !== 0) expansion[top++] = low;
+    carry = high;
+  }
+  if (carry !== 0) expansion[top++] = carry;
+  expansion.length = top;
+}
+
 const SPLITTER = 134_217_729; // 2^27 + 1
 
 /** The rounding error of `a * b`: `a * b` exactly equals the rounded product plus this. */

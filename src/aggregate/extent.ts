@@ -8,26 +8,28 @@ export const extentAccumulator: Accumulator = {
   name: "extent",
   cells: 5,
   add: (state, at, value, timeMs) => {
-    const numbers = state.numbers;
+    const { numbers } = state;
+    const i = state.base + at;
     const x = value as number;
-    if (numbers[at] === 0) {
-      numbers[at] = 1;
-      setMin(numbers, at, x, timeMs);
-      setMax(numbers, at, x, timeMs);
+    if (numbers[i] === 0) {
+      numbers[i] = 1;
+      setMin(numbers, i, x, timeMs);
+      setMax(numbers, i, x, timeMs);
       return;
     }
-    if (x < numbers[at + 1]! || (x === numbers[at + 1] && timeMs < numbers[at + 2]!))
-      setMin(numbers, at, x, timeMs);
-    if (x > numbers[at + 3]! || (x === numbers[at + 3] && timeMs < numbers[at + 4]!))
-      setMax(numbers, at, x, timeMs);
+    if (x < numbers[i + 1]! || (x === numbers[i + 1] && timeMs < numbers[i + 2]!))
+      setMin(numbers, i, x, timeMs);
+    if (x > numbers[i + 3]! || (x === numbers[i + 3] && timeMs < numbers[i + 4]!))
+      setMax(numbers, i, x, timeMs);
   },
   merge(into: Cells, at: number, from: Cells) {
-    const other = from.numbers;
-    if (other[at] === 0) return;
-    this.add(into, at, other[at + 1]!, other[at + 2]!);
-    this.add(into, at, other[at + 3]!, other[at + 4]!);
+    const { numbers } = from;
+    const i = from.base + at;
+    if (numbers[i] === 0) return;
+    this.add(into, at, numbers[i + 1]!, numbers[i + 2]!);
+    this.add(into, at, numbers[i + 3]!, numbers[i + 4]!);
   },
-  save: ({ numbers }, at) => [numbers[at + 1]!, numbers[at + 2]!, numbers[at + 3]!, numbers[at + 4]!],
+  save: ({ numbers, base }, at) => Array.from(numbers.subarray(base + at + 1, base + at + 5)),
   mergeSaved(into, at, [min, minTime, max, maxTime]) {
     this.add(into, at, min!, minTime as number);
     this.add(into, at, max!, maxTime as number);

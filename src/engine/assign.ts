@@ -8,62 +8,44 @@ import type { Slice } from "./slice.js";
  * window around it, so it lies wholly inside or wholly outside every window.
  */
 
-/** A global window has no edges; its slices are cut by the hour so that they can be let go behind the lateness. */
-const GLOBAL_SLICE_MS = 3_600_000;
-
-export interface Assigned {
-  readonly slice: Slice | undefined;
-  /** True when at least one window of this time is final already. */
-  readonly partlyLate: boolean;
+/** The slice for `timeMs`, made with its windows if need be; undefined when every window of that time is final. */
+export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
+  return findSlice(device.slices, timeMs) ?? cut(device, plan, timeMs, watermarkMs);
 }
 
-const LATE: Assigned = { slice: undefined, partlyLate: true };
-
-/** The slice for `timeMs`, made with its windows if need be; none when every window of that time is final. */
-export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Assigned {
-  const found = findSlice(device, timeMs);
-  if (found !== undefined && found.windows === plan.windows.length)
-    return { slice: found, partlyLate: false };
+function cut(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
   let startMs = Number.NEGATIVE_INFINITY;
   let endMs = Number.POSITIVE_INFINITY;
-  let live = 0;
+  let lateFromMs = Number.POSITIVE_INFINITY;
+  let dueMs = Number.NEGATIVE_INFINITY;
   for (const window of plan.windows) {
-    const { start, end } = sliceEdges(window, timeMs);
-    startMs = Math.max(startMs, start);
-    endMs = Math.min(endMs, end);
-    if (end + window.definition.allowedLatenessMs > watermarkMs) live++;
+    startMs = Math.max(startMs, window.times.edgeBefore(timeMs));
+    endMs = Math.min(endMs, window.times.edgeAfter(timeMs));
+    lateFromMs = Math.min(lateFromMs, lateFrom(window, timeMs));
+    dueMs = Math.max(dueMs, lateForAllFrom(window, timeMs));
   }
-  if (live === 0) return LATE;
-  const partlyLate = live < plan.windows.length;
-  if (found !== undefined) return { slice: found, partlyLate };
-  const slice = plan.slices.make(device.nextSliceId++, startMs, endMs);
-  for (const window of plan.windows) {
-    const { end } = sliceEdges(window, timeMs);
-    if (end + window.definition.allowedLatenessMs <= watermarkMs) continue;
-    openWindow(device, window, timeMs).slices.push(slice);
-    slice.windows++;
-    if (window.isGlobal)
-      device.nextDueMs = Math.min(device.nextDueMs, end + window.definition.allowedLatenessMs);
-  }
+  if (dueMs <= watermarkMs) return undefined;
+  const { epoch } = device;
+  const slice = plan.slices.make({ id: device.nextSliceId++, startMs, endMs, epoch, lateFromMs, dueMs });
+  for (const window of plan.windows) openWindows(device, window, timeMs, watermarkMs);
+  device.nextDueMs = Math.min(device.nextDueMs, dueMs);
   insertByStart(device.slices, slice);
-  return { slice, partlyLate };
+  return slice;
 }
 
-/** For a global window the edges of its slices, for every other kind those of the window itself. */
-export function sliceEdges(
-  window: WindowPlan,
-  timeMs: number,
-): { readonly start: number; readonly end: number } {
-  if (window.isGlobal) {
-    const start = Math.floor(timeMs / GLOBAL_SLICE_MS) * GLOBAL_SLICE_MS;
-    return { start, end: start + GLOBAL_SLICE_MS };
-  }
-  const start = window.times.start(timeMs);
-  return { start, end: window.times.end(start) };
+/** Watermark from which a reading is too late for a window around it. */
+export function lateFrom({ isGlobal, times, definition }: WindowPlan, timeMs: number): number {
+  const endMs = isGlobal ? times.edgeAfter(timeMs) : times.end(times.first(timeMs));
+  return endMs + definition.allowedLatenessMs;
 }
 
-function findSlice(device: Device, timeMs: number): Slice | undefined {
-  const slices = device.slices;
+/** And from which it is for every one of this definition. */
+function lateForAllFrom({ isGlobal, times, definition }: WindowPlan, timeMs: number): number {
+  const endMs = isGlobal ? times.edgeAfter(timeMs) : times.end(times.last(timeMs));
+  return endMs + definition.allowedLatenessMs;
+}
+
+function findSlice(slices: readonly Slice[], timeMs: number): Slice | undefined {
   for (let i = slices.length - 1; i >= 0; i--) {
     const slice = slices[i]!;
     if (timeMs >= slice.startMs) return timeMs < slice.endMs ? slice : undefined;
@@ -85,13 +67,22 @@ function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefin
   return slice !== undefined && timeMs < slice.endMs ? slice : undefined;
 }
 
-function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindow {
-  const windows = device.open[plan.index]!;
-  const startMs = plan.times.start(timeMs);
-  for (let i = windows.length - 1; i >= 0 && windows[i]!.startMs >= startMs; i--) {
-    if (windows[i]!.startMs === startMs) return windows[i]!;
+/** Opens the windows of a definition around `timeMs` that are not final and not open yet. */
+function openWindows(device: Device, plan: WindowPlan, timeMs: number, watermarkMs: number): void {
+  const { times, definition, isGlobal } = plan;
+  const last = times.last(timeMs);
+  for (let startMs = times.first(timeMs); startMs <= last; startMs = times.next(startMs)) {
+    const endMs = times.end(startMs);
+    const finalMs = (isGlobal ? times.edgeAfter(timeMs) : endMs) + definition.allowedLatenessMs;
+    if (finalMs > watermarkMs) open(device, plan, startMs, endMs);
   }
-  const endMs = plan.times.end(startMs);
+}
+
+function open(device: Device, plan: WindowPlan, startMs: number, endMs: number): void {
+  const windows = device.open[plan.index]!;
+  for (let i = windows.length - 1; i >= 0 && windows[i]!.startMs >= startMs; i--) {
+    if (windows[i]!.startMs === startMs) return;
+  }
   const window: OpenWindow = {
     plan,
     startMs,
@@ -99,12 +90,11 @@ function openWindow(device: Device, plan: WindowPlan, timeMs: number): OpenWindo
     part: partOf(device, plan.definition.name, startMs),
     revision: 0,
     queued: false,
-    slices: [],
+    epoch: device.epoch,
     sealed: undefined,
   };
   insertByStart(windows, window);
   device.nextDueMs = Math.min(device.nextDueMs, endMs);
-  return window;
 }
 
 function partOf(device: Device, name: string, startMs: number): number {
@@ -115,5 +105,6 @@ function partOf(device: Device, name: string, startMs: number): number {
 function insertByStart<T extends { readonly startMs: number }>(list: T[], item: T): void {
   let at = list.length;
   while (at > 0 && list[at - 1]!.startMs > item.startMs) at--;
-  list.splice(at, 0, item);
+  if (at === list.length) list.push(item);
+  else list.splice(at, 0, item);
 }

@@ -3,7 +3,7 @@ import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan, WindowPlan } from "./plan.js";
 import type { Redefinition } from "./redefinition.js";
-import type { Slice } from "./slice.js";
+import { firstFrom, type Slice } from "./slice.js";
 
 /** Everything the engine knows of one device. Devices do not influence each other. */
 export interface Device {
@@ -30,8 +30,10 @@ export interface Device {
   advancedToMs: number;
   /** Slices by start, not overlapping. */
   readonly slices: Slice[];
-  /** Slices cut under an earlier definition: still merged by windows that went on, never added to. */
+  /** Slices of earlier epochs: still merged by windows that went on, never added to. */
   readonly retired: Slice[];
+  /** How often the definition has changed or time has begun anew: what is cut and opened from then on is apart. */
+  epoch: number;
   /** Windows that are not final, per definition, by start. */
   open: OpenWindow[][];
   /** Windows that fired and have changed since; fire again at the end of the block. */
@@ -61,7 +63,8 @@ export interface OpenWindow {
   revision: number;
   /** In `Device.changed`. */
   queued: boolean;
-  readonly slices: Slice[];
+  /** The device's when it was opened: it has nothing of slices of earlier ones. */
+  readonly epoch: number;
   /** What slices that were let go had gathered; only a global window outlives its slices. */
   sealed: Cells | undefined;
 }
@@ -82,6 +85,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     advancedToMs: Number.NEGATIVE_INFINITY,
     slices: [],
     retired: [],
+    epoch: 0,
     open: plan.windows.map(() => []),
     changed: [],
     keys: undefined,
@@ -100,17 +104,16 @@ export function watermark(device: Device, plan: Plan): number {
   return Math.max(device.maxTimeMs - plan.profile.time.outOfOrdernessMs, device.idleFloorMs);
 }
 
-/** Lets go of a slice for one window; the last one drops it. */
-export function releaseSlice(device: Device, slice: Slice): void {
-  slice.windows--;
-  if (slice.windows > 0) return;
-  // The oldest goes first, nearly always; taking it from the front costs nothing.
-  if (device.slices[0] === slice) {
-    device.slices.shift();
-    return;
+/** What a window is merged from, in the order of time; slices of earlier epochs first. */
+export function slicesOf(device: Device, window: OpenWindow): Slice[] {
+  const { startMs, endMs, epoch } = window;
+  const of: Slice[] = [];
+  for (const slice of device.retired) {
+    if (slice.epoch >= epoch && slice.startMs >= startMs && slice.endMs <= endMs) of.push(slice);
   }
-  for (const list of [device.slices, device.retired]) {
-    const at = list.indexOf(slice);
-    if (at >= 0) list.splice(at, 1);
+  const { slices } = device;
+  for (let i = firstFrom(slices, startMs); i < slices.length && slices[i]!.startMs < endMs; i++) {
+    of.push(slices[i]!);
   }
+  return of;
 }

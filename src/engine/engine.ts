@@ -5,6 +5,7 @@ import { REASON_CODE, REJECT_REASONS, type RejectReason } from "../model/reasons
 import type { Summary } from "../model/summary.js";
 import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
+import { DoubleHeap } from "./double-heap.js";
 import { advance, closeWindow, type Firing, fireChanged } from "./firing.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
@@ -75,6 +76,7 @@ export interface ProfileState {
 
 export class Engine {
   readonly #options: EngineOptions;
+  readonly #heap = new DoubleHeap();
   readonly #byId = new Map<string, ProfileState>();
   readonly #byHash = new Map<string, ProfileState>();
   #deviceCount = 0;
@@ -124,7 +126,7 @@ export class Engine {
       throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
     }
     const state = {
-      plan: planProfile(profile),
+      plan: planProfile(profile, this.#heap),
       cleaner: createCleaner(profile),
       retired: false,
       devices: new Map(),
@@ -270,6 +272,9 @@ export class Engine {
         }
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
+        for (const slice of [...device.slices, ...device.retired]) state.plan.slices.drop(slice);
+        device.slices.length = 0;
+        device.retired.length = 0;
         this.dirty.add(device);
       }
     }
@@ -288,7 +293,7 @@ export class Engine {
       return [];
     }
     const summaries: Summary[] = [];
-    const plan = planProfile(profile);
+    const plan = planProfile(profile, this.#heap);
     for (const device of state.devices.values()) {
       reconfigureDevice(this.#firing(state, summaries), device, plan);
       this.dirty.add(device);

@@ -1,10 +1,9 @@
-import { type Cells, newCells } from "../aggregate/cells.js";
+import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import type { FieldPartials, Mergeable } from "../model/partials.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
-import { sliceEdges } from "./assign.js";
-import { type Device, type OpenWindow, releaseSlice, watermark } from "./device.js";
+import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
 import { ACCEPTED_CELL, mergeCells, type Plan, rejectedCell, VALUE_FATES } from "./plan.js";
 import type { Slice } from "./slice.js";
 
@@ -31,11 +30,10 @@ export function advance(on: Firing, device: Device): void {
   const watermarkMs = watermark(device, on.plan);
   let nextDueMs = Number.POSITIVE_INFINITY;
   for (const windows of device.open) {
-    if (windows[0]?.plan.isGlobal) nextDueMs = Math.min(nextDueMs, seal(on, device, windows[0], watermarkMs));
-    else nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
+    if (windows.length > 0) nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
   }
   device.advancedToMs = watermarkMs;
-  device.nextDueMs = nextDueMs;
+  device.nextDueMs = Math.min(nextDueMs, letGo(on, device, watermarkMs));
 }
 
 /**
@@ -48,7 +46,6 @@ function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], water
   while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs) {
     const window = windows[finals++]!;
     fire(on, device, window, { final: true });
-    letGo(on, device, window);
   }
   if (finals === 1) windows.shift();
   else if (finals > 1) windows.splice(0, finals);
@@ -80,35 +77,52 @@ export function fireChanged(on: Firing, device: Device): void {
 /** Fires a window as final although its time has not come: the input has ended, or its definition has. */
 export function closeWindow(on: Firing, device: Device, window: OpenWindow, reconfigured: boolean): void {
   fire(on, device, window, { final: true, reconfigured });
-  letGo(on, device, window);
 }
 
-function letGo(on: Firing, device: Device, window: OpenWindow): void {
-  window.queued = false;
-  for (const slice of window.slices) release(on, device, slice);
+/**
+ * Lets go of the slices that no reading can change any more; what is in them goes into the global windows.
+ * @returns the watermark at which there is more to do
+ */
+function letGo(on: Firing, device: Device, watermarkMs: number): number {
+  const { slices, retired } = device;
+  for (let i = 0; i < retired.length; i++) {
+    if (retired[i]!.dueMs > watermarkMs) continue;
+    seal(on, device, retired[i]!);
+    on.plan.slices.drop(retired[i]!);
+    retired.splice(i--, 1);
+  }
+  let due = 0;
+  while (due < slices.length && slices[due]!.dueMs <= watermarkMs) {
+    seal(on, device, slices[due]!);
+    on.plan.slices.drop(slices[due++]!);
+  }
+  // One at the front goes, nearly always; that costs nothing.
+  if (due === 1) slices.shift();
+  else if (due > 1) slices.splice(0, due);
+  let nextDueMs = slices.length > 0 ? slices[0]!.dueMs : Number.POSITIVE_INFINITY;
+  for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);
+  return nextDueMs;
 }
 
-function release(on: Firing, device: Device, slice: Slice): void {
-  releaseSlice(device, slice);
-  if (slice.windows === 0) on.plan.slices.drop(slice);
-}
-
-/** Folds what lies behind the lateness of a global window into one state; returns when there will be more of it. */
-function seal(on: Firing, device: Device, window: OpenWindow, watermarkMs: number): number {
-  let nextDueMs = Number.POSITIVE_INFINITY;
-  for (let i = window.slices.length - 1; i >= 0; i--) {
-    const slice = window.slices[i]!;
-    const dueMs = sliceEdges(window.plan, slice.startMs).end + window.plan.definition.allowedLatenessMs;
-    if (dueMs > watermarkMs) {
-      nextDueMs = Math.min(nextDueMs, dueMs);
-      continue;
-    }
+/** A global window outlives its slices. */
+function seal(on: Firing, device: Device, slice: Slice): void {
+  for (const { isGlobal, index } of on.plan.windows) {
+    const window = isGlobal ? device.open[index]![0] : undefined;
+    if (window === undefined || slice.epoch < window.epoch) continue;
     window.sealed ??= newCells(on.plan.cellCount);
     mergeCells(on.plan, window.sealed, slice.cells);
-    window.slices.splice(i, 1);
-    release(on, device, slice);
   }
-  return nextDueMs;
+}
+
+/** Lets go of slices of earlier epochs that no open window has anything of. */
+export function dropRetired(on: Firing, device: Device): void {
+  const needed = new Set(device.open.flat().flatMap((window) => slicesOf(device, window)));
+  const { retired } = device;
+  for (let i = 0; i < retired.length; i++) {
+    if (needed.has(retired[i]!)) continue;
+    on.plan.slices.drop(retired[i]!);
+    retired.splice(i--, 1);
+  }
 }
 
 interface FiringKind {
@@ -127,7 +141,7 @@ function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): 
   const window = describe(fired);
   const part = fired.part === 1 ? "" : `/${fired.part}`;
   const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${part}`;
-  const cells = merged(on.plan, fired);
+  const cells = merged(on.plan, device, fired);
   const fields = results(fired, cells);
   const counts = quality(on.plan, cells);
   // Spelled out twice: a spread takes ten times as long as the rest of the object.
@@ -158,7 +172,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 function mergeable(fired: OpenWindow, cells: Cells, of: string): Mergeable {
   const partials: Record<string, FieldPartials> = {};
   for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
-    if (cells.numbers[plan.at.count!] === 0) continue;
+    if (cellOf(cells, plan.at.count!) === 0) continue;
     const state: Record<string, FieldPartials["state"][string]> = {};
     for (const accumulator of accumulators) {
       state[accumulator.name] = accumulator.save(cells, plan.at[accumulator.name]!);
@@ -181,11 +195,12 @@ function deviceId({ gateway, plan }: Firing, name: string): string {
   return known.id;
 }
 
-function merged(plan: Plan, window: OpenWindow): Cells {
-  if (window.slices.length === 1 && window.sealed === undefined) return window.slices[0]!.cells;
+function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
+  const slices = slicesOf(device, window);
+  if (slices.length === 1 && window.sealed === undefined) return slices[0]!.cells;
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
-  for (const slice of window.slices) mergeCells(plan, total, slice.cells);
+  for (const slice of slices) mergeCells(plan, total, slice.cells);
   return total;
 }
 
@@ -199,7 +214,7 @@ function describe(window: OpenWindow): SummaryWindow {
 function results(window: OpenWindow, cells: Cells): Record<string, SummaryField> {
   const fields: Record<string, SummaryField> = {};
   for (const { field, plan, aggregates } of window.plan.outputs) {
-    if (cells.numbers[plan.at.count!] === 0) continue;
+    if (cellOf(cells, plan.at.count!) === 0) continue;
     const result: Record<string, number | string | null> = {};
     if (field.unit !== undefined) result.unit = field.unit;
     const inputs = { cells, at: plan.at, field };
@@ -210,15 +225,14 @@ function results(window: OpenWindow, cells: Cells): Record<string, SummaryField>
 }
 
 function quality(plan: Plan, cells: Cells): SummaryQuality {
-  const { numbers } = cells;
-  const accepted = numbers[ACCEPTED_CELL]!;
+  const accepted = cellOf(cells, ACCEPTED_CELL);
   // Keys come in the order in which they are first set.
   const result: Record<string, number | Record<string, Record<string, number>>> = { received: 0, accepted };
-  const fields = fatesByField(plan, numbers);
+  const fields = fatesByField(plan, cells);
   if (fields !== undefined) result.fields = fields;
   let received = accepted;
   for (let code = 0; code < REJECT_REASONS.length; code++) {
-    const count = numbers[rejectedCell(code)]!;
+    const count = cellOf(cells, rejectedCell(code));
     if (count === 0) continue;
     result[REJECT_REASONS[code]!] = count;
     received += count;
@@ -228,11 +242,11 @@ function quality(plan: Plan, cells: Cells): SummaryQuality {
 }
 
 /** Undefined when nothing was done to any value. */
-function fatesByField(plan: Plan, numbers: Float64Array): Record<string, Record<string, number>> | undefined {
+function fatesByField(plan: Plan, cells: Cells): Record<string, Record<string, number>> | undefined {
   let fields: Record<string, Record<string, number>> | undefined;
   for (const { name, fatesAt } of plan.fields) {
     for (let fate = 0; fate < VALUE_FATES.length; fate++) {
-      const count = numbers[fatesAt + fate]!;
+      const count = cellOf(cells, fatesAt + fate);
       if (count === 0) continue;
       fields ??= {};
       fields[name] ??= {};

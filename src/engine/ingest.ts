@@ -9,7 +9,7 @@ import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
 import { isLate, timeOfLate } from "./set-back.js";
-import { hold as remember, type Slice, sight } from "./slice.js";
+import { type Slice, sight } from "./slice.js";
 import { hashValues } from "./value-hash.js";
 
 /**
@@ -73,16 +73,17 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
     const { clockTrusted } = on.block;
     timeMs = timeOfLate(on.firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
   }
-  const { slice, partlyLate } = assign(device, plan, timeMs, watermark(device, plan));
+  const watermarkMs = watermark(device, plan);
+  const slice = assign(device, plan, timeMs, watermarkMs);
   if (slice === undefined) return "late";
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
   const values = group.values[index]!.slice();
   const reason = on.cleaner.clean(values, fates) ?? keep({ plan, device, slice, timeMs, hasOwnTime, values });
-  const cells = slice.cells.numbers;
-  cells[reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason])]!++;
+  const { numbers, base } = slice.cells;
+  numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;
   if (reason === undefined) {
-    if (partlyLate) device.partlyLate++;
+    if (slice.lateFromMs <= watermarkMs) device.partlyLate++;
     noteChange(device, plan, slice);
   }
   if (timeMs > device.maxTimeMs) {
@@ -132,7 +133,7 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
     }
     if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
     if (sighting === "conflict") device.conflicting++;
-    remember(slice, timeMs, hash);
+    plan.slices.hold(slice, timeMs, hash);
   }
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
@@ -143,7 +144,10 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
       slot.accumulator.add(slice.cells, slot.at, value, timeMs);
     }
   }
-  for (const fate of fates) slice.cells.numbers[plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;
+  for (const fate of fates) {
+    const { numbers, base } = slice.cells;
+    numbers[base + plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;
+  }
   return undefined;
 }
 

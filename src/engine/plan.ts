@@ -1,10 +1,11 @@
 import { type Aggregate, findAggregate } from "../aggregate/catalog.js";
-import type { Accumulator, Cells } from "../aggregate/cells.js";
+import { type Accumulator, type Cells, copyOfExtra, setExtra } from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { WindowDefinition } from "../model/window.js";
-import { SlicePool } from "./slice.js";
+import type { DoubleHeap } from "./double-heap.js";
+import { SliceMemory } from "./slice.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
 /**
@@ -21,7 +22,8 @@ export interface Plan {
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
   readonly cellCount: number;
-  readonly slices: SlicePool;
+  /** Where its slices get their memory. */
+  readonly slices: SliceMemory;
 }
 
 export interface WindowPlan {
@@ -75,7 +77,7 @@ export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
   flagged: 3,
 };
 
-export function planProfile(profile: EngineProfile): Plan {
+export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
   const needs = profile.fields.map(() => new Map<string, Accumulator>());
   for (const window of profile.windows) {
     for (const request of window.aggregates) {
@@ -102,7 +104,7 @@ export function planProfile(profile: EngineProfile): Plan {
     planWindow({ profile, definition, index, fields }),
   );
   const label = `${profile.id}@${profile.version}`;
-  return { profile, label, windows, fields, cellCount: next, slices: new SlicePool(next) };
+  return { profile, label, windows, fields, cellCount: next, slices: new SliceMemory(next, heap) };
 }
 
 function planWindow(from: {
@@ -154,7 +156,7 @@ function aggregateOf(name: string): Aggregate {
 export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
   const counters =
     plan.fields.length === 0 ? plan.cellCount : plan.fields.at(-1)!.fatesAt + VALUE_FATES.length;
-  for (let i = 0; i < counters; i++) into.numbers[i]! += from.numbers[i]!;
+  for (let i = 0; i < counters; i++) into.numbers[into.base + i]! += from.numbers[from.base + i]!;
   for (const field of plan.fields) {
     for (const { accumulator, at } of field.slots) accumulator.merge(into, at, from);
   }
@@ -162,7 +164,7 @@ export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
 
 /** The same contents under another plan: fields and accumulators that both have, by name. */
 export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells): Cells {
-  empty.numbers.set(cells.numbers.subarray(0, rejectedCell(REJECT_REASONS.length)));
+  copy(cells, 0, empty, 0, rejectedCell(REJECT_REASONS.length));
   for (const target of to.fields) {
     const source = from.fields.find((field) => field.name === target.name);
     if (source === undefined) continue;
@@ -177,16 +179,8 @@ export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells)
 
 function copy(from: Cells, fromAt: number, to: Cells, toAt: number, count: number): void {
   for (let i = 0; i < count; i++) {
-    to.numbers[toAt + i] = from.numbers[fromAt + i]!;
-    const text = from.texts?.get(fromAt + i);
-    if (text !== undefined) {
-      to.texts ??= new Map();
-      to.texts.set(toAt + i, text);
-    }
-    const wide = from.wide?.get(fromAt + i);
-    if (wide !== undefined) {
-      to.wide ??= new Map();
-      to.wide.set(toAt + i, wide.slice());
-    }
+    to.numbers[to.base + toAt + i] = from.numbers[from.base + fromAt + i]!;
+    const extra = from.extras?.get(fromAt + i);
+    if (extra !== undefined) setExtra(to, toAt + i, copyOfExtra(extra));
   }
 }

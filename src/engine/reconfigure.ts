@@ -1,6 +1,6 @@
 import { newCells } from "../aggregate/cells.js";
 import type { Device, OpenWindow } from "./device.js";
-import { closeWindow, type Firing } from "./firing.js";
+import { closeWindow, dropRetired, type Firing } from "./firing.js";
 import { translateHeld } from "./held.js";
 import { type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
@@ -28,17 +28,23 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
       window.sealed = translateCells(from.plan, to, window.sealed, newCells(to.cellCount));
     }
   }
+  device.open = open;
   device.retired.push(...device.slices);
   device.slices.length = 0;
-  for (const slice of device.retired) {
-    slice.cells = translateCells(from.plan, to, slice.cells, newCells(to.cellCount));
+  device.epoch++;
+  dropRetired(from, device);
+  for (const [i, slice] of device.retired.entries()) {
+    device.retired[i] = to.slices.translated(slice, (cells) =>
+      translateCells(from.plan, to, slice.cells, cells),
+    );
+    from.plan.slices.drop(slice);
   }
-  device.open = open;
   device.redefined = redefine(device.redefined, ended(from.plan, to), device.maxTimeMs);
   translateHeld(device, from.plan, to);
   device.nextDueMs = Math.min(
     Number.POSITIVE_INFINITY,
     ...open.flat().map((w) => (w.revision === 0 ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
+    ...device.retired.map(({ dueMs }) => dueMs),
   );
 }
 

@@ -1,7 +1,7 @@
 import { LIMITS } from "../model/limits.js";
-import { sliceEdges } from "./assign.js";
+import { lateFrom } from "./assign.js";
 import { type Device, watermark } from "./device.js";
-import { closeWindow, type Firing } from "./firing.js";
+import { closeWindow, dropRetired, type Firing } from "./firing.js";
 import type { Plan } from "./plan.js";
 import { redefine } from "./redefinition.js";
 
@@ -36,9 +36,7 @@ export interface Arriving {
 export function isLate(device: Device, plan: Plan, timeMs: number): boolean {
   const watermarkMs = watermark(device, plan);
   if (timeMs >= watermarkMs) return false;
-  return plan.windows.some(
-    (window) => sliceEdges(window, timeMs).end + window.definition.allowedLatenessMs <= watermarkMs,
-  );
+  return plan.windows.some((window) => lateFrom(window, timeMs) <= watermarkMs);
 }
 
 /** The time that a late reading gets, after the device's time has begun anew if it must. */
@@ -68,6 +66,8 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);
   device.slices.length = 0;
+  device.epoch++;
+  dropRetired(on, device);
   device.maxTimeMs = timeMs;
   device.idleFloorMs = Number.NEGATIVE_INFINITY;
   device.advancedToMs = watermark(device, on.plan);
@@ -76,4 +76,5 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
     const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
     device.nextDueMs = Math.min(device.nextDueMs, window.revision === 0 ? window.endMs : finalMs);
   }
+  for (const { dueMs } of device.retired) device.nextDueMs = Math.min(device.nextDueMs, dueMs);
 }

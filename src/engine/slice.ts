@@ -1,4 +1,5 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
+import { DoubleHeap, type Row } from "./double-heap.js";
 
 /**
  * A piece of one device's time line that no window edge cuts: every reading goes into exactly one slice, and a
@@ -14,59 +15,95 @@ export interface Slice {
   readonly startMs: number;
   /** Exclusive. */
   readonly endMs: number;
-  cells: Cells;
-  /** Number of open windows that merge it; at 0 it is dropped. */
-  windows: number;
-  /** Event times, ascending, the first `held` entries. */
-  times: Float64Array;
-  hashes: Float64Array;
+  /** As the device's when it was cut; windows that opened later have nothing of it. */
+  readonly epoch: number;
+  /** Watermark from which one of its windows is final, so that readings are too late for that one. */
+  readonly lateFromMs: number;
+  /** Watermark from which all of them are, and the slice is let go. */
+  readonly dueMs: number;
+  readonly cells: Cells;
+  /** Readings held, ascending by time: `ROW` numbers each. */
+  readonly rows: Row;
+  /** How many `rows` has room for. */
+  capacity: number;
   held: number;
 }
 
-const FIRST_CAPACITY = 8;
-/** Slices of more readings than this give their memory back. */
-const POOLED_CAPACITY_MAX = 256;
-const POOLED_SLICES_MAX = 512;
+/** Event time and hash. */
+export const ROW = 2;
+const FIRST_CAPACITY = DoubleHeap.capacity(1) / ROW;
 
-export function newSlice(id: number, startMs: number, endMs: number, cellCount: number): Slice {
-  return {
-    id,
-    startMs,
-    endMs,
-    cells: newCells(cellCount),
-    windows: 0,
-    times: new Float64Array(FIRST_CAPACITY),
-    hashes: new Float64Array(FIRST_CAPACITY),
-    held: 0,
-  };
+export interface SliceBounds {
+  readonly id: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly epoch: number;
+  readonly lateFromMs: number;
+  readonly dueMs: number;
 }
 
-/**
- * Makes slices of one layout out of the memory of those that were dropped: short windows come and go, and typed
- * arrays cost more to make and to collect than everything else that firing does.
- */
-export class SlicePool {
-  readonly #cellCount: number;
-  readonly #dropped: Slice[] = [];
+/** Where slices of one layout get their memory, and where it goes back to. */
+export class SliceMemory {
+  readonly cellCount: number;
+  readonly #heap: DoubleHeap;
 
-  constructor(cellCount: number) {
-    this.#cellCount = cellCount;
+  constructor(cellCount: number, heap: DoubleHeap) {
+    this.cellCount = cellCount;
+    this.#heap = heap;
   }
 
-  make(id: number, startMs: number, endMs: number): Slice {
-    const old = this.#dropped.pop();
-    if (old === undefined) return newSlice(id, startMs, endMs, this.#cellCount);
-    const { cells, times, hashes } = old;
-    cells.numbers.fill(0);
-    cells.texts = undefined;
-    cells.wide = undefined;
-    return { id, startMs, endMs, cells, windows: 0, times, hashes, held: 0 };
+  make({ id, startMs, endMs, epoch, lateFromMs, dueMs }: SliceBounds): Slice {
+    const cells = newCells(0);
+    this.#heap.take(this.cellCount, cells);
+    cells.numbers.fill(0, cells.base, cells.base + this.cellCount);
+    const rows: Row = { numbers: cells.numbers, base: 0 };
+    return { id, startMs, endMs, epoch, lateFromMs, dueMs, cells, rows, capacity: 0, held: 0 };
   }
 
-  /** Takes over a slice that nobody refers to any more. */
+  /** A slice of another layout with the same readings. @param fill its cells, which are empty */
+  translated(slice: Slice, fill: (cells: Cells) => void): Slice {
+    const copy = this.make(slice);
+    fill(copy.cells);
+    this.reserve(copy, slice.held);
+    const { numbers, base } = slice.rows;
+    copy.rows.numbers.set(numbers.subarray(base, base + slice.held * ROW), copy.rows.base);
+    copy.held = slice.held;
+    return copy;
+  }
+
+  /** Takes back what a slice has that nobody refers to any more. */
   drop(slice: Slice): void {
-    if (this.#dropped.length >= POOLED_SLICES_MAX || slice.times.length > POOLED_CAPACITY_MAX) return;
-    if (slice.cells.numbers.length === this.#cellCount) this.#dropped.push(slice);
+    this.#heap.give(slice.cells, this.cellCount);
+    if (slice.capacity > 0) this.#heap.give(slice.rows, slice.capacity * ROW);
+  }
+
+  /** Makes room for at least so many readings. */
+  reserve(slice: Slice, count: number): void {
+    if (count <= slice.capacity) return;
+    const { numbers, base } = slice.rows;
+    const length = Math.max(count, slice.capacity * 2, FIRST_CAPACITY) * ROW;
+    this.#heap.take(length, slice.rows);
+    if (slice.capacity > 0) {
+      slice.rows.numbers.set(numbers.subarray(base, base + slice.held * ROW), slice.rows.base);
+      this.#heap.give({ numbers, base }, slice.capacity * ROW);
+    }
+    slice.capacity = DoubleHeap.capacity(length) / ROW;
+  }
+
+  /** Remembers a reading, keeping time order. */
+  hold(slice: Slice, timeMs: number, hash: number): void {
+    const { held } = slice;
+    if (held === slice.capacity) this.reserve(slice, held + 1);
+    const { numbers, base } = slice.rows;
+    let at = base + held * ROW;
+    if (held > 0 && numbers[at - ROW]! > timeMs) {
+      const end = at;
+      at = base + upperBound(slice, timeMs) * ROW;
+      numbers.copyWithin(at + ROW, at, end);
+    }
+    numbers[at] = timeMs;
+    numbers[at + 1] = hash;
+    slice.held = held + 1;
   }
 }
 
@@ -74,12 +111,13 @@ export class SlicePool {
 export type Sighting = "new" | "same" | "conflict";
 
 /** Index behind the last held reading that is not later than `timeMs`. */
-function upperBound(slice: Slice, timeMs: number): number {
+function upperBound({ rows, held }: Slice, timeMs: number): number {
+  const { numbers, base } = rows;
   let low = 0;
-  let high = slice.held;
+  let high = held;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (slice.times[middle]! <= timeMs) low = middle + 1;
+    if (numbers[base + middle * ROW]! <= timeMs) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -87,35 +125,25 @@ function upperBound(slice: Slice, timeMs: number): number {
 
 /** Whether a reading is already held; does not change the slice. */
 export function sight(slice: Slice, timeMs: number, hash: number): Sighting {
-  const held = slice.held;
-  if (held === 0 || slice.times[held - 1]! < timeMs) return "new";
+  const { held } = slice;
+  const { numbers, base } = slice.rows;
+  if (held === 0 || numbers[base + (held - 1) * ROW]! < timeMs) return "new";
   let sighting: Sighting = "new";
-  for (let i = upperBound(slice, timeMs) - 1; i >= 0 && slice.times[i] === timeMs; i--) {
-    if (slice.hashes[i] === hash) return "same";
+  for (let i = upperBound(slice, timeMs) - 1; i >= 0 && numbers[base + i * ROW] === timeMs; i--) {
+    if (numbers[base + i * ROW + 1] === hash) return "same";
     sighting = "conflict";
   }
   return sighting;
 }
 
-/** Remembers a reading, keeping time order. */
-export function hold(slice: Slice, timeMs: number, hash: number): void {
-  const held = slice.held;
-  if (held === slice.times.length) grow(slice);
-  const at = held === 0 || slice.times[held - 1]! <= timeMs ? held : upperBound(slice, timeMs);
-  if (at < held) {
-    slice.times.copyWithin(at + 1, at, held);
-    slice.hashes.copyWithin(at + 1, at, held);
+/** Index of the first slice that begins at or after `timeMs`, or of the list's end. */
+export function firstFrom(slices: readonly Slice[], timeMs: number): number {
+  let low = 0;
+  let high = slices.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (slices[middle]!.startMs < timeMs) low = middle + 1;
+    else high = middle;
   }
-  slice.times[at] = timeMs;
-  slice.hashes[at] = hash;
-  slice.held = held + 1;
-}
-
-function grow(slice: Slice): void {
-  const times = new Float64Array(slice.times.length * 2);
-  const hashes = new Float64Array(slice.times.length * 2);
-  times.set(slice.times);
-  hashes.set(slice.hashes);
-  slice.times = times;
-  slice.hashes = hashes;
+  return low;
 }

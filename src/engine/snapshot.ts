@@ -1,11 +1,11 @@
-import { type Cells, newCells } from "../aggregate/cells.js";
 import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
+import { readCells, writeCells } from "./cells-codec.js";
 import type { Device, OpenWindow } from "./device.js";
 import { newDevice } from "./device.js";
 import { type HeldReading, hold } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan } from "./plan.js";
-import { newSlice, type Slice } from "./slice.js";
+import { ROW, type Slice } from "./slice.js";
 
 /**
  * How a device and its slices are stored: one record for the device, one for each slice. They are written
@@ -17,8 +17,8 @@ import { newSlice, type Slice } from "./slice.js";
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 4;
-const SLICE_VERSION = 1;
+const DEVICE_VERSION = 5;
+const SLICE_VERSION = 2;
 
 const writer = new ByteWriter();
 
@@ -59,8 +59,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
     writer.varint(windows.length);
     for (const window of windows) writeWindow(window);
   }
-  writer.varint(device.retired.length);
-  for (const slice of device.retired) writer.varint(slice.id);
+  writer.varint(device.epoch);
   writeMemories(device);
   writer.varint(device.held.length);
   for (const reading of device.held) writeHeld(reading);
@@ -81,10 +80,9 @@ function writeWindow(window: OpenWindow): void {
   writer.double(window.endMs);
   writer.varint(window.part);
   writer.varint(window.revision);
-  writer.varint(window.slices.length);
-  for (const slice of window.slices) writer.varint(slice.id);
+  writer.varint(window.epoch);
   writer.byte(window.sealed === undefined ? 0 : 1);
-  if (window.sealed !== undefined) writeCells(window.sealed);
+  if (window.sealed !== undefined) writeCells(writer, window.sealed, window.sealed.numbers.length);
 }
 
 function writeMemories(device: Device): void {
@@ -133,66 +131,36 @@ function readHeld(reader: ByteReader): HeldReading {
   return { boot, uptimeMs, values, key };
 }
 
-function writeCells(cells: Cells): void {
-  writer.varint(cells.numbers.length);
-  for (const x of cells.numbers) writer.double(x);
-  writer.varint(cells.texts?.size ?? 0);
-  for (const [at, text] of cells.texts ?? []) {
-    writer.varint(at);
-    writer.text(text);
-  }
-  writer.varint(cells.wide?.size ?? 0);
-  for (const [at, expansion] of cells.wide ?? []) {
-    writer.varint(at);
-    writer.varint(expansion.length);
-    for (const x of expansion) writer.double(x);
-  }
-}
-
-export function encodeSlice(slice: Slice, key: string): Uint8Array {
+export function encodeSlice(slice: Slice, plan: Plan, key: string): Uint8Array {
   writer.varint(slice.id);
-  writer.double(slice.startMs);
-  writer.double(slice.endMs);
-  writeCells(slice.cells);
+  writer.number(slice.startMs);
+  writer.number(slice.endMs);
+  writer.varint(slice.epoch);
+  writer.double(slice.lateFromMs);
+  writer.double(slice.dueMs);
+  writeCells(writer, slice.cells, plan.cellCount);
   writer.varint(slice.held);
-  for (let i = 0; i < slice.held; i++) writer.double(slice.times[i]!);
-  for (let i = 0; i < slice.held; i++) writer.double(slice.hashes[i]!);
+  const { numbers, base } = slice.rows;
+  for (let i = base; i < base + slice.held * ROW; i++) writer.double(numbers[i]!);
   return writer.seal(SLICE_VERSION, key);
 }
 
-function decodeSlice({ key, value }: KeyedRecord): Slice {
+function decodeSlice({ key, value }: KeyedRecord, plan: Plan): Slice {
   const reader = ByteReader.open(value, SLICE_VERSION, key);
-  const id = reader.varint();
-  const startMs = reader.double();
-  const endMs = reader.double();
-  const slice = newSlice(id, startMs, endMs, 0);
-  slice.cells = readCells(reader);
+  const slice = plan.slices.make({
+    id: reader.varint(),
+    startMs: reader.number(),
+    endMs: reader.number(),
+    epoch: reader.varint(),
+    lateFromMs: reader.double(),
+    dueMs: reader.double(),
+  });
+  readCells(reader, plan.cellCount, slice.cells);
   slice.held = reader.count();
-  let capacity = slice.times.length;
-  while (capacity < slice.held) capacity *= 2;
-  slice.times = new Float64Array(capacity);
-  slice.hashes = new Float64Array(capacity);
-  for (let i = 0; i < slice.held; i++) slice.times[i] = reader.double();
-  for (let i = 0; i < slice.held; i++) slice.hashes[i] = reader.double();
+  plan.slices.reserve(slice, slice.held);
+  const { numbers, base } = slice.rows;
+  for (let i = base; i < base + slice.held * ROW; i++) numbers[i] = reader.double();
   return slice;
-}
-
-function readCells(reader: ByteReader): Cells {
-  const cells = newCells(reader.count());
-  for (let i = 0; i < cells.numbers.length; i++) cells.numbers[i] = reader.double();
-  for (let n = reader.count(); n > 0; n--) {
-    cells.texts ??= new Map();
-    cells.texts.set(reader.varint(), reader.text());
-  }
-  for (let n = reader.count(); n > 0; n--) {
-    cells.wide ??= new Map();
-    const at = reader.varint();
-    cells.wide.set(
-      at,
-      Array.from({ length: reader.count() }, () => reader.double()),
-    );
-  }
-  return cells;
 }
 
 /** Which definition a stored device needs, before it can be decoded. */
@@ -223,7 +191,10 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   const profileId = reader.text();
   const device = newDevice(profileId, reader.text(), plan);
   device.replayedThrough = sequence;
-  const slices = readSlices(reader, stored.slices);
+  for (const slice of readSlices(reader, stored.slices, plan)) {
+    device.slices.push(slice);
+    device.stored.add(slice.id);
+  }
   device.accepted = reader.varint();
   for (let i = 0, n = reader.count(); i < n; i++) device.rejected[i] = reader.varint();
   device.partlyLate = reader.varint();
@@ -239,55 +210,42 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
     throughMs: reader.double(),
     times: reader.varint(),
   }));
-  const used = readWindows(reader, device, plan, slices);
-  const retired = new Set(Array.from({ length: reader.count() }, () => reader.varint()));
-  for (const slice of used) (retired.has(slice.id) ? device.retired : device.slices).push(slice);
-  device.slices.sort((a, b) => a.startMs - b.startMs);
-  for (const slice of slices.values()) device.stored.add(slice.id);
+  readWindows(reader, device, plan);
+  device.epoch = reader.varint();
+  const [retired, slices] = [
+    device.slices.filter(({ epoch }) => epoch < device.epoch),
+    device.slices.filter(({ epoch }) => epoch === device.epoch),
+  ];
+  device.retired.push(...retired.sort((a, b) => a.id - b.id));
+  device.slices.splice(0, device.slices.length, ...slices.sort((a, b) => a.startMs - b.startMs));
   readMemories(reader, device);
   for (let n = reader.count(); n > 0; n--) hold(device, readHeld(reader));
   return device;
 }
 
-function readSlices(reader: ByteReader, stored: readonly KeyedRecord[]): ReadonlyMap<number, Slice> {
+function readSlices(reader: ByteReader, stored: readonly KeyedRecord[], plan: Plan): Slice[] {
   const [count, sum] = [reader.varint(), reader.varint()];
   if (count !== stored.length || sum !== sumOfMarks(stored.map(({ value }) => value))) {
     throw new CorruptRecord("the slices of a device are not those that it was stored with");
   }
-  return new Map(stored.map((record) => decodeSlice(record)).map((slice) => [slice.id, slice]));
+  return stored.map((record) => decodeSlice(record, plan));
 }
 
-function readWindows(
-  reader: ByteReader,
-  device: Device,
-  plan: Plan,
-  slices: ReadonlyMap<number, Slice>,
-): ReadonlySet<Slice> {
-  const used = new Set<Slice>();
+function readWindows(reader: ByteReader, device: Device, plan: Plan): void {
   for (let index = 0, kinds = reader.count(); index < kinds; index++) {
     for (let n = reader.count(); n > 0; n--) {
-      const window: OpenWindow = {
+      device.open[index]!.push({
         plan: plan.windows[index]!,
         startMs: reader.double(),
         endMs: reader.double(),
         part: reader.varint(),
         revision: reader.varint(),
         queued: false,
-        slices: [],
-        sealed: undefined,
-      };
-      for (let count = reader.count(); count > 0; count--) {
-        const slice = slices.get(reader.varint());
-        if (slice === undefined) throw new CorruptRecord("a slice of an open window is not in the store");
-        window.slices.push(slice);
-        slice.windows++;
-        used.add(slice);
-      }
-      if (reader.byte() === 1) window.sealed = readCells(reader);
-      device.open[index]!.push(window);
+        epoch: reader.varint(),
+        sealed: reader.byte() === 1 ? readCells(reader, plan.cellCount) : undefined,
+      });
     }
   }
-  return used;
 }
 
 function readMemories(reader: ByteReader, device: Device): void {

@@ -3,31 +3,76 @@ import { localDayEnd, localDayStart } from "../model/zone.js";
 
 /** Where windows of one definition begin and end, as a function of event time. All times in milliseconds. */
 export interface WindowTimes {
-  /** Start of the window that holds `timeMs`. */
-  start(timeMs: number): number;
+  /** Start of the first window that holds `timeMs`. */
+  first(timeMs: number): number;
+  /** Start of the last one. */
+  last(timeMs: number): number;
+  /** Start of the window after the one that starts at `startMs`. */
+  next(startMs: number): number;
   /** End (exclusive) of the window that starts at `startMs`. */
   end(startMs: number): number;
+  /** The latest edge, where a window begins or ends, that is not after `timeMs`. */
+  edgeBefore(timeMs: number): number;
+  /** The earliest one after it. */
+  edgeAfter(timeMs: number): number;
 }
 
 /** A global window has no bounds; these keep its arithmetic finite: beyond every date JavaScript has. */
 export const GLOBAL_START_MS = -8.64e15;
 export const GLOBAL_END_MS = 8.64e15;
+/** It has no edges either; its slices are cut by the hour so that they can be let go behind the lateness. */
+const GLOBAL_SLICE_MS = 3_600_000;
 
 export function windowTimes(kind: WindowKind): WindowTimes {
   switch (kind.type) {
-    case "tumbling": {
-      const { sizeMs, offsetMs } = kind;
+    case "tumbling":
+      return tumbling(kind.sizeMs, kind.offsetMs);
+    case "hopping":
+      return hopping(kind.sizeMs, kind.slideMs, kind.offsetMs);
+    case "day": {
+      const start = (timeMs: number) => localDayStart(kind.zone, timeMs, kind.days);
+      const end = (startMs: number) => localDayEnd(kind.zone, startMs, kind.days);
       return {
-        start: (timeMs) => Math.floor((timeMs - offsetMs) / sizeMs) * sizeMs + offsetMs,
-        end: (startMs) => startMs + sizeMs,
+        first: start,
+        last: start,
+        next: end,
+        end,
+        edgeBefore: start,
+        edgeAfter: (timeMs) => end(start(timeMs)),
       };
     }
-    case "day":
-      return {
-        start: (timeMs) => localDayStart(kind.zone, timeMs, kind.days),
-        end: (startMs) => localDayEnd(kind.zone, startMs, kind.days),
-      };
-    case "global":
-      return { start: () => GLOBAL_START_MS, end: () => GLOBAL_END_MS };
+    case "global": {
+      const { edgeBefore, edgeAfter } = tumbling(GLOBAL_SLICE_MS, 0);
+      const start = () => GLOBAL_START_MS;
+      const end = () => GLOBAL_END_MS;
+      return { first: start, last: start, next: end, end, edgeBefore, edgeAfter };
+    }
   }
+}
+
+function tumbling(sizeMs: number, offsetMs: number): WindowTimes {
+  const start = (timeMs: number) => Math.floor((timeMs - offsetMs) / sizeMs) * sizeMs + offsetMs;
+  const end = (startMs: number) => startMs + sizeMs;
+  return {
+    first: start,
+    last: start,
+    next: end,
+    end,
+    edgeBefore: start,
+    edgeAfter: (timeMs) => start(timeMs) + sizeMs,
+  };
+}
+
+function hopping(sizeMs: number, slideMs: number, offsetMs: number): WindowTimes {
+  const starts = tumbling(slideMs, offsetMs);
+  const ends = tumbling(slideMs, offsetMs + sizeMs);
+  return {
+    // The one before it has ended by then.
+    first: (timeMs) => ends.edgeBefore(timeMs) - sizeMs + slideMs,
+    last: starts.edgeBefore,
+    next: (startMs) => startMs + slideMs,
+    end: (startMs) => startMs + sizeMs,
+    edgeBefore: (timeMs) => Math.max(starts.edgeBefore(timeMs), ends.edgeBefore(timeMs)),
+    edgeAfter: (timeMs) => Math.min(starts.edgeAfter(timeMs), ends.edgeAfter(timeMs)),
+  };
 }

@@ -6,6 +6,9 @@
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
+/** Four times as much must fit into a varint. */
+const WHOLE_MAX = 2 ** 50;
+
 /** A record that is cut, damaged or of a version this program does not know. */
 export class CorruptRecord extends Error {
   override readonly name = "CorruptRecord";
@@ -52,6 +55,16 @@ export class ByteWriter {
     this.#reserve(8);
     this.#view.setFloat64(this.#length, value, true);
     this.#length += 8;
+  }
+
+  /** Any number: a whole one that is not too large as `signed` would be, others as nine bytes. */
+  number(value: number): void {
+    if (Number.isInteger(value) && Math.abs(value) <= WHOLE_MAX && !Object.is(value, -0)) {
+      this.varint(value < 0 ? -4 * value - 2 : 4 * value);
+    } else {
+      this.byte(1);
+      this.double(value);
+    }
   }
 
   text(value: string): void {
@@ -143,6 +156,12 @@ export class ByteReader {
     const value = this.#view.getFloat64(this.#at, true);
     this.#at += 8;
     return value;
+  }
+
+  number(): number {
+    const value = this.varint();
+    if (value % 2 === 1) return this.double();
+    return value % 4 === 2 ? -(value + 2) / 4 : value / 4;
   }
 
   text(): string {

@@ -17,6 +17,13 @@ export interface WindowDefinition {
 export type WindowKind =
   /** Fixed size, aligned to the epoch (plus `offsetMs`). */
   | { readonly type: "tumbling"; readonly sizeMs: number; readonly offsetMs: number }
+  /** Fixed size, one beginning every `slideMs`, which is no more than the size; so they overlap. */
+  | {
+      readonly type: "hopping";
+      readonly sizeMs: number;
+      readonly slideMs: number;
+      readonly offsetMs: number;
+    }
   /** Whole calendar days of an IANA time zone; 23 or 25 hours long where the clock changes. */
   | { readonly type: "day"; readonly days: number; readonly zone: string }
   /** Everything there is; fires when the input ends. */

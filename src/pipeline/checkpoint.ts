@@ -98,7 +98,7 @@ export class Checkpointer {
     for (const slice of [...device.slices, ...device.retired]) {
       live.add(slice.id);
       const key = KEYS.slice(device.profileId, device.name, slice.id);
-      slices.push(put(key, encodeSlice(slice, key)));
+      slices.push(put(key, encodeSlice(slice, plan, key)));
     }
     for (const id of device.stored) {
       if (!live.has(id)) records.push({ type: "del", key: KEYS.slice(device.profileId, device.name, id) });

@@ -106,7 +106,7 @@ export function restored(engine: Engine, profile: EngineProfile): Engine {
   for (const device of state.devices.values()) {
     const slices = [...device.slices, ...device.retired].map((slice) => {
       const key = `s${device.name}${slice.id}`;
-      return { key, value: encodeSlice(slice, key) };
+      return { key, value: encodeSlice(slice, state.plan, key) };
     });
     const key = `d${device.name}`;
     const place = { sequence: engine.sequence, key, slices: slices.map(({ value }) => value) };

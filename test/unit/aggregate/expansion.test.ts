@@ -55,7 +55,7 @@ describe("exact sums", () => {
     const values = Array.from({ length: 20 }, (_, i) => 2 ** (i * 60 - 600));
     const cells = newCells(sumAccumulator.cells);
     for (const v of values) sumAccumulator.add(cells, 0, v, 0);
-    expect(cells.wide?.size).toBe(1);
+    expect(cells.extras?.size).toBe(1);
     for (const v of values.slice(1)) sumAccumulator.add(cells, 0, -v, 0);
     expect(roundExpansion(exactComponents(cells, 0))).toBe(values[0]);
   });
