@@ -160,7 +160,7 @@ function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): 
       }
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
   if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
-  if (on.mergeable && !fired.plan.isGlobal) {
+  if (on.mergeable && fired.plan.tiles) {
     summary.mergeable = mergeable(fired, cells, `${profile}/${deviceId(on, name)}${part}`);
   }
   on.emit(summary);
@@ -168,7 +168,6 @@ function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): 
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Windows that follow one another can be merged; a global one has no neighbours. */
 function mergeable(fired: OpenWindow, cells: Cells, of: string): Mergeable {
   const partials: Record<string, FieldPartials> = {};
   for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {

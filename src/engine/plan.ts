@@ -31,6 +31,8 @@ export interface WindowPlan {
   readonly definition: WindowDefinition;
   readonly times: WindowTimes;
   readonly isGlobal: boolean;
+  /** Whether its windows follow one another without overlap, so that their summaries may be merged. */
+  readonly tiles: boolean;
   /** Identifies everything that gives a window's results their meaning: equal signatures may go on together. */
   readonly signature: string;
   /** The same without what only says when it fires: the results of equal ones may be merged. */
@@ -129,6 +131,7 @@ function planWindow(from: {
     definition,
     times: windowTimes(definition.kind),
     isGlobal: definition.kind.type === "global",
+    tiles: definition.kind.type === "tumbling" || definition.kind.type === "day",
     signature: JSON.stringify([definition.name, definition.kind, definition.allowedLatenessMs, meaning]),
     meaning: JSON.stringify([definition.name, definition.kind, meaning]),
     outputs,

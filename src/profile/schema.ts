@@ -159,6 +159,26 @@ const cleanSchema = z.strictObject({
   }),
 });
 
+const WINDOW_KINDS = ["tumbling", "hopping", "global"] as const;
+
+const hoppingSchema = withRule(
+  z.strictObject({
+    size: duration({ minMs: 1 }).meta({ description: "How long each window is." }),
+    slide: duration({ minMs: 1 }).meta({
+      description: "How long after the one before it each window begins; no more than the size.",
+    }),
+  }),
+  ({ size, slide }, report) => {
+    if (typeof size !== "number" || typeof slide !== "number" || slide <= size) return;
+    report({
+      code: "bad-window",
+      message: "the slide is longer than the window, so that readings between two windows would get lost",
+      path: ["slide"],
+      hint: "give a slide of at most the size",
+    });
+  },
+);
+
 const windowSchema = withRule(
   z.strictObject({
     name: name(32).meta({
@@ -168,6 +188,10 @@ const windowSchema = withRule(
     tumbling: duration({ minMs: 1 })
       .optional()
       .meta({ description: "Size of windows that follow one another." }),
+    hopping: hoppingSchema.optional().meta({
+      description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
+      examples: [{ size: "1h", slide: "10m" }],
+    }),
     zone: profileZone("For sizes of whole days: windows are local days of this zone.").optional(),
     offset: duration()
       .optional()
@@ -191,20 +215,21 @@ const windowSchema = withRule(
     }),
   }),
   (window, report) => {
-    if ((window.tumbling === undefined) === (window.global === undefined)) {
+    const kinds = WINDOW_KINDS.filter((kind) => window[kind] !== undefined);
+    if (kinds.length !== 1) {
       report({
         code: "bad-window",
-        message: "a window is either tumbling or global",
-        hint: "give one of the two",
+        message: kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`,
+        hint: `give one of ${WINDOW_KINDS.join(", ")}`,
       });
     }
-    if (window.global === true && window.coarsen !== undefined) {
+    if (window.tumbling === undefined && window.coarsen !== undefined) {
       report({
         code: "bad-window",
         message: '"coarsen" does not go with this window',
         path: ["coarsen"],
         at: "key",
-        hint: "a global window has no neighbours to be merged with",
+        hint: "only tumbling windows are merged into coarser ones",
       });
     }
     for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {
@@ -217,7 +242,7 @@ const windowSchema = withRule(
         const hint =
           key === "zone"
             ? "zones are for windows of whole days"
-            : "offsets are for tumbling windows without a zone";
+            : "offsets are for tumbling and hopping windows without a zone";
         report({
           code: "bad-window",
           message: `"${key}" does not go with this window`,

@@ -35,10 +35,13 @@ function suited(names: readonly string[], type: FieldType): readonly string[] {
 }
 
 function kindOf(window: WindowDocument, gatewayZone: string): WindowKind {
-  if (window.tumbling === undefined) return { type: "global" };
-  if (window.zone === undefined) {
-    return { type: "tumbling", sizeMs: window.tumbling, offsetMs: (window.offset ?? 0) % window.tumbling };
+  const { tumbling, hopping, offset = 0 } = window;
+  if (hopping !== undefined) {
+    const { size: sizeMs, slide: slideMs } = hopping;
+    return { type: "hopping", sizeMs, slideMs, offsetMs: offset % slideMs };
   }
+  if (tumbling === undefined) return { type: "global" };
+  if (window.zone === undefined) return { type: "tumbling", sizeMs: tumbling, offsetMs: offset % tumbling };
   const zone = window.zone === "gateway" ? gatewayZone : window.zone;
-  return { type: "day", days: window.tumbling / DAY_MS, zone };
+  return { type: "day", days: tumbling / DAY_MS, zone };
 }

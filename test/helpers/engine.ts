@@ -30,6 +30,16 @@ export function tumbling(
   return { name, kind: { type: "tumbling", sizeMs, offsetMs: 0 }, allowedLatenessMs, aggregates };
 }
 
+/** Overlapping windows of `sizeMs`, one every `slideMs`. */
+export function hopping(
+  name: string,
+  [sizeMs, slideMs, offsetMs = 0]: readonly [number, number, number?],
+  aggregates: WindowDefinition["aggregates"],
+  allowedLatenessMs = 0,
+): WindowDefinition {
+  return { name, kind: { type: "hopping", sizeMs, slideMs, offsetMs }, allowedLatenessMs, aggregates };
+}
+
 /** An engine profile with one float field and a one-minute window unless told otherwise. */
 export function engineProfile(rest: Partial<EngineProfile> = {}): EngineProfile {
   return {

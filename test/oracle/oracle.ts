@@ -24,9 +24,10 @@ export function oracle(profile: EngineProfile, readings: readonly OracleReading[
   for (const window of profile.windows) {
     const groups = new Map<string, OracleReading[]>();
     for (const r of distinct.values()) {
-      const start = startOf(window.kind, r.timeMs);
-      const key = `${r.device}/${window.name}/${start}`;
-      groups.set(key, [...(groups.get(key) ?? []), r]);
+      for (const start of startsOf(window.kind, r.timeMs)) {
+        const key = `${r.device}/${window.name}/${start}`;
+        groups.set(key, [...(groups.get(key) ?? []), r]);
+      }
     }
     for (const [key, members] of groups) bodies.set(key, fieldsOf(profile, window, members));
   }
@@ -50,10 +51,16 @@ export function fieldsOf(
   return JSON.stringify(fields);
 }
 
-function startOf(kind: EngineProfile["windows"][number]["kind"], t: number): number {
-  if (kind.type !== "tumbling") throw new Error("the oracle of this test knows tumbling windows");
-  const over = (((t - kind.offsetMs) % kind.sizeMs) + kind.sizeMs) % kind.sizeMs;
-  return t - over;
+/** Starts of the windows that a time lies in. */
+function startsOf(kind: EngineProfile["windows"][number]["kind"], t: number): number[] {
+  const floor = (step: number, offset: number) => t - ((((t - offset) % step) + step) % step);
+  if (kind.type === "tumbling") return [floor(kind.sizeMs, kind.offsetMs)];
+  if (kind.type !== "hopping") throw new Error(`the oracle of this test knows no ${kind.type} windows`);
+  const starts: number[] = [];
+  for (let start = floor(kind.slideMs, kind.offsetMs); start > t - kind.sizeMs; start -= kind.slideMs) {
+    starts.push(start);
+  }
+  return starts;
 }
 
 function clean(profile: EngineProfile, r: OracleReading): OracleReading | undefined {

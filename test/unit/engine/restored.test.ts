@@ -4,6 +4,7 @@ import type { Summary } from "../../../src/model/summary.js";
 import {
   BlockMaker,
   engineProfile,
+  hopping,
   newEngine,
   restored,
   type TestReading,
@@ -18,12 +19,16 @@ const STATS = [{ field: 0, names: ["count", "sum"] }];
 
 const first = engineProfile({
   time: { ...engineProfile().time, outOfOrdernessMs: 2_000 },
-  windows: [tumbling("short", 5_000, STATS, 10_000), tumbling("long", 20_000, STATS, 10_000)],
+  windows: [
+    tumbling("short", 5_000, STATS, 10_000),
+    tumbling("long", 20_000, STATS, 10_000),
+    hopping("over", [8_000, 3_000], STATS, 10_000),
+  ],
 });
 const second = {
   ...first,
   hash: "hash-2",
-  windows: [tumbling("short", 3_000, STATS, 10_000), first.windows[1]!],
+  windows: [tumbling("short", 3_000, STATS, 10_000), first.windows[1]!, first.windows[2]!],
 };
 
 it("says after a restart at any block what it says without one, though readings come again and definitions change", () => {

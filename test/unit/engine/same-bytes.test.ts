@@ -6,6 +6,7 @@ import {
   engineProfile,
   field,
   finalBodies,
+  hopping,
   newEngine,
   restored,
   type TestReading,
@@ -37,6 +38,8 @@ const profile = engineProfile({
       ],
       HOUR,
     ),
+    hopping("30s/10s", [30_000, 10_000], [{ field: 0, names: NUMERIC }], HOUR),
+    hopping("25s/7s", [25_000, 7_000, 3_000], [{ field: 2, names: NUMERIC }], HOUR),
   ],
 });
 

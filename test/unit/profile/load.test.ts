@@ -202,7 +202,12 @@ describe("a bad profile", () => {
     [
       "with a window of two kinds",
       { windows: "windows: [{ name: a, tumbling: 1m, global: true, fields: { x: [max] } }]" },
-      /bad-window .*either tumbling or global/,
+      /bad-window .*cannot be tumbling and global/,
+    ],
+    [
+      "with windows that leave gaps",
+      { windows: "windows: [{ name: a, hopping: { size: 1m, slide: 2m }, fields: { x: [max] } }]" },
+      /bad-window .*readings between two windows/,
     ],
     [
       "with hours in a zone",
