@@ -6,11 +6,12 @@ import type { Summary } from "../model/summary.js";
 import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
-import { advance, closeWindow, type Firing, fireChanged } from "./firing.js";
+import { advance, closeWindow, fireChanged } from "./firing.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { type Plan, planProfile } from "./plan.js";
 import { reconfigureDevice } from "./reconfigure.js";
+import type { Firing } from "./summarise.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock

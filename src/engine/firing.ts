@@ -1,30 +1,19 @@
-import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
-import type { FieldPartials, Mergeable } from "../model/partials.js";
-import { REJECT_REASONS } from "../model/reasons.js";
-import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
+import { type Cells, newCells } from "../aggregate/cells.js";
+import type { SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
 import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
-import { ACCEPTED_CELL, mergeCells, type Plan, rejectedCell, VALUE_FATES } from "./plan.js";
+import { mergeCells, type Plan } from "./plan.js";
 import type { Slice } from "./slice.js";
+import { type Firing, summarise } from "./summarise.js";
 
 /**
- * When windows fire and what they say.
+ * When windows with bounds fire.
  *
  * A window fires when the watermark reaches its end; again at the end of a block in which late readings changed
  * it; and once more, as final, when the watermark is `allowedLateness` past the end, after which it is forgotten.
  * With no lateness the first firing is the final one. What a firing says depends on the readings alone, not on
  * their order; only `revision` and `quality` tell how they came.
  */
-export interface Firing {
-  readonly gateway: string;
-  readonly plan: Plan;
-  /** Whether nobody wants to hear of firings that are not final. */
-  readonly finalOnly: boolean;
-  /** Whether summaries come with the state that merging them needs. */
-  readonly mergeable: boolean;
-  readonly emit: (summary: Summary) => void;
-}
-
 /** Fires and lets go of whatever is due at the device's watermark. */
 export function advance(on: Firing, device: Device): void {
   const watermarkMs = watermark(device, on.plan);
@@ -131,67 +120,13 @@ interface FiringKind {
 }
 
 function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
-  const { name } = device;
   const revision = fired.revision++;
   fired.queued = false;
-  const { final } = kind;
-  if (on.finalOnly && !final) return;
-  const { gateway } = on;
-  const profile = on.plan.label;
-  const window = describe(fired);
-  const part = fired.part === 1 ? "" : `/${fired.part}`;
-  const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${part}`;
+  if (on.finalOnly && !kind.final) return;
+  const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);
-  const fields = results(fired, cells);
-  const counts = quality(on.plan, cells);
-  // Spelled out twice: a spread takes ten times as long as the rest of the object.
-  const summary: Writable<Summary> = kind.reconfigured
-    ? {
-        id,
-        revision,
-        final,
-        reconfigured: true,
-        gateway,
-        device: name,
-        profile,
-        window,
-        fields,
-        quality: counts,
-      }
-    : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
-  if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
-  if (on.mergeable && fired.plan.tiles) {
-    summary.mergeable = mergeable(fired, cells, `${profile}/${deviceId(on, name)}${part}`);
-  }
-  on.emit(summary);
-}
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-function mergeable(fired: OpenWindow, cells: Cells, of: string): Mergeable {
-  const partials: Record<string, FieldPartials> = {};
-  for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
-    if (cellOf(cells, plan.at.count!) === 0) continue;
-    const state: Record<string, FieldPartials["state"][string]> = {};
-    for (const accumulator of accumulators) {
-      state[accumulator.name] = accumulator.save(cells, plan.at[accumulator.name]!);
-    }
-    partials[field.name] = { index, values, state };
-  }
-  const { startMs, endMs } = fired;
-  const series = `${of}/${fired.plan.meaning}`;
-  return { series, startMs, endMs, ladderMs: fired.plan.definition.coarsenMs, partials };
-}
-
-/** Consecutive summaries are often those of one device: what their ids begin with is kept. */
-let known = { gateway: "", profile: "", name: "", id: "" };
-
-function deviceId({ gateway, plan }: Firing, name: string): string {
-  const profile = plan.profile.id;
-  if (name !== known.name || profile !== known.profile || gateway !== known.gateway) {
-    known = { gateway, profile, name, id: `${gateway}/${profile}/${encodeURIComponent(name)}` };
-  }
-  return known.id;
+  const window = describe(fired);
+  summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells });
 }
 
 function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
@@ -208,49 +143,4 @@ function describe(window: OpenWindow): SummaryWindow {
   if (window.plan.isGlobal) return { name, kind: "global" };
   const type = kind.type === "day" ? "tumbling" : kind.type;
   return { name, kind: type, start: formatInstant(window.startMs), end: formatInstant(window.endMs) };
-}
-
-function results(window: OpenWindow, cells: Cells): Record<string, SummaryField> {
-  const fields: Record<string, SummaryField> = {};
-  for (const { field, plan, aggregates } of window.plan.outputs) {
-    if (cellOf(cells, plan.at.count!) === 0) continue;
-    const result: Record<string, number | string | null> = {};
-    if (field.unit !== undefined) result.unit = field.unit;
-    const inputs = { cells, at: plan.at, field };
-    for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
-    fields[field.name] = result;
-  }
-  return fields;
-}
-
-function quality(plan: Plan, cells: Cells): SummaryQuality {
-  const accepted = cellOf(cells, ACCEPTED_CELL);
-  // Keys come in the order in which they are first set.
-  const result: Record<string, number | Record<string, Record<string, number>>> = { received: 0, accepted };
-  const fields = fatesByField(plan, cells);
-  if (fields !== undefined) result.fields = fields;
-  let received = accepted;
-  for (let code = 0; code < REJECT_REASONS.length; code++) {
-    const count = cellOf(cells, rejectedCell(code));
-    if (count === 0) continue;
-    result[REJECT_REASONS[code]!] = count;
-    received += count;
-  }
-  result.received = received;
-  return result as unknown as SummaryQuality;
-}
-
-/** Undefined when nothing was done to any value. */
-function fatesByField(plan: Plan, cells: Cells): Record<string, Record<string, number>> | undefined {
-  let fields: Record<string, Record<string, number>> | undefined;
-  for (const { name, fatesAt } of plan.fields) {
-    for (let fate = 0; fate < VALUE_FATES.length; fate++) {
-      const count = cellOf(cells, fatesAt + fate);
-      if (count === 0) continue;
-      fields ??= {};
-      fields[name] ??= {};
-      fields[name][VALUE_FATES[fate]!] = count;
-    }
-  }
-  return fields;
 }

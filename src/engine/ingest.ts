@@ -4,12 +4,13 @@ import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
-import { advance, type Firing } from "./firing.js";
+import { advance } from "./firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
 import { isLate, timeOfLate } from "./set-back.js";
 import { type Slice, sight } from "./slice.js";
+import type { Firing } from "./summarise.js";
 import { hashValues } from "./value-hash.js";
 
 /**

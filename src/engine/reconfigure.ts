@@ -1,9 +1,10 @@
 import { newCells } from "../aggregate/cells.js";
 import type { Device, OpenWindow } from "./device.js";
-import { closeWindow, dropRetired, type Firing } from "./firing.js";
+import { closeWindow, dropRetired } from "./firing.js";
 import { translateHeld } from "./held.js";
 import { type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
+import type { Firing } from "./summarise.js";
 
 /**
  * Moves one device from its definition to a new one. A window whose definition kept its meaning (name, bounds,

@@ -1,9 +1,10 @@
 import { LIMITS } from "../model/limits.js";
 import { lateFrom } from "./assign.js";
 import { type Device, watermark } from "./device.js";
-import { closeWindow, dropRetired, type Firing } from "./firing.js";
+import { closeWindow, dropRetired } from "./firing.js";
 import type { Plan } from "./plan.js";
 import { redefine } from "./redefinition.js";
+import type { Firing } from "./summarise.js";
 
 /**
  * When the gateway's clock is set back, or is found to have been ahead.

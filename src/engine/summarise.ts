@@ -1,0 +1,136 @@
+import { type Cells, cellOf } from "../aggregate/cells.js";
+import type { FieldPartials, Mergeable } from "../model/partials.js";
+import { REJECT_REASONS } from "../model/reasons.js";
+import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
+import type { Device } from "./device.js";
+import { ACCEPTED_CELL, type Plan, rejectedCell, VALUE_FATES, type WindowPlan } from "./plan.js";
+
+/** What a firing says: the summary of a window from what has been gathered in it. */
+export interface Firing {
+  readonly gateway: string;
+  readonly plan: Plan;
+  /** Whether nobody wants to hear of firings that are not final. */
+  readonly finalOnly: boolean;
+  /** Whether summaries come with the state that merging them needs. */
+  readonly mergeable: boolean;
+  readonly emit: (summary: Summary) => void;
+}
+
+/** A window that fires. */
+export interface Fired {
+  readonly plan: WindowPlan;
+  readonly window: SummaryWindow;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** See `OpenWindow.part`. */
+  readonly part: number;
+  readonly revision: number;
+  readonly final: boolean;
+  readonly reconfigured?: boolean;
+  readonly cells: Cells;
+}
+
+export function summarise(on: Firing, device: Device, fired: Fired): void {
+  const { name } = device;
+  const { plan, window, revision, final, cells } = fired;
+  const { gateway } = on;
+  const profile = on.plan.label;
+  const part = fired.part === 1 ? "" : `/${fired.part}`;
+  const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${part}`;
+  const fields = results(plan, cells);
+  const counts = quality(on.plan, cells);
+  // Spelled out twice: a spread takes ten times as long as the rest of the object.
+  const summary: Writable<Summary> = fired.reconfigured
+    ? {
+        id,
+        revision,
+        final,
+        reconfigured: true,
+        gateway,
+        device: name,
+        profile,
+        window,
+        fields,
+        quality: counts,
+      }
+    : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
+  if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
+  if (on.mergeable && plan.tiles) {
+    summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`);
+  }
+  on.emit(summary);
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function mergeable(fired: Fired, of: string): Mergeable {
+  const { cells } = fired;
+  const partials: Record<string, FieldPartials> = {};
+  for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
+    if (cellOf(cells, plan.at.count!) === 0) continue;
+    const state: Record<string, FieldPartials["state"][string]> = {};
+    for (const accumulator of accumulators) {
+      state[accumulator.name] = accumulator.save(cells, plan.at[accumulator.name]!);
+    }
+    partials[field.name] = { index, values, state };
+  }
+  const { startMs, endMs } = fired;
+  const series = `${of}/${fired.plan.meaning}`;
+  return { series, startMs, endMs, ladderMs: fired.plan.definition.coarsenMs, partials };
+}
+
+/** Consecutive summaries are often those of one device: what their ids begin with is kept. */
+let known = { gateway: "", profile: "", name: "", id: "" };
+
+function deviceId({ gateway, plan }: Firing, name: string): string {
+  const profile = plan.profile.id;
+  if (name !== known.name || profile !== known.profile || gateway !== known.gateway) {
+    known = { gateway, profile, name, id: `${gateway}/${profile}/${encodeURIComponent(name)}` };
+  }
+  return known.id;
+}
+
+function results({ outputs }: WindowPlan, cells: Cells): Record<string, SummaryField> {
+  const fields: Record<string, SummaryField> = {};
+  for (const { field, plan, aggregates } of outputs) {
+    if (cellOf(cells, plan.at.count!) === 0) continue;
+    const result: Record<string, number | string | null> = {};
+    if (field.unit !== undefined) result.unit = field.unit;
+    const inputs = { cells, at: plan.at, field };
+    for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
+    fields[field.name] = result;
+  }
+  return fields;
+}
+
+function quality(plan: Plan, cells: Cells): SummaryQuality {
+  const accepted = cellOf(cells, ACCEPTED_CELL);
+  // Keys come in the order in which they are first set.
+  const result: Record<string, number | Record<string, Record<string, number>>> = { received: 0, accepted };
+  const fields = fatesByField(plan, cells);
+  if (fields !== undefined) result.fields = fields;
+  let received = accepted;
+  for (let code = 0; code < REJECT_REASONS.length; code++) {
+    const count = cellOf(cells, rejectedCell(code));
+    if (count === 0) continue;
+    result[REJECT_REASONS[code]!] = count;
+    received += count;
+  }
+  result.received = received;
+  return result as unknown as SummaryQuality;
+}
+
+/** Undefined when nothing was done to any value. */
+function fatesByField(plan: Plan, cells: Cells): Record<string, Record<string, number>> | undefined {
+  let fields: Record<string, Record<string, number>> | undefined;
+  for (const { name, fatesAt } of plan.fields) {
+    for (let fate = 0; fate < VALUE_FATES.length; fate++) {
+      const count = cellOf(cells, fatesAt + fate);
+      if (count === 0) continue;
+      fields ??= {};
+      fields[name] ??= {};
+      fields[name][VALUE_FATES[fate]!] = count;
+    }
+  }
+  return fields;
+}
