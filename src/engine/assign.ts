@@ -1,7 +1,8 @@
 import type { Device, OpenWindow } from "./device.js";
-import type { Plan, WindowPlan } from "./plan.js";
-import { partAfter } from "./redefinition.js";
+import type { BoundedPlan, FoldPlan, Plan } from "./plan.js";
+import { partOf } from "./redefinition.js";
 import type { Slice } from "./slice.js";
+import { FOLDED_TIMES } from "./window-times.js";
 
 /**
  * Finds or cuts the slice for an event time. A slice begins at the latest and ends at the earliest edge of any
@@ -16,31 +17,56 @@ export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: 
 function cut(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
   let startMs = Number.NEGATIVE_INFINITY;
   let endMs = Number.POSITIVE_INFINITY;
-  let lateFromMs = Number.POSITIVE_INFINITY;
   let dueMs = Number.NEGATIVE_INFINITY;
   for (const window of plan.windows) {
     startMs = Math.max(startMs, window.times.edgeBefore(timeMs));
     endMs = Math.min(endMs, window.times.edgeAfter(timeMs));
-    lateFromMs = Math.min(lateFromMs, lateFrom(window, timeMs));
     dueMs = Math.max(dueMs, lateForAllFrom(window, timeMs));
+  }
+  if (plan.windows.every(({ isGlobal }) => isGlobal)) {
+    startMs = Math.max(startMs, FOLDED_TIMES.edgeBefore(timeMs));
+    endMs = Math.min(endMs, FOLDED_TIMES.edgeAfter(timeMs));
+  }
+  for (const fold of plan.folds) {
+    dueMs = Math.max(dueMs, lateForFold(fold, endMs - 1) + fold.kind.reachMs);
   }
   if (dueMs <= watermarkMs) return undefined;
   const { epoch } = device;
-  const slice = plan.slices.make({ id: device.nextSliceId++, startMs, endMs, epoch, lateFromMs, dueMs });
+  const slice = plan.slices.make({ id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
   for (const window of plan.windows) openWindows(device, window, timeMs, watermarkMs);
   device.nextDueMs = Math.min(device.nextDueMs, dueMs);
   insertByStart(device.slices, slice);
   return slice;
 }
 
+/** Watermark from which a reading is too late for the machine of a fold. */
+export function lateForFold({ definition }: FoldPlan, timeMs: number): number {
+  return timeMs + definition.allowedLatenessMs + 1;
+}
+
+/** Whether a reading is too late for one of its windows at least, and whether it is for all of them. */
+export function lateness(plan: Plan, timeMs: number, watermarkMs: number): "none" | "some" | "all" {
+  let late = 0;
+  let live = 0;
+  for (const window of plan.windows) {
+    if (lateFrom(window, timeMs) <= watermarkMs) late++;
+    if (lateForAllFrom(window, timeMs) > watermarkMs) live++;
+  }
+  for (const fold of plan.folds) {
+    if (lateForFold(fold, timeMs) <= watermarkMs) late++;
+    else live++;
+  }
+  return live === 0 ? "all" : late > 0 ? "some" : "none";
+}
+
 /** Watermark from which a reading is too late for a window around it. */
-export function lateFrom({ isGlobal, times, definition }: WindowPlan, timeMs: number): number {
+export function lateFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: number): number {
   const endMs = isGlobal ? times.edgeAfter(timeMs) : times.end(times.first(timeMs));
   return endMs + definition.allowedLatenessMs;
 }
 
 /** And from which it is for every one of this definition. */
-function lateForAllFrom({ isGlobal, times, definition }: WindowPlan, timeMs: number): number {
+function lateForAllFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: number): number {
   const endMs = isGlobal ? times.edgeAfter(timeMs) : times.end(times.last(timeMs));
   return endMs + definition.allowedLatenessMs;
 }
@@ -68,7 +94,7 @@ function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefin
 }
 
 /** Opens the windows of a definition around `timeMs` that are not final and not open yet. */
-function openWindows(device: Device, plan: WindowPlan, timeMs: number, watermarkMs: number): void {
+function openWindows(device: Device, plan: BoundedPlan, timeMs: number, watermarkMs: number): void {
   const { times, definition, isGlobal } = plan;
   const last = times.last(timeMs);
   for (let startMs = times.first(timeMs); startMs <= last; startMs = times.next(startMs)) {
@@ -78,7 +104,7 @@ function openWindows(device: Device, plan: WindowPlan, timeMs: number, watermark
   }
 }
 
-function open(device: Device, plan: WindowPlan, startMs: number, endMs: number): void {
+function open(device: Device, plan: BoundedPlan, startMs: number, endMs: number): void {
   const windows = device.open[plan.index]!;
   for (let i = windows.length - 1; i >= 0 && windows[i]!.startMs >= startMs; i--) {
     if (windows[i]!.startMs === startMs) return;
@@ -95,11 +121,6 @@ function open(device: Device, plan: WindowPlan, startMs: number, endMs: number):
   };
   insertByStart(windows, window);
   device.nextDueMs = Math.min(device.nextDueMs, endMs);
-}
-
-function partOf(device: Device, name: string, startMs: number): number {
-  const lost = device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
-  return lost + partAfter(device.redefined, name, startMs);
 }
 
 function insertByStart<T extends { readonly startMs: number }>(list: T[], item: T): void {

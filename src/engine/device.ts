@@ -1,7 +1,8 @@
 import type { Cells } from "../aggregate/cells.js";
+import { type Fold, newFold } from "./fold.js";
 import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
-import type { Plan, WindowPlan } from "./plan.js";
+import type { BoundedPlan, Plan } from "./plan.js";
 import type { Redefinition } from "./redefinition.js";
 import { firstFrom, type Slice } from "./slice.js";
 
@@ -36,6 +37,8 @@ export interface Device {
   epoch: number;
   /** Windows that are not final, per definition, by start. */
   open: OpenWindow[][];
+  /** Machines of the windows whose bounds follow from the readings, in the plan's order. */
+  folds: Fold[];
   /** Windows that fired and have changed since; fire again at the end of the block. */
   readonly changed: OpenWindow[];
   keys: KeyMemory | undefined;
@@ -54,7 +57,7 @@ export interface Device {
 }
 
 export interface OpenWindow {
-  readonly plan: WindowPlan;
+  readonly plan: BoundedPlan;
   readonly startMs: number;
   readonly endMs: number;
   /** 1, or more for what comes of a window after its definition has changed, or after a state was lost. */
@@ -87,6 +90,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     retired: [],
     epoch: 0,
     open: plan.windows.map(() => []),
+    folds: plan.folds.map((fold) => newFold(fold, 0)),
     changed: [],
     keys: undefined,
     deliveries: undefined,

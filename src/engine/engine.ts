@@ -7,6 +7,7 @@ import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
 import { advance, closeWindow, fireChanged } from "./firing.js";
+import { advanceFolds, closeFolds, foldDues, renewFolds } from "./fold-firing.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { type Plan, planProfile } from "./plan.js";
@@ -188,6 +189,7 @@ export class Engine {
     const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
+    if (device.folds.length > 0) advanceFolds(firing, device);
     this.dirty.add(device);
   }
 
@@ -271,6 +273,8 @@ export class Engine {
           for (const window of windows) closeWindow(firing, device, window, false);
           windows.length = 0;
         }
+        closeFolds(firing, device, false);
+        renewFolds(firing, device);
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
         for (const slice of [...device.slices, ...device.retired]) state.plan.slices.drop(slice);
@@ -339,8 +343,8 @@ export class Engine {
 /** Where silence moves the watermark of a device to; undefined when it changes nothing. */
 function idleFloor(plan: Plan, device: Device, processingMs: number): number | undefined {
   const silentMs = processingMs - device.lastSeenMs;
-  if (device.nextDueMs === Number.POSITIVE_INFINITY || silentMs < plan.profile.time.idleTimeoutMs)
-    return undefined;
+  const waiting = device.nextDueMs < Number.POSITIVE_INFINITY || device.folds.length > 0;
+  if (!waiting || silentMs < plan.profile.time.idleTimeoutMs) return undefined;
   const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
   const reachedMs = watermark(device, plan);
   let floorMs = Number.NEGATIVE_INFINITY;
@@ -351,6 +355,7 @@ function idleFloor(plan: Plan, device: Device, processingMs: number): number | u
       else if (window.endMs <= estimateMs) floorMs = Math.max(floorMs, window.endMs);
     }
   }
+  for (const dueMs of foldDues(device)) if (dueMs <= estimateMs) floorMs = Math.max(floorMs, dueMs);
   return floorMs > reachedMs ? floorMs : undefined;
 }
 

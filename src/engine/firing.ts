@@ -2,6 +2,7 @@ import { type Cells, newCells } from "../aggregate/cells.js";
 import type { SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
 import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
+import { advanceFolds } from "./fold-firing.js";
 import { mergeCells, type Plan } from "./plan.js";
 import type { Slice } from "./slice.js";
 import { type Firing, summarise } from "./summarise.js";
@@ -22,6 +23,8 @@ export function advance(on: Firing, device: Device): void {
     if (windows.length > 0) nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
   }
   device.advancedToMs = watermarkMs;
+  // What they need is let go next.
+  if (device.folds.length > 0) advanceFolds(on, device);
   device.nextDueMs = Math.min(nextDueMs, letGo(on, device, watermarkMs));
 }
 
@@ -126,7 +129,7 @@ function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): 
   const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);
   const window = describe(fired);
-  summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells });
+  on.emit(summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells }));
 }
 
 function merged(plan: Plan, device: Device, window: OpenWindow): Cells {

@@ -121,6 +121,7 @@ export function translateHeld(on: Holder, from: Plan, to: Plan): void {
   }
 }
 
-function meaningOf({ name, type, unit, values }: Field): string {
+/** What must be equal for values to mean the same under two definitions. */
+export function meaningOf({ name, type, unit, values }: Field): string {
   return JSON.stringify([name, type, unit ?? null, values ?? null]);
 }

@@ -1,15 +1,16 @@
 import type { Block, ReadingGroup } from "../model/block.js";
 import { type FieldValue, isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
-import { assign } from "./assign.js";
+import { assign, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
 import { advance } from "./firing.js";
+import { disturb } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
 import { isLate, timeOfLate } from "./set-back.js";
-import { type Slice, sight } from "./slice.js";
+import type { Slice } from "./slice.js";
 import type { Firing } from "./summarise.js";
 import { hashValues } from "./value-hash.js";
 
@@ -75,7 +76,8 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
     timeMs = timeOfLate(on.firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
   }
   const watermarkMs = watermark(device, plan);
-  const slice = assign(device, plan, timeMs, watermarkMs);
+  const late = timeMs < watermarkMs ? lateness(plan, timeMs, watermarkMs) : "none";
+  const slice = late === "all" ? undefined : assign(device, plan, timeMs, watermarkMs);
   if (slice === undefined) return "late";
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
@@ -84,8 +86,11 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const { numbers, base } = slice.cells;
   numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;
   if (reason === undefined) {
-    if (slice.lateFromMs <= watermarkMs) device.partlyLate++;
-    noteChange(device, plan, slice);
+    if (late === "some") device.partlyLate++;
+    if (timeMs < watermarkMs) {
+      noteChange(device, plan, slice);
+      disturb(device, timeMs);
+    }
   }
   if (timeMs > device.maxTimeMs) {
     device.maxTimeMs = timeMs;
@@ -125,17 +130,17 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
   const rule = plan.profile.duplicates;
   if (rule.by === "time" && hasOwnTime) {
     const hash = hashValues(values);
-    let sighting = sight(slice, timeMs, hash);
+    let sighting = plan.slices.sight(slice, timeMs, hash);
     for (const old of device.retired) {
       if (sighting !== "same" && timeMs >= old.startMs && timeMs < old.endMs) {
-        const earlier = sight(old, timeMs, hash);
+        const earlier = plan.slices.sight(old, timeMs, hash);
         if (earlier !== "new") sighting = earlier;
       }
     }
     if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
     if (sighting === "conflict") device.conflicting++;
-    plan.slices.hold(slice, timeMs, hash);
-  }
+    plan.slices.hold(slice, timeMs, hash, values);
+  } else if (plan.folds.length > 0) plan.slices.hold(slice, timeMs, hashValues(values), values);
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (isMissing(value)) continue;

@@ -3,8 +3,9 @@ import { type Accumulator, type Cells, copyOfExtra, setExtra } from "../aggregat
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
-import type { WindowDefinition } from "../model/window.js";
+import { isFolded, type WindowDefinition } from "../model/window.js";
 import type { DoubleHeap } from "./double-heap.js";
+import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { SliceMemory } from "./slice.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
@@ -18,7 +19,8 @@ export interface Plan {
   readonly profile: EngineProfile;
   /** `id@version`, as summaries have it. */
   readonly label: string;
-  readonly windows: readonly WindowPlan[];
+  readonly windows: readonly BoundedPlan[];
+  readonly folds: readonly FoldPlan[];
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
   readonly cellCount: number;
@@ -26,11 +28,21 @@ export interface Plan {
   readonly slices: SliceMemory;
 }
 
-export interface WindowPlan {
+/** A definition whose windows are known from time alone. */
+export interface BoundedPlan extends WindowPlan {
+  /** Among the others of its sort. */
   readonly index: number;
-  readonly definition: WindowDefinition;
   readonly times: WindowTimes;
   readonly isGlobal: boolean;
+}
+
+/** A definition whose windows follow from the readings. */
+export interface FoldPlan extends WindowPlan {
+  readonly kind: FoldKind;
+}
+
+export interface WindowPlan {
+  readonly definition: WindowDefinition;
   /** Whether its windows follow one another without overlap, so that their summaries may be merged. */
   readonly tiles: boolean;
   /** Identifies everything that gives a window's results their meaning: equal signatures may go on together. */
@@ -102,17 +114,28 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
     });
     return { name: field.name, slots, at, fatesAt: fatesAt[i]! };
   });
-  const windows = profile.windows.map((definition, index) =>
-    planWindow({ profile, definition, index, fields }),
-  );
+  const windows: BoundedPlan[] = [];
+  const folds: FoldPlan[] = [];
+  for (const definition of profile.windows) {
+    const { kind } = definition;
+    const window = planWindow({ profile, definition, fields });
+    if (isFolded(kind)) folds.push({ ...window, kind: foldKind(kind) });
+    else {
+      const isGlobal = kind.type === "global";
+      windows.push({ ...window, index: windows.length, times: windowTimes(kind), isGlobal });
+    }
+  }
   const label = `${profile.id}@${profile.version}`;
-  return { profile, label, windows, fields, cellCount: next, slices: new SliceMemory(next, heap) };
+  // A fold's own conditions may look at any field.
+  const kept = folds.length > 0 ? profile.fields.map((_, i) => i) : [];
+  const textual = kept.map((i) => profile.fields[i]!.type === "string");
+  const slices = new SliceMemory({ cellCount: next, kept, textual, heap });
+  return { profile, label, windows, folds, fields, cellCount: next, slices };
 }
 
 function planWindow(from: {
   readonly profile: EngineProfile;
   readonly definition: WindowDefinition;
-  readonly index: number;
   readonly fields: readonly FieldPlan[];
 }): WindowPlan {
   const { definition, profile, fields } = from;
@@ -127,10 +150,7 @@ function planWindow(from: {
     aggregates.map((a) => a.name),
   ]);
   return {
-    index: from.index,
     definition,
-    times: windowTimes(definition.kind),
-    isGlobal: definition.kind.type === "global",
     tiles: definition.kind.type === "tumbling" || definition.kind.type === "day",
     signature: JSON.stringify([definition.name, definition.kind, definition.allowedLatenessMs, meaning]),
     meaning: JSON.stringify([definition.name, definition.kind, meaning]),

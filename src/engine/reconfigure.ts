@@ -1,8 +1,10 @@
 import { newCells } from "../aggregate/cells.js";
 import type { Device, OpenWindow } from "./device.js";
 import { closeWindow, dropRetired } from "./firing.js";
-import { translateHeld } from "./held.js";
-import { type Plan, translateCells } from "./plan.js";
+import { type Fold, newFold, type Position } from "./fold.js";
+import { closeFold } from "./fold-firing.js";
+import { meaningOf, translateHeld } from "./held.js";
+import { type FoldPlan, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import type { Firing } from "./summarise.js";
 
@@ -30,12 +32,15 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
     }
   }
   device.open = open;
+  const folds = inherited(from, device, to);
   device.retired.push(...device.slices);
   device.slices.length = 0;
   device.epoch++;
+  device.folds = to.folds.map((plan) => folds.get(plan) ?? newFold(plan, device.epoch));
   dropRetired(from, device);
+  const places = keptPlaces(from.plan, to);
   for (const [i, slice] of device.retired.entries()) {
-    device.retired[i] = to.slices.translated(slice, (cells) =>
+    device.retired[i] = to.slices.translated(slice, from.plan.slices, places, (cells) =>
       translateCells(from.plan, to, slice.cells, cells),
     );
     from.plan.slices.drop(slice);
@@ -49,10 +54,43 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   );
 }
 
+/** The folds that go on, by their new plan; the others are closed. */
+function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan, Fold> {
+  const heirs = new Map<FoldPlan, Fold>();
+  const translated = (at: Position): Position => {
+    if (at.run === undefined) return { ...at };
+    const cells = translateCells(from.plan, to, at.run.cells, newCells(to.cellCount));
+    return { ...at, run: { ...at.run, cells } };
+  };
+  for (const fold of device.folds) {
+    const plan = to.folds.find(({ signature }) => signature === fold.plan.signature);
+    if (plan === undefined) {
+      closeFold(from, device, fold, true);
+      continue;
+    }
+    const { epoch, settled, ahead, told } = fold;
+    heirs.set(plan, {
+      plan,
+      epoch,
+      settled: translated(settled),
+      ahead: ahead === undefined ? undefined : translated(ahead),
+      told,
+    });
+  }
+  return heirs;
+}
+
+/** Place among the fields that were kept in rows of each that is now; -1 where there is none. */
+function keptPlaces(from: Plan, to: Plan): number[] {
+  const meanings = from.slices.kept.map((field) => meaningOf(from.profile.fields[field]!));
+  return to.slices.kept.map((field) => meanings.indexOf(meaningOf(to.profile.fields[field]!)));
+}
+
 /** Names of the windows whose definition ends. */
 function ended(from: Plan, to: Plan): string[] {
-  const gone = from.windows.filter(({ signature }) =>
-    to.windows.every((plan) => plan.signature !== signature),
+  const all = [...to.windows, ...to.folds];
+  const gone = [...from.windows, ...from.folds].filter(({ signature }) =>
+    all.every((plan) => plan.signature !== signature),
   );
   return gone.map(({ definition }) => definition.name);
 }

@@ -26,6 +26,16 @@ export function partAfter(redefined: readonly Redefinition[], name: string, star
   return part;
 }
 
+/** Which part of a window comes next, see `OpenWindow.part`. */
+export function partOf(
+  device: { readonly lostThroughMs: readonly number[]; readonly redefined: readonly Redefinition[] },
+  name: string,
+  startMs: number,
+): number {
+  const lost = device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
+  return lost + partAfter(device.redefined, name, startMs);
+}
+
 /** @returns `redefined` and that it happened once more to the windows of these names */
 export function redefine(
   redefined: readonly Redefinition[],

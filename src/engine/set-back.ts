@@ -1,7 +1,8 @@
 import { LIMITS } from "../model/limits.js";
-import { lateFrom } from "./assign.js";
+import { lateness } from "./assign.js";
 import { type Device, watermark } from "./device.js";
 import { closeWindow, dropRetired } from "./firing.js";
+import { closeFolds, renewFolds } from "./fold-firing.js";
 import type { Plan } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import type { Firing } from "./summarise.js";
@@ -37,7 +38,7 @@ export interface Arriving {
 export function isLate(device: Device, plan: Plan, timeMs: number): boolean {
   const watermarkMs = watermark(device, plan);
   if (timeMs >= watermarkMs) return false;
-  return plan.windows.some((window) => lateFrom(window, timeMs) <= watermarkMs);
+  return lateness(plan, timeMs, watermarkMs) !== "none";
 }
 
 /** The time that a late reading gets, after the device's time has begun anew if it must. */
@@ -57,7 +58,8 @@ export function timeOfLate(on: Firing, device: Device, reading: Arriving): numbe
 }
 
 function beginAnew(on: Firing, device: Device, timeMs: number): void {
-  const names = on.plan.windows.filter(({ isGlobal }) => !isGlobal).map(({ definition }) => definition.name);
+  const bounded = on.plan.windows.filter(({ isGlobal }) => !isGlobal);
+  const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
   device.redefined = redefine(device.redefined, names, device.maxTimeMs);
   for (const windows of device.open) {
     const from = windows.findIndex(({ startMs }) => startMs > timeMs);
@@ -67,7 +69,9 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);
   device.slices.length = 0;
+  closeFolds(on, device, false);
   device.epoch++;
+  renewFolds(on, device);
   dropRetired(on, device);
   device.maxTimeMs = timeMs;
   device.idleFloorMs = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,5 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
+import type { FieldValue } from "../model/reading.js";
 import { DoubleHeap, type Row } from "./double-heap.js";
 
 /**
@@ -6,8 +7,9 @@ import { DoubleHeap, type Row } from "./double-heap.js";
  * window is the merge of its slices (J. Traub et al., "Efficient Window Aggregation with General Stream Slicing",
  * EDBT 2019).
  *
- * A slice also remembers the readings it holds (event time and a 53-bit hash of the values), in time order. That
- * is the duplicate filter: exact for as long as the slice can change, and it lives and dies with it.
+ * A slice also remembers the readings it holds, in time order, one row of numbers each: event time, a 53-bit hash of the
+ * values, and the values that windows need whose bounds follow from the readings (fold.ts). That is the duplicate
+ * filter: exact for as long as the slice can change, and it lives and dies with it.
  */
 export interface Slice {
   /** Unique within the device, rising; names the stored record. */
@@ -17,124 +19,199 @@ export interface Slice {
   readonly endMs: number;
   /** As the device's when it was cut; windows that opened later have nothing of it. */
   readonly epoch: number;
-  /** Watermark from which one of its windows is final, so that readings are too late for that one. */
-  readonly lateFromMs: number;
-  /** Watermark from which all of them are, and the slice is let go. */
+  /** Watermark from which all of its windows are final, and it is let go. */
   readonly dueMs: number;
   readonly cells: Cells;
-  /** Readings held, ascending by time: `ROW` numbers each. */
+  /** Readings held, ascending by time, those of one time by hash: see `SliceMemory.width`. */
   readonly rows: Row;
+  /** Texts in `rows`, which have a text's place here; undefined until there is one. */
+  words: string[] | undefined;
   /** How many `rows` has room for. */
   capacity: number;
   held: number;
 }
 
-/** Event time and hash. */
-export const ROW = 2;
-const FIRST_CAPACITY = DoubleHeap.capacity(1) / ROW;
+/** Cells of a row: event time, hash, then the kept values. */
+const HASH = 1;
+export const VALUES = 2;
+
+/** A device's slices, as far as reading them goes. */
+export interface TimeLine {
+  readonly slices: readonly Slice[];
+  readonly retired: readonly Slice[];
+}
+
+export interface SliceLayout {
+  readonly cellCount: number;
+  /** Fields whose values are kept in rows, and which of them are texts. */
+  readonly kept: readonly number[];
+  readonly textual: readonly boolean[];
+  readonly heap: DoubleHeap;
+}
 
 export interface SliceBounds {
   readonly id: number;
   readonly startMs: number;
   readonly endMs: number;
   readonly epoch: number;
-  readonly lateFromMs: number;
   readonly dueMs: number;
 }
 
 /** Where slices of one layout get their memory, and where it goes back to. */
 export class SliceMemory {
   readonly cellCount: number;
+  /** Fields whose values are kept in rows. */
+  readonly kept: readonly number[];
+  /** Which of them are texts. */
+  readonly textual: readonly boolean[];
+  /** Numbers in a row. */
+  readonly width: number;
   readonly #heap: DoubleHeap;
 
-  constructor(cellCount: number, heap: DoubleHeap) {
+  constructor({ cellCount, kept, textual, heap }: SliceLayout) {
     this.cellCount = cellCount;
+    this.kept = kept;
+    this.textual = textual;
+    this.width = VALUES + kept.length;
     this.#heap = heap;
   }
 
-  make({ id, startMs, endMs, epoch, lateFromMs, dueMs }: SliceBounds): Slice {
+  make({ id, startMs, endMs, epoch, dueMs }: SliceBounds): Slice {
     const cells = newCells(0);
     this.#heap.take(this.cellCount, cells);
     cells.numbers.fill(0, cells.base, cells.base + this.cellCount);
     const rows: Row = { numbers: cells.numbers, base: 0 };
-    return { id, startMs, endMs, epoch, lateFromMs, dueMs, cells, rows, capacity: 0, held: 0 };
+    return {
+      id,
+      startMs,
+      endMs,
+      epoch,
+      dueMs,
+      cells,
+      rows,
+      words: undefined,
+      capacity: 0,
+      held: 0,
+    };
   }
 
-  /** A slice of another layout with the same readings. @param fill its cells, which are empty */
-  translated(slice: Slice, fill: (cells: Cells) => void): Slice {
+  /**
+   * A slice of another layout with the same readings.
+   * @param fill its cells, which are empty
+   * @param fields for each field kept here its place among the fields kept there, -1 for none
+   */
+  translated(
+    slice: Slice,
+    from: SliceMemory,
+    fields: readonly number[],
+    fill: (cells: Cells) => void,
+  ): Slice {
     const copy = this.make(slice);
     fill(copy.cells);
     this.reserve(copy, slice.held);
-    const { numbers, base } = slice.rows;
-    copy.rows.numbers.set(numbers.subarray(base, base + slice.held * ROW), copy.rows.base);
+    copy.words = slice.words;
     copy.held = slice.held;
+    for (let i = 0; i < slice.held; i++) {
+      const at = slice.rows.base + i * from.width;
+      const to = copy.rows.base + i * this.width;
+      for (let j = 0; j < VALUES; j++) copy.rows.numbers[to + j] = slice.rows.numbers[at + j]!;
+      for (const [j, field] of fields.entries()) {
+        copy.rows.numbers[to + VALUES + j] =
+          field < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + field]!;
+      }
+    }
     return copy;
   }
 
   /** Takes back what a slice has that nobody refers to any more. */
   drop(slice: Slice): void {
     this.#heap.give(slice.cells, this.cellCount);
-    if (slice.capacity > 0) this.#heap.give(slice.rows, slice.capacity * ROW);
+    if (slice.capacity > 0) this.#heap.give(slice.rows, slice.capacity * this.width);
   }
 
   /** Makes room for at least so many readings. */
   reserve(slice: Slice, count: number): void {
     if (count <= slice.capacity) return;
+    const { width } = this;
     const { numbers, base } = slice.rows;
-    const length = Math.max(count, slice.capacity * 2, FIRST_CAPACITY) * ROW;
+    const length = DoubleHeap.capacity(Math.max(count, slice.capacity * 2) * width);
     this.#heap.take(length, slice.rows);
     if (slice.capacity > 0) {
-      slice.rows.numbers.set(numbers.subarray(base, base + slice.held * ROW), slice.rows.base);
-      this.#heap.give({ numbers, base }, slice.capacity * ROW);
+      slice.rows.numbers.set(numbers.subarray(base, base + slice.held * width), slice.rows.base);
+      this.#heap.give({ numbers, base }, slice.capacity * width);
     }
-    slice.capacity = DoubleHeap.capacity(length) / ROW;
+    slice.capacity = Math.floor(length / width);
   }
 
-  /** Remembers a reading, keeping time order. */
-  hold(slice: Slice, timeMs: number, hash: number): void {
+  /** Remembers a reading, keeping time order, whatever the order in which those of one time come. */
+  hold(slice: Slice, timeMs: number, hash: number, values: readonly FieldValue[]): void {
     const { held } = slice;
+    const { width, kept } = this;
     if (held === slice.capacity) this.reserve(slice, held + 1);
     const { numbers, base } = slice.rows;
-    let at = base + held * ROW;
-    if (held > 0 && numbers[at - ROW]! > timeMs) {
+    let at = base + held * width;
+    if (held > 0 && numbers[at - width]! >= timeMs) {
       const end = at;
-      at = base + upperBound(slice, timeMs) * ROW;
-      numbers.copyWithin(at + ROW, at, end);
+      let place = this.#upperBound(slice, timeMs);
+      while (place > 0 && numbers[base + (place - 1) * width] === timeMs) {
+        if (numbers[base + (place - 1) * width + HASH]! <= hash) break;
+        place--;
+      }
+      at = base + place * width;
+      numbers.copyWithin(at + width, at, end);
     }
     numbers[at] = timeMs;
-    numbers[at + 1] = hash;
+    numbers[at + HASH] = hash;
+    for (let i = 0; i < kept.length; i++) {
+      const value = values[kept[i]!]!;
+      numbers[at + VALUES + i] = typeof value === "number" ? value : placeOf(slice, value);
+    }
     slice.held = held + 1;
   }
+
+  /** Whether a reading is already held; does not change the slice. */
+  sight(slice: Slice, timeMs: number, hash: number): Sighting {
+    const { held } = slice;
+    const { width } = this;
+    const { numbers, base } = slice.rows;
+    if (held === 0 || numbers[base + (held - 1) * width]! < timeMs) return "new";
+    let sighting: Sighting = "new";
+    for (let i = this.#upperBound(slice, timeMs) - 1; i >= 0 && numbers[base + i * width] === timeMs; i--) {
+      if (numbers[base + i * width + HASH] === hash) return "same";
+      sighting = "conflict";
+    }
+    return sighting;
+  }
+
+  /** Index behind the last held reading that is not later than `timeMs`. */
+  #upperBound(slice: Slice, timeMs: number): number {
+    return this.firstRow(slice, timeMs, true);
+  }
+
+  /** Index of the first held reading from `timeMs` on, or behind it. */
+  firstRow({ rows, held }: Slice, timeMs: number, behind = false): number {
+    const { numbers, base } = rows;
+    const { width } = this;
+    let low = 0;
+    let high = held;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const at = numbers[base + middle * width]!;
+      if (at < timeMs || (behind && at === timeMs)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function placeOf(slice: Slice, text: string): number {
+  slice.words ??= [];
+  const known = slice.words.indexOf(text);
+  return known >= 0 ? known : slice.words.push(text) - 1;
 }
 
 /** `new`: not seen before. `same`: time and values were here. `conflict`: the time was here with other values. */
 export type Sighting = "new" | "same" | "conflict";
-
-/** Index behind the last held reading that is not later than `timeMs`. */
-function upperBound({ rows, held }: Slice, timeMs: number): number {
-  const { numbers, base } = rows;
-  let low = 0;
-  let high = held;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numbers[base + middle * ROW]! <= timeMs) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Whether a reading is already held; does not change the slice. */
-export function sight(slice: Slice, timeMs: number, hash: number): Sighting {
-  const { held } = slice;
-  const { numbers, base } = slice.rows;
-  if (held === 0 || numbers[base + (held - 1) * ROW]! < timeMs) return "new";
-  let sighting: Sighting = "new";
-  for (let i = upperBound(slice, timeMs) - 1; i >= 0 && numbers[base + i * ROW] === timeMs; i--) {
-    if (numbers[base + i * ROW + 1] === hash) return "same";
-    sighting = "conflict";
-  }
-  return sighting;
-}
 
 /** Index of the first slice that begins at or after `timeMs`, or of the list's end. */
 export function firstFrom(slices: readonly Slice[], timeMs: number): number {

@@ -2,10 +2,11 @@ import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } fro
 import { readCells, writeCells } from "./cells-codec.js";
 import type { Device, OpenWindow } from "./device.js";
 import { newDevice } from "./device.js";
+import { goAhead, readFold, writeFold } from "./fold-codec.js";
 import { type HeldReading, hold } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan } from "./plan.js";
-import { ROW, type Slice } from "./slice.js";
+import { type Slice, VALUES } from "./slice.js";
 
 /**
  * How a device and its slices are stored: one record for the device, one for each slice. They are written
@@ -60,6 +61,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
     for (const window of windows) writeWindow(window);
   }
   writer.varint(device.epoch);
+  for (const fold of device.folds) writeFold(writer, fold, plan);
   writeMemories(device);
   writer.varint(device.held.length);
   for (const reading of device.held) writeHeld(reading);
@@ -136,12 +138,9 @@ export function encodeSlice(slice: Slice, plan: Plan, key: string): Uint8Array {
   writer.number(slice.startMs);
   writer.number(slice.endMs);
   writer.varint(slice.epoch);
-  writer.double(slice.lateFromMs);
   writer.double(slice.dueMs);
   writeCells(writer, slice.cells, plan.cellCount);
-  writer.varint(slice.held);
-  const { numbers, base } = slice.rows;
-  for (let i = base; i < base + slice.held * ROW; i++) writer.double(numbers[i]!);
+  writeRows(slice, plan);
   return writer.seal(SLICE_VERSION, key);
 }
 
@@ -152,15 +151,42 @@ function decodeSlice({ key, value }: KeyedRecord, plan: Plan): Slice {
     startMs: reader.number(),
     endMs: reader.number(),
     epoch: reader.varint(),
-    lateFromMs: reader.double(),
     dueMs: reader.double(),
   });
   readCells(reader, plan.cellCount, slice.cells);
-  slice.held = reader.count();
-  plan.slices.reserve(slice, slice.held);
-  const { numbers, base } = slice.rows;
-  for (let i = base; i < base + slice.held * ROW; i++) numbers[i] = reader.double();
+  readSliceRows(reader, slice, plan);
   return slice;
+}
+
+/** Times as steps from the one before; hashes are as good as random. */
+function writeRows(slice: Slice, { slices: { width } }: Plan): void {
+  const { numbers, base } = slice.rows;
+  writer.varint(slice.held);
+  let beforeMs = slice.startMs;
+  for (let i = base; i < base + slice.held * width; i += width) {
+    writer.number(numbers[i]! - beforeMs);
+    beforeMs = numbers[i]!;
+    writer.varint(numbers[i + 1]!);
+    for (let j = i + VALUES; j < i + width; j++) writer.number(numbers[j]!);
+  }
+  writer.varint(slice.words?.length ?? 0);
+  for (const word of slice.words ?? []) writer.text(word);
+}
+
+function readSliceRows(reader: ByteReader, slice: Slice, { slices }: Plan): void {
+  slice.held = reader.count();
+  slices.reserve(slice, slice.held);
+  const { numbers, base } = slice.rows;
+  const { width } = slices;
+  let timeMs = slice.startMs;
+  for (let i = base; i < base + slice.held * width; i += width) {
+    timeMs += reader.number();
+    numbers[i] = timeMs;
+    numbers[i + 1] = reader.varint();
+    for (let j = i + VALUES; j < i + width; j++) numbers[j] = reader.number();
+  }
+  const words = Array.from({ length: reader.count() }, () => reader.text());
+  if (words.length > 0) slice.words = words;
 }
 
 /** Which definition a stored device needs, before it can be decoded. */
@@ -212,12 +238,18 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   }));
   readWindows(reader, device, plan);
   device.epoch = reader.varint();
+  const aheadMs = device.folds.map((fold, i) => {
+    const { fold: read, aheadMs } = readFold(reader, fold.plan, plan);
+    device.folds[i] = read;
+    return aheadMs;
+  });
   const [retired, slices] = [
     device.slices.filter(({ epoch }) => epoch < device.epoch),
     device.slices.filter(({ epoch }) => epoch === device.epoch),
   ];
   device.retired.push(...retired.sort((a, b) => a.id - b.id));
   device.slices.splice(0, device.slices.length, ...slices.sort((a, b) => a.startMs - b.startMs));
+  for (const [i, fold] of device.folds.entries()) goAhead(plan, device, fold, aheadMs[i]!);
   readMemories(reader, device);
   for (let n = reader.count(); n > 0; n--) hold(device, readHeld(reader));
   return device;

@@ -26,17 +26,21 @@ export interface Fired {
   readonly part: number;
   readonly revision: number;
   readonly final: boolean;
-  readonly reconfigured?: boolean;
+  readonly reconfigured?: boolean | undefined;
+  readonly retracted?: boolean | undefined;
   readonly cells: Cells;
+  /** How many windows of the definition before it began at the same time; none unless said. */
+  readonly nth?: number;
 }
 
-export function summarise(on: Firing, device: Device, fired: Fired): void {
+export function summarise(on: Firing, device: Device, fired: Fired): Summary {
   const { name } = device;
   const { plan, window, revision, final, cells } = fired;
   const { gateway } = on;
   const profile = on.plan.label;
   const part = fired.part === 1 ? "" : `/${fired.part}`;
-  const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${part}`;
+  const nth = fired.nth === undefined || fired.nth === 0 ? "" : `+${fired.nth}`;
+  const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${nth}${part}`;
   const fields = results(plan, cells);
   const counts = quality(on.plan, cells);
   // Spelled out twice: a spread takes ten times as long as the rest of the object.
@@ -54,11 +58,12 @@ export function summarise(on: Firing, device: Device, fired: Fired): void {
         quality: counts,
       }
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
+  if (fired.retracted) summary.retracted = true;
   if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
   if (on.mergeable && plan.tiles) {
     summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`);
   }
-  on.emit(summary);
+  return summary;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -27,6 +27,11 @@ export function hashValues(values: readonly FieldValue[]): number {
   return (a >>> 0) * 0x200000 + (b >>> 11);
 }
 
+/** The same of a text. */
+export function hashText(text: string): number {
+  return hashValues([text]);
+}
+
 function mix(x: number): number {
   let h = x | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

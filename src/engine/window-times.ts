@@ -1,4 +1,4 @@
-import type { WindowKind } from "../model/window.js";
+import type { BoundedKind } from "../model/window.js";
 import { localDayEnd, localDayStart } from "../model/zone.js";
 
 /** Where windows of one definition begin and end, as a function of event time. All times in milliseconds. */
@@ -23,7 +23,10 @@ export const GLOBAL_END_MS = 8.64e15;
 /** It has no edges either; its slices are cut by the hour so that they can be let go behind the lateness. */
 const GLOBAL_SLICE_MS = 3_600_000;
 
-export function windowTimes(kind: WindowKind): WindowTimes {
+/** Slices of what is folded only are cut likewise. */
+export const FOLDED_TIMES = tumbling(GLOBAL_SLICE_MS, 0);
+
+export function windowTimes(kind: BoundedKind): WindowTimes {
   switch (kind.type) {
     case "tumbling":
       return tumbling(kind.sizeMs, kind.offsetMs);
@@ -42,7 +45,7 @@ export function windowTimes(kind: WindowKind): WindowTimes {
       };
     }
     case "global": {
-      const { edgeBefore, edgeAfter } = tumbling(GLOBAL_SLICE_MS, 0);
+      const { edgeBefore, edgeAfter } = FOLDED_TIMES;
       const start = () => GLOBAL_START_MS;
       const end = () => GLOBAL_END_MS;
       return { first: start, last: start, next: end, end, edgeBefore, edgeAfter };

@@ -1,4 +1,5 @@
 import type { Mergeable } from "./partials.js";
+import type { FieldValue } from "./reading.js";
 import type { RejectReason } from "./reasons.js";
 
 /** What one device did in one window. Field order is the order in its JSON. */
@@ -17,6 +18,11 @@ export interface Summary {
   readonly revision: number;
   /** True on the last revision: nothing can change the window any more. */
   readonly final: boolean;
+  /**
+   * True when there is no such window, as a late reading has shown: its bounds were others. Only kinds whose bounds
+   * follow from the readings say so. What was said of it before counts no more.
+   */
+  readonly retracted?: true;
   /** True when the window was closed early because its definition changed. */
   readonly reconfigured?: true;
   /** True when earlier readings of the window may have been lost with a damaged store: see `id`. */
@@ -40,6 +46,8 @@ export interface SummaryWindow {
   readonly start?: string;
   /** RFC 3339, exclusive. Absent for a global window. */
   readonly end?: string;
+  /** The value that has lasted; only of state windows, and only where there was one. */
+  readonly state?: FieldValue;
   /** Only in a coarse summary. */
   readonly coarsened?: Coarsened;
 }
@@ -77,16 +85,18 @@ export interface LogEntry {
  * `JSON.stringify` gives, put together from parts: what summaries of one device and window share is written once.
  */
 export function canonicalJson(summary: Summary): string {
-  const { id, revision, final, reconfigured, incomplete, window } = summary;
+  const { id, revision, final, retracted, reconfigured, incomplete, window } = summary;
   const head = `{"id":${quoted(id)},"revision":${revision},"final":${final}`;
-  let marks = reconfigured === undefined ? "" : `,"reconfigured":${reconfigured}`;
+  let marks = retracted === undefined ? "" : `,"retracted":${retracted}`;
+  if (reconfigured !== undefined) marks += `,"reconfigured":${reconfigured}`;
   if (incomplete !== undefined) marks += `,"incomplete":${incomplete}`;
   // Instants need no escapes.
   const start = window.start === undefined ? "" : `,"start":"${window.start}"`;
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
+  const state = window.state === undefined ? "" : `,"state":${JSON.stringify(window.state)}`;
   const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${marks}${sharedJson(summary)}${start}${end}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

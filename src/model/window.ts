@@ -1,3 +1,5 @@
+import type { FieldValue } from "./reading.js";
+
 /** A window as a profile defines it. Times are milliseconds. Windows are half-open: `[start, end)`. */
 export interface WindowDefinition {
   /** Unique within the profile; part of every summary's id. */
@@ -14,7 +16,10 @@ export interface WindowDefinition {
   readonly coarsenMs?: readonly number[] | undefined;
 }
 
-export type WindowKind =
+export type WindowKind = BoundedKind | FoldedKind;
+
+/** Kinds whose windows are known from time alone. */
+export type BoundedKind =
   /** Fixed size, aligned to the epoch (plus `offsetMs`). */
   | { readonly type: "tumbling"; readonly sizeMs: number; readonly offsetMs: number }
   /** Fixed size, one beginning every `slideMs`, which is no more than the size; so they overlap. */
@@ -28,6 +33,37 @@ export type WindowKind =
   | { readonly type: "day"; readonly days: number; readonly zone: string }
   /** Everything there is; fires when the input ends. */
   | { readonly type: "global" };
+
+/**
+ * Kinds whose bounds follow from the readings, in the order of event time. A late reading may move them, and with them
+ * the identity of a window that has fired; the old one is then retracted.
+ */
+export type FoldedKind =
+  /** Lasts until nothing has come for `gapMs`, but no longer than `maxMs`. */
+  | { readonly type: "session"; readonly gapMs: number; readonly maxMs: number }
+  /** So many readings, or what has come in `maxAgeMs` from the first one. */
+  | { readonly type: "count"; readonly size: number; readonly maxAgeMs: number }
+  /** Lasts while a value stays the same; readings without one change nothing. */
+  | {
+      readonly type: "state";
+      readonly of: (values: readonly FieldValue[]) => FieldValue;
+      readonly source: string;
+      /** Names of an enum's values. */
+      readonly names: readonly string[] | undefined;
+    }
+  /** The last `sizeMs` up to and with every reading for which `emit` is true. */
+  | {
+      readonly type: "sliding";
+      readonly sizeMs: number;
+      readonly emit: (values: readonly FieldValue[]) => boolean;
+      readonly source: string;
+    };
+
+const FOLDED: readonly WindowKind["type"][] = ["session", "count", "state", "sliding"];
+
+export function isFolded(kind: WindowKind): kind is FoldedKind {
+  return FOLDED.includes(kind.type);
+}
 
 export interface FieldAggregates {
   readonly field: number;

@@ -1,0 +1,136 @@
+import { newCells } from "../aggregate/cells.js";
+import { canonicalJson, type Summary, type SummaryWindow } from "../model/summary.js";
+import { formatInstant } from "../model/time.js";
+
+import { type Device, watermark } from "./device.js";
+import { branch, type Ended, end, type Fold, foldTo, newFold, type Told } from "./fold.js";
+import { partOf } from "./redefinition.js";
+import { type Firing, summarise } from "./summarise.js";
+import { hashText } from "./value-hash.js";
+
+/** When folded windows (fold.ts) fire, and what is done about those that have fired too early. */
+
+/** Fires what has ended by the device's watermark. */
+export function advanceFolds(on: Firing, device: Device): void {
+  const watermarkMs = watermark(device, on.plan);
+  for (const fold of device.folds) {
+    const { allowedLatenessMs } = fold.plan.definition;
+    settle({ on, device, fold }, watermarkMs - allowedLatenessMs);
+    if (allowedLatenessMs > 0 && !on.finalOnly) lookAhead({ on, device, fold }, watermarkMs);
+  }
+}
+
+/** Fires everything as final: nothing comes any more, or the definition has ended. */
+export function closeFolds(on: Firing, device: Device, reconfigured: boolean): void {
+  for (const fold of device.folds) closeFold(on, device, fold, reconfigured);
+}
+
+export function closeFold(on: Firing, device: Device, fold: Fold, reconfigured: boolean): void {
+  const where = { on, device, fold, reconfigured };
+  settle(where, Number.POSITIVE_INFINITY);
+  const { run } = fold.settled;
+  if (run !== undefined) end(fold.settled, run.lastMs, run.lastMs, (window) => tellFinal(where, window));
+  for (const told of fold.told) retract(where, told);
+  fold.told = [];
+}
+
+/** Starts all folds anew, with nothing of what was before. */
+export function renewFolds(on: Firing, device: Device): void {
+  device.folds = on.plan.folds.map((plan) => newFold(plan, device.epoch));
+}
+
+/** Notes that a reading has come at a time that machines may have passed. */
+export function disturb(device: Device, timeMs: number): void {
+  for (const fold of device.folds) {
+    if (fold.ahead !== undefined && timeMs < fold.ahead.throughMs) fold.ahead = undefined;
+  }
+}
+
+/** Watermarks at which folded windows have something to fire. */
+export function foldDues(device: Device): number[] {
+  return device.folds.flatMap((fold) => {
+    const { kind, definition } = fold.plan;
+    const finalMs = (ms: number) => ms + definition.allowedLatenessMs;
+    const { run } = fold.settled;
+    const next = fold.ahead?.run;
+    return [
+      ...(run === undefined ? [] : [finalMs(kind.dueMs(run))]),
+      ...(next === undefined ? [] : [kind.dueMs(next)]),
+      ...fold.told.map(({ endedMs }) => finalMs(endedMs) + 1),
+    ];
+  });
+}
+
+interface Where {
+  readonly on: Firing;
+  readonly device: Device;
+  readonly fold: Fold;
+  readonly reconfigured?: boolean;
+}
+
+function settle(where: Where, toMs: number): void {
+  const { on, device, fold } = where;
+  foldTo({ plan: on.plan, device, fold, at: fold.settled }, toMs, (window) => tellFinal(where, window));
+}
+
+function tellFinal(where: Where, window: Ended): void {
+  const { fold } = where;
+  const told = fold.told.findIndex((each) => isSame(each, window));
+  const revision = told < 0 ? 0 : fold.told[told]!.revision + 1;
+  if (told >= 0) fold.told.splice(told, 1);
+  where.on.emit(say(where, window, { revision, final: true }));
+}
+
+function isSame(a: Pick<Told, "startMs" | "nth">, b: Pick<Told, "startMs" | "nth">): boolean {
+  return a.startMs === b.startMs && a.nth === b.nth;
+}
+
+/** Says what has ended on time; where a late reading has come since, says anew what it has changed. */
+function lookAhead(where: Where, watermarkMs: number): void {
+  const { on, device, fold } = where;
+  const { plan } = on;
+  const before = fold.ahead === undefined ? fold.told : [];
+  if (fold.ahead === undefined) fold.told = [];
+  fold.ahead ??= branch(plan, fold.settled);
+  foldTo({ plan, device, fold, at: fold.ahead }, watermarkMs, (window) => {
+    const { startMs, nth, endedMs } = window;
+    const earlier = before.find((each) => isSame(each, window));
+    const summary = say(where, window, { revision: 0, final: false });
+    const digest = hashText(canonicalJson(summary));
+    const changed = earlier === undefined || earlier.digest !== digest;
+    const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
+    if (changed) on.emit({ ...summary, revision });
+    fold.told.push({ startMs, nth, endedMs, revision, digest });
+  });
+  for (const told of before) {
+    if (!fold.told.some((each) => isSame(each, told))) retract(where, told);
+  }
+}
+
+/** Takes back a window that there is not, as it turns out. */
+function retract(where: Where, { startMs, nth, endedMs, revision }: Told): void {
+  const cells = newCells(where.on.plan.cellCount);
+  const window = { startMs, nth, endMs: endedMs, endedMs, key: undefined, cells };
+  where.on.emit(say(where, window, { revision: revision + 1, final: true, retracted: true }));
+}
+
+interface Kind {
+  readonly revision: number;
+  readonly final: boolean;
+  readonly retracted?: boolean;
+}
+
+function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind): Summary {
+  const { startMs, endMs, cells, nth } = ended;
+  const { plan } = fold;
+  const part = partOf(device, plan.definition.name, startMs);
+  const window = describe(fold, ended);
+  return summarise(on, device, { ...kind, plan, window, startMs, endMs, part, cells, nth, reconfigured });
+}
+
+function describe({ plan }: Fold, { startMs, endMs, key }: Ended): SummaryWindow {
+  const { name, kind } = plan.definition;
+  const window = { name, kind: kind.type, start: formatInstant(startMs), end: formatInstant(endMs) };
+  if (kind.type !== "state" || key === undefined) return window;
+  return { ...window, state: typeof key === "number" ? (kind.names?.[key] ?? key) : key };
+}

@@ -1,0 +1,160 @@
+import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
+import { type FieldValue, isMissing } from "../model/reading.js";
+import type { Run } from "./fold-kinds.js";
+import { ACCEPTED_CELL, type FoldPlan, mergeCells, type Plan } from "./plan.js";
+import { readRows } from "./rows.js";
+import type { TimeLine } from "./slice.js";
+
+/**
+ * Windows whose bounds follow from the readings: sessions, counts, states, sliding ones.
+ *
+ * A machine goes over the readings of a device in the order of event time and says which windows have ended. Two of them
+ * run over the same readings. One goes as far as no reading can come any more, `allowedLateness` behind the watermark:
+ * what it says is final, and its past can be forgotten. The other goes on from there to the watermark: what it says is
+ * on time, and may be said again with a higher revision, or be taken back, when a late reading makes it start anew from
+ * where the first one stands. Without lateness there is only the first.
+ *
+ * Readings of the same time come in the order of their hashes: some order that is always the same.
+ */
+export interface Fold {
+  readonly plan: FoldPlan;
+  /** The device's when it began: it has nothing of readings of earlier ones. */
+  readonly epoch: number;
+  readonly settled: Position;
+  /** As far as the watermark; undefined when it has to start anew. */
+  ahead: Position | undefined;
+  /** What `ahead` has said, in the order in which it did. */
+  told: Told[];
+}
+
+/** How far a machine has come, and what it holds. */
+export interface Position {
+  /** Every reading before this time has been seen. */
+  throughMs: number;
+  run: Run | undefined;
+  /** Start of the window that began last, and how many before it began at the same time. */
+  lastStartMs: number;
+  nth: number;
+}
+
+/** A window that has fired and is not final. */
+export interface Told {
+  readonly startMs: number;
+  readonly nth: number;
+  /** Event time that ended it: behind it, by the lateness, it is final. */
+  readonly endedMs: number;
+  readonly revision: number;
+  /** Of what it said. */
+  readonly digest: number;
+}
+
+/** A window that has ended. */
+export interface Ended {
+  readonly startMs: number;
+  readonly nth: number;
+  /** Exclusive where a later reading or time ended it, else the time of its last reading. */
+  readonly endMs: number;
+  readonly endedMs: number;
+  readonly key: FieldValue | undefined;
+  readonly cells: Cells;
+}
+
+export function newFold(plan: FoldPlan, epoch: number): Fold {
+  return { plan, epoch, settled: newPosition(), ahead: undefined, told: [] };
+}
+
+function newPosition(): Position {
+  return {
+    throughMs: Number.NEGATIVE_INFINITY,
+    run: undefined,
+    lastStartMs: Number.NEGATIVE_INFINITY,
+    nth: 0,
+  };
+}
+
+/** A copy that goes on by itself. */
+export function branch(plan: Plan, { throughMs, run, lastStartMs, nth }: Position): Position {
+  if (run === undefined) return { throughMs, run, lastStartMs, nth };
+  const cells = newCells(plan.cellCount);
+  mergeCells(plan, cells, run.cells);
+  return { throughMs, run: { ...run, cells }, lastStartMs, nth };
+}
+
+/** Goes on to a time. @param ended called with every window that has ended by then, in order */
+export function foldTo(
+  on: { readonly plan: Plan; readonly device: TimeLine; readonly fold: Fold; readonly at: Position },
+  toMs: number,
+  ended: (window: Ended) => void,
+): void {
+  const { plan, device, fold, at } = on;
+  if (toMs <= at.throughMs) return;
+  const { kind, definition } = fold.plan;
+  const from = { epoch: fold.epoch, fromMs: at.throughMs, toMs };
+  if (definition.kind.type === "sliding") {
+    const { emit, sizeMs } = definition.kind;
+    readRows(plan, device, from, (timeMs, values) => {
+      if (emit(values)) ended(slide(on, begun(at, timeMs), timeMs, sizeMs));
+    });
+    at.throughMs = toMs;
+    return;
+  }
+  readRows(plan, device, from, (timeMs, values) => {
+    let run = at.run;
+    if (run !== undefined) {
+      const dueMs = kind.dueMs(run);
+      if (dueMs <= timeMs) run = end(at, dueMs, dueMs, ended);
+      else if (kind.breaks(run, values)) run = end(at, timeMs, timeMs, ended);
+    }
+    if (run === undefined) {
+      const cells = newCells(plan.cellCount);
+      run = { startMs: timeMs, nth: begun(at, timeMs), lastMs: timeMs, count: 0, key: undefined, cells };
+      at.run = run;
+    }
+    gather(plan, run.cells, timeMs, values);
+    run.lastMs = timeMs;
+    run.count++;
+    run.key ??= kind.key(values);
+    if (kind.completes(run)) end(at, timeMs, timeMs, ended);
+  });
+  at.throughMs = toMs;
+  if (at.run === undefined) return;
+  const dueMs = kind.dueMs(at.run);
+  if (dueMs <= toMs && dueMs < Number.POSITIVE_INFINITY) end(at, dueMs, dueMs, ended);
+}
+
+/** Ends the window that is open, whatever its kind. */
+export function end(at: Position, endMs: number, endedMs: number, ended: (window: Ended) => void): undefined {
+  const { startMs, nth, key, cells } = at.run!;
+  at.run = undefined;
+  ended({ startMs, nth, endMs, endedMs, key, cells });
+  return undefined;
+}
+
+/** Notes that a window begins. @returns how many did so at the same time */
+function begun(at: Position, startMs: number): number {
+  at.nth = at.lastStartMs === startMs ? at.nth + 1 : 0;
+  at.lastStartMs = startMs;
+  return at.nth;
+}
+
+function slide(
+  { plan, device, fold }: { readonly plan: Plan; readonly device: TimeLine; readonly fold: Fold },
+  nth: number,
+  timeMs: number,
+  sizeMs: number,
+): Ended {
+  const cells = newCells(plan.cellCount);
+  // Behind the start, and with the end.
+  const bounds = { epoch: fold.epoch, fromMs: timeMs - sizeMs + 1, toMs: timeMs + 1 };
+  readRows(plan, device, bounds, (at, values) => gather(plan, cells, at, values));
+  return { startMs: timeMs - sizeMs, nth, endMs: timeMs, endedMs: timeMs, key: undefined, cells };
+}
+
+function gather(plan: Plan, cells: Cells, timeMs: number, values: readonly FieldValue[]): void {
+  cells.numbers[cells.base + ACCEPTED_CELL] = cellOf(cells, ACCEPTED_CELL) + 1;
+  for (const index of plan.slices.kept) {
+    const value = values[index]!;
+    if (isMissing(value)) continue;
+    for (const { accumulator, at } of plan.fields[index]!.slots) accumulator.add(cells, at, value, timeMs);
+  }
+}

@@ -1,0 +1,78 @@
+import { type FieldValue, MISSING } from "../model/reading.js";
+import type { Plan } from "./plan.js";
+import { type Slice, type SliceMemory, type TimeLine, VALUES } from "./slice.js";
+
+/** Which readings of a device: of no earlier epoch, from one time to before another. */
+export interface RowBounds {
+  readonly epoch: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * Goes over readings that a device holds in the order of event time.
+ * @param visit gets an array that is used again, with the fields that are not kept missing
+ */
+export function readRows(
+  plan: Plan,
+  device: TimeLine,
+  bounds: RowBounds,
+  visit: (timeMs: number, values: readonly FieldValue[]) => void,
+): void {
+  const values = new Array<FieldValue>(plan.profile.fields.length).fill(MISSING);
+  const { slices: memory } = plan;
+  const read = (slice: Slice, row: number) => {
+    fill(memory, slice, row, values);
+    visit(timeOf(memory, slice, row), values);
+  };
+  const older = device.retired.filter((slice) => slice.epoch >= bounds.epoch && overlaps(slice, bounds));
+  if (older.length > 0) {
+    readMerged(memory, [...older, ...device.slices.filter((slice) => overlaps(slice, bounds))], bounds, read);
+    return;
+  }
+  const { slices } = device;
+  // The time line is cut without overlap; what is asked for is nearly always at its end.
+  let first = slices.length;
+  while (first > 0 && slices[first - 1]!.endMs > bounds.fromMs) first--;
+  for (let i = first; i < slices.length && slices[i]!.startMs < bounds.toMs; i++) {
+    const slice = slices[i]!;
+    for (let row = memory.firstRow(slice, bounds.fromMs); row < slice.held; row++) {
+      if (timeOf(memory, slice, row) >= bounds.toMs) break;
+      read(slice, row);
+    }
+  }
+}
+
+/** Slices of several epochs may overlap. */
+function readMerged(
+  memory: SliceMemory,
+  slices: readonly Slice[],
+  bounds: RowBounds,
+  read: (slice: Slice, row: number) => void,
+): void {
+  const rows = slices.flatMap((slice) => {
+    const from = memory.firstRow(slice, bounds.fromMs);
+    const to = memory.firstRow(slice, bounds.toMs);
+    return Array.from({ length: to - from }, (_, i) => ({ slice, row: from + i }));
+  });
+  const key = ({ slice, row }: { readonly slice: Slice; readonly row: number }, cell: number) =>
+    slice.rows.numbers[slice.rows.base + row * memory.width + cell]!;
+  rows.sort((a, b) => key(a, 0) - key(b, 0) || key(a, 1) - key(b, 1));
+  for (const { slice, row } of rows) read(slice, row);
+}
+
+function overlaps(slice: Slice, { fromMs, toMs }: RowBounds): boolean {
+  return slice.endMs > fromMs && slice.startMs < toMs;
+}
+
+function timeOf({ width }: SliceMemory, { rows }: Slice, row: number): number {
+  return rows.numbers[rows.base + row * width]!;
+}
+
+function fill({ width, kept, textual }: SliceMemory, slice: Slice, row: number, values: FieldValue[]): void {
+  const at = slice.rows.base + row * width + VALUES;
+  for (let i = 0; i < kept.length; i++) {
+    const value = slice.rows.numbers[at + i]!;
+    values[kept[i]!] = textual[i]! && !Number.isNaN(value) ? slice.words![value]! : value;
+  }
+}
