@@ -32,7 +32,7 @@ export function writeFold(writer: ByteWriter, { epoch, settled, ahead, told }: F
     writer.varint(nth);
     writer.number(endedMs);
     writer.varint(revision);
-    writer.varint(digest);
+    writer.varint(digest === undefined ? 0 : digest + 1);
   }
 }
 
@@ -69,9 +69,13 @@ export function readFold(
     nth: reader.varint(),
     endedMs: reader.number(),
     revision: reader.varint(),
-    digest: reader.varint(),
+    digest: digestOf(reader.varint()),
   }));
   return { fold: { plan, epoch, settled, ahead: undefined, told }, aheadMs };
+}
+
+function digestOf(stored: number): number | undefined {
+  return stored === 0 ? undefined : stored - 1;
 }
 
 function readKey(reader: ByteReader): number | string | undefined {

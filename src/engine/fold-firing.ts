@@ -30,7 +30,7 @@ export function closeFold(on: Firing, device: Device, fold: Fold, reconfigured: 
   settle(where, Number.POSITIVE_INFINITY);
   const { run } = fold.settled;
   if (run !== undefined) end(fold.settled, run.lastMs, run.lastMs, (window) => tellFinal(where, window));
-  for (const told of fold.told) retract(where, told);
+  for (const told of fold.told) retract(where, told, true);
   fold.told = [];
 }
 
@@ -71,6 +71,18 @@ interface Where {
 function settle(where: Where, toMs: number): void {
   const { on, device, fold } = where;
   foldTo({ plan: on.plan, device, fold, at: fold.settled }, toMs, (window) => tellFinal(where, window));
+  if (fold.told.length > 0) forgetRetracted(where);
+}
+
+/** What was taken back may come up again, until no reading can come any more that would make it. */
+function forgetRetracted(where: Where): void {
+  const { fold } = where;
+  const { throughMs, run } = fold.settled;
+  fold.told = fold.told.filter((told) => {
+    if (told.digest !== undefined || told.endedMs >= throughMs || run?.startMs === told.startMs) return true;
+    retract(where, told, true);
+    return false;
+  });
 }
 
 function tellFinal(where: Where, window: Ended): void {
@@ -103,15 +115,20 @@ function lookAhead(where: Where, watermarkMs: number): void {
     fold.told.push({ startMs, nth, endedMs, revision, digest });
   });
   for (const told of before) {
-    if (!fold.told.some((each) => isSame(each, told))) retract(where, told);
+    if (fold.told.some((each) => isSame(each, told))) continue;
+    const gone = told.digest === undefined ? told : retract(where, told, false);
+    fold.told.push(gone);
   }
 }
 
 /** Takes back a window that there is not, as it turns out. */
-function retract(where: Where, { startMs, nth, endedMs, revision }: Told): void {
+function retract(where: Where, told: Told, final: boolean): Told {
+  const { startMs, nth, endedMs } = told;
+  const revision = told.revision + 1;
   const cells = newCells(where.on.plan.cellCount);
   const window = { startMs, nth, endMs: endedMs, endedMs, key: undefined, cells };
-  where.on.emit(say(where, window, { revision: revision + 1, final: true, retracted: true }));
+  where.on.emit(say(where, window, { revision, final, retracted: true }));
+  return { startMs, nth, endedMs, revision, digest: undefined };
 }
 
 interface Kind {

@@ -23,7 +23,7 @@ export interface Fold {
   readonly settled: Position;
   /** As far as the watermark; undefined when it has to start anew. */
   ahead: Position | undefined;
-  /** What `ahead` has said, in the order in which it did. */
+  /** What `ahead` has said, in the order in which it did, and what it has taken back. */
   told: Told[];
 }
 
@@ -44,8 +44,8 @@ export interface Told {
   /** Event time that ended it: behind it, by the lateness, it is final. */
   readonly endedMs: number;
   readonly revision: number;
-  /** Of what it said. */
-  readonly digest: number;
+  /** Of what it said; undefined when it was taken back. */
+  readonly digest: number | undefined;
 }
 
 /** A window that has ended. */

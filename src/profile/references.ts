@@ -16,6 +16,7 @@ import { enumNames } from "./coerce.js";
 import { compileComputed, type FieldShape, fieldVariables } from "./computed.js";
 import { captureName } from "./record-path.js";
 import { parseTopicPattern, type TopicPattern } from "./topic-pattern.js";
+import { compileFieldCondition, compileState } from "./window-conditions.js";
 
 type Report = (problem: Problem) => void;
 type Path = readonly (string | number)[];
@@ -125,12 +126,7 @@ function checkIdentity(profile: Unchecked, patterns: readonly TopicPattern[], re
 function checkComputed(fields: readonly [string, Unchecked][], report: Report): void {
   const before: (FieldShape & { name: string })[] = [];
   for (const [name, field] of fields) {
-    const values = field.values as Parameters<typeof enumNames>[0];
-    const shape = {
-      name,
-      type: typeOf(field),
-      names: isObject(values) || Array.isArray(values) ? enumNames(values) : [],
-    };
+    const shape = shapeOf(name, field);
     const { compute } = field;
     if (typeof compute === "string" && compute.length > 0) {
       const path = ["fields", name, "compute"];
@@ -183,6 +179,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
       });
     }
     names.add(window.name);
+    checkConditions(window, fields, ["windows", index], report);
     const requested = pairsOf(window.fields);
     if (isObject(window.fields) && requested.length === 0) {
       const hint = 'fields: { "*": [count, mean] }';
@@ -200,6 +197,35 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
       else checkAggregates(listOf(list), field === undefined ? undefined : typeOf(field), path, report);
     }
   }
+}
+
+/** The expressions of a window. */
+function checkConditions(
+  { state, sliding }: Unchecked,
+  fields: ReadonlyMap<string, Unchecked>,
+  path: Path,
+  report: Report,
+): void {
+  const shapes = [...fields].map(([name, field]) => shapeOf(name, field));
+  if (isObject(state) && typeof state.of === "string" && state.of !== "") {
+    const { of } = state;
+    attempt(() => compileState(of, shapes), "bad-expression", [...path, "state", "of"], report);
+  }
+  if (isObject(sliding) && typeof sliding.emit === "string" && sliding.emit !== "") {
+    const { emit } = sliding;
+    attempt(
+      () => compileFieldCondition(emit, shapes),
+      "bad-expression",
+      [...path, "sliding", "emit"],
+      report,
+    );
+  }
+}
+
+function shapeOf(name: string, field: Unchecked): FieldShape & { readonly name: string } {
+  const values = field.values as Parameters<typeof enumNames>[0];
+  const names = isObject(values) || Array.isArray(values) ? enumNames(values) : [];
+  return { name, type: typeOf(field), names };
 }
 
 function pairsOf(value: unknown): [string, unknown][] {

@@ -159,7 +159,7 @@ const cleanSchema = z.strictObject({
   }),
 });
 
-const WINDOW_KINDS = ["tumbling", "hopping", "global"] as const;
+const WINDOW_KINDS = ["tumbling", "hopping", "session", "count", "state", "sliding", "global"] as const;
 
 const hoppingSchema = withRule(
   z.strictObject({
@@ -192,6 +192,52 @@ const windowSchema = withRule(
       description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
       examples: [{ size: "1h", slide: "10m" }],
     }),
+    session: z
+      .strictObject({
+        gap: duration({ minMs: 1 }).meta({ description: "A window ends when nothing has come for so long." }),
+        max: duration({ never: true, minMs: 1 })
+          .prefault("never")
+          .meta({ description: "And at the latest when it is so old; the next reading begins another one." }),
+      })
+      .optional()
+      .meta({ description: "Windows of readings that follow close on one another." }),
+    count: z
+      .strictObject({
+        size: z.int().min(1).max(1_000_000).meta({ description: "Readings in a window." }),
+        maxAge: duration({ never: true, minMs: 1 }).prefault("never").meta({
+          description: "A window ends with fewer of them when it is so old.",
+        }),
+      })
+      .optional()
+      .meta({ description: "Windows of so many readings, by event time." }),
+    state: z
+      .strictObject({
+        of: z
+          .string()
+          .min(1)
+          .max(LIMITS.expressionCharactersMax)
+          .meta({
+            description:
+              "A field, or an expression over fields. Readings of which it is absent change nothing.",
+            examples: ["mode", "power > 5.0"],
+          }),
+      })
+      .optional()
+      .meta({ description: "Windows that last while a value stays the same." }),
+    sliding: z
+      .strictObject({
+        size: duration({ minMs: 1 }).meta({ description: "How far back each window reaches." }),
+        emit: z
+          .string()
+          .min(1)
+          .max(LIMITS.expressionCharactersMax)
+          .meta({
+            description: "A condition on the fields: each reading of which it is true ends a window.",
+            examples: ["alarm", "temperature > 60.0"],
+          }),
+      })
+      .optional()
+      .meta({ description: "The last so long up to, and with, each reading that fulfils a condition." }),
     zone: profileZone("For sizes of whole days: windows are local days of this zone.").optional(),
     offset: duration()
       .optional()
@@ -235,7 +281,7 @@ const windowSchema = withRule(
     for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {
       const days = Number(window.tumbling) % 86_400_000 === 0;
       if (
-        window.global === true ||
+        (window.tumbling === undefined && (key === "zone" || window.hopping === undefined)) ||
         (key === "zone" && !days) ||
         (key === "offset" && window.zone !== undefined)
       ) {

@@ -1,7 +1,8 @@
 import { aggregateNames } from "../aggregate/catalog.js";
 import type { FieldType } from "../model/profile.js";
-import type { FieldAggregates, WindowDefinition, WindowKind } from "../model/window.js";
+import type { FieldAggregates, FoldedKind, WindowDefinition, WindowKind } from "../model/window.js";
 import type { WindowDocument } from "./schema.js";
+import { compileFieldCondition, compileState } from "./window-conditions.js";
 
 const DAY_MS = 86_400_000;
 
@@ -11,7 +12,7 @@ const DAY_MS = 86_400_000;
  */
 export function compileWindow(
   window: WindowDocument,
-  fields: readonly { readonly name: string; readonly type: FieldType }[],
+  fields: readonly Shape[],
   gatewayZone: string,
 ): WindowDefinition {
   const requested = new Map(Object.entries(window.fields));
@@ -21,11 +22,31 @@ export function compileWindow(
   });
   return {
     name: window.name,
-    kind: kindOf(window, gatewayZone),
+    kind: kindOf(window, fields, gatewayZone),
     allowedLatenessMs: window.allowedLateness,
     aggregates,
     coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
   };
+}
+
+interface Shape {
+  readonly name: string;
+  readonly type: FieldType;
+  /** Names of an enum's values. */
+  readonly values: readonly string[] | undefined;
+}
+
+function foldedKind(
+  { session, count, state, sliding }: WindowDocument,
+  fields: readonly Shape[],
+): FoldedKind | undefined {
+  const shapes = fields.map(({ name, type, values }) => ({ name, type, names: values }));
+  if (session !== undefined) return { type: "session", gapMs: session.gap, maxMs: session.max };
+  if (count !== undefined) return { type: "count", size: count.size, maxAgeMs: count.maxAge };
+  if (state !== undefined) return { type: "state", source: state.of, ...compileState(state.of, shapes) };
+  if (sliding === undefined) return undefined;
+  const { size: sizeMs, emit: source } = sliding;
+  return { type: "sliding", sizeMs, source, emit: compileFieldCondition(source, shapes) };
 }
 
 /** `*` gives each field what its type can have. */
@@ -34,8 +55,10 @@ function suited(names: readonly string[], type: FieldType): readonly string[] {
   return names.filter((name) => allowed.includes(name));
 }
 
-function kindOf(window: WindowDocument, gatewayZone: string): WindowKind {
+function kindOf(window: WindowDocument, fields: readonly Shape[], gatewayZone: string): WindowKind {
   const { tumbling, hopping, offset = 0 } = window;
+  const folded = foldedKind(window, fields);
+  if (folded !== undefined) return folded;
   if (hopping !== undefined) {
     const { size: sizeMs, slide: slideMs } = hopping;
     return { type: "hopping", sizeMs, slideMs, offsetMs: offset % slideMs };

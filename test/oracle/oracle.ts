@@ -1,5 +1,6 @@
 import type { EngineProfile, Field } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
+import { isFolded } from "../../src/model/window.js";
 import { exactMean, exactSum, exactVariance } from "./rational.js";
 
 /**
@@ -14,16 +15,12 @@ export interface OracleReading {
 
 /** Final bodies by `device/window/start`. */
 export function oracle(profile: EngineProfile, readings: readonly OracleReading[]): Map<string, string> {
-  const distinct = new Map<string, OracleReading>();
-  for (const r of readings) {
-    const kept = clean(profile, r);
-    if (kept !== undefined)
-      distinct.set(JSON.stringify([kept.device, kept.timeMs, kept.values.map(String)]), kept);
-  }
+  const distinct = distinctReadings(profile, readings);
   const bodies = new Map<string, string>();
   for (const window of profile.windows) {
+    if (isFolded(window.kind)) continue;
     const groups = new Map<string, OracleReading[]>();
-    for (const r of distinct.values()) {
+    for (const r of distinct) {
       for (const start of startsOf(window.kind, r.timeMs)) {
         const key = `${r.device}/${window.name}/${start}`;
         groups.set(key, [...(groups.get(key) ?? []), r]);
@@ -32,6 +29,20 @@ export function oracle(profile: EngineProfile, readings: readonly OracleReading[
     for (const [key, members] of groups) bodies.set(key, fieldsOf(profile, window, members));
   }
   return bodies;
+}
+
+/** What is left of readings that are clean and come once. */
+export function distinctReadings(
+  profile: EngineProfile,
+  readings: readonly OracleReading[],
+): OracleReading[] {
+  const distinct = new Map<string, OracleReading>();
+  for (const r of readings) {
+    const kept = clean(profile, r);
+    if (kept !== undefined)
+      distinct.set(JSON.stringify([kept.device, kept.timeMs, kept.values.map(String)]), kept);
+  }
+  return [...distinct.values()];
 }
 
 /** JSON of a window's `fields` when exactly these readings are in it; they are distinct, and clean. */

@@ -1,0 +1,184 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Engine } from "../../../src/engine/engine.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
+import type { FoldedKind, WindowDefinition } from "../../../src/model/window.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  newEngine,
+  restored,
+  type TestReading,
+  tumbling,
+} from "../../helpers/engine.js";
+import { foldedOracle } from "../../oracle/folds.js";
+
+const SECOND = 1_000;
+const NAMES = ["count", "sum", "min", "max", "first", "last", "firstTime", "lastTime", "stddev"];
+const AGGREGATES = [
+  { field: 0, names: NAMES },
+  { field: 1, names: ["count", "first", "last"] },
+];
+
+function definition(name: string, kind: FoldedKind, allowedLatenessMs: number): WindowDefinition {
+  return { name, kind, allowedLatenessMs, aggregates: AGGREGATES };
+}
+
+/** Event times span some minutes; nothing is too late. */
+function profileOf(allowedLatenessMs: number): EngineProfile {
+  return engineProfile({
+    fields: [field("x", { range: [-100, 100] }), field("mode", { type: "string" })],
+    windows: [
+      definition(
+        "gap",
+        { type: "session", gapMs: 10 * SECOND, maxMs: Number.POSITIVE_INFINITY },
+        allowedLatenessMs,
+      ),
+      definition("short", { type: "session", gapMs: 20 * SECOND, maxMs: 45 * SECOND }, allowedLatenessMs),
+      definition("five", { type: "count", size: 5, maxAgeMs: Number.POSITIVE_INFINITY }, allowedLatenessMs),
+      definition("three", { type: "count", size: 3, maxAgeMs: 12 * SECOND }, allowedLatenessMs),
+      definition(
+        "mode",
+        { type: "state", source: "mode", of: (values) => values[1]!, names: undefined },
+        allowedLatenessMs,
+      ),
+      definition(
+        "high",
+        { type: "sliding", sizeMs: 15 * SECOND, source: "x > 40.0", emit: ([x]) => (x as number) > 40 },
+        allowedLatenessMs,
+      ),
+      tumbling("10s", 10 * SECOND, AGGREGATES, allowedLatenessMs),
+    ],
+  });
+}
+
+const reading = fc.record({
+  device: fc.constantFrom("a", "b"),
+  timeMs: fc.integer({ min: -80, max: 80 }).map((n) => n * 1_500),
+  values: fc.tuple(
+    fc.oneof(
+      { weight: 8, arbitrary: fc.integer({ min: -600, max: 1_100 }).map((n) => n / 10) },
+      { weight: 1, arbitrary: fc.constant(Number.NaN) },
+    ),
+    fc.constantFrom<string | number>("on", "off", "wait", Number.NaN),
+  ),
+});
+
+const run = fc.record({
+  // Of one time there is one reading: which of several comes first is the engine's own choice.
+  readings: fc.uniqueArray(reading, {
+    minLength: 1,
+    maxLength: 60,
+    selector: (r) => `${r.device} ${r.timeMs}`,
+  }),
+  order: fc.infiniteStream(fc.nat()),
+  repeat: fc.infiniteStream(fc.integer({ min: 0, max: 4 })),
+  cut: fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
+  restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
+});
+
+describe("windows whose bounds follow from the readings", () => {
+  it("are the oracle's for every order, every duplicate, every cut into blocks and every restart", () => {
+    const profile = profileOf(3_600 * SECOND);
+    fc.assert(
+      fc.property(run, ({ readings, order, repeat, cut, restart }) => {
+        const arriving = readings.flatMap((r): TestReading[] => (repeat.next().value === 0 ? [r, r] : [r]));
+        const keyed = arriving.map((r) => ({ r, key: order.next().value as number }));
+        const shuffled = keyed.sort((a, b) => a.key - b.key).map(({ r }) => r);
+        let engine = newEngine(profile);
+        const blocks = new BlockMaker(profile);
+        const summaries: Summary[] = [];
+        for (let at = 0; at < shuffled.length; ) {
+          const size = cut.next().value as number;
+          summaries.push(...engine.apply(blocks.block(shuffled.slice(at, at + size))));
+          at += size;
+          if (restart.next().value === 0) engine = restored(engine, profile);
+        }
+        summaries.push(...engine.flush());
+        expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are final at once without lateness, and the oracle's when readings come in order", () => {
+    const profile = profileOf(0);
+    fc.assert(
+      fc.property(run, ({ readings, cut }) => {
+        const engine = newEngine(profile);
+        const sorted = [...readings].sort((a, b) => a.timeMs - b.timeMs);
+        const summaries = inBlocks(engine, profile, sorted, () => cut.next().value as number);
+        expect(summaries.every(({ revision, final }) => revision === 0 && final)).toBe(true);
+        expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("say after a restart at any block what they say without one", () => {
+    const profile = profileOf(20 * SECOND);
+    fc.assert(
+      fc.property(run, ({ readings, order, cut }) => {
+        const near = readings
+          .map((r) => ({ r, key: r.timeMs + ((order.next().value as number) % 30) * SECOND }))
+          .sort((a, b) => a.key - b.key)
+          .map(({ r }) => r);
+        const uninterrupted = newEngine(profile);
+        let interrupted = newEngine(profile);
+        const blocks = new BlockMaker(profile);
+        for (let at = 0; at < near.length; ) {
+          const size = cut.next().value as number;
+          const block = blocks.block(near.slice(at, at + size));
+          at += size;
+          expect(interrupted.apply(block)).toEqual(uninterrupted.apply(block));
+          interrupted = restored(interrupted, profile);
+        }
+        expect(interrupted.flush()).toEqual(uninterrupted.flush());
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+function inBlocks(
+  engine: Engine,
+  profile: EngineProfile,
+  readings: readonly TestReading[],
+  size: () => number,
+): Summary[] {
+  const blocks = new BlockMaker(profile);
+  const summaries: Summary[] = [];
+  for (let at = 0; at < readings.length; ) {
+    const count = size();
+    summaries.push(...engine.apply(blocks.block(readings.slice(at, at + count))));
+    at += count;
+  }
+  return [...summaries, ...engine.flush()];
+}
+
+/** What a receiver has in the end: of each id the highest revision, if it was not taken back. */
+function truth(summaries: readonly Summary[]): Map<string, string> {
+  const newest = new Map<string, Summary>();
+  for (const summary of summaries) {
+    if (summary.window.name === "10s") continue;
+    const before = newest.get(summary.id);
+    expect(summary.revision, summary.id).toBe((before?.revision ?? -1) + 1);
+    // A window that was taken back may turn out to be there after all.
+    expect(before?.final === true && before.retracted === undefined, `${summary.id} goes on`).toBe(false);
+    newest.set(summary.id, summary);
+  }
+  const bodies = new Map<string, string>();
+  for (const { id, device, window, fields, final, retracted } of newest.values()) {
+    expect(final, `${id} is final`).toBe(true);
+    if (retracted) continue;
+    const nth = /\+\d+$/.exec(id)?.[0] ?? "";
+    const key = `${device}/${window.name}/${Date.parse(window.start!)}${nth}`;
+    bodies.set(
+      key,
+      JSON.stringify({ end: new Date(window.end!).toISOString(), fields: JSON.stringify(fields) }),
+    );
+  }
+  return bodies;
+}
