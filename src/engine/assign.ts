@@ -115,6 +115,8 @@ function open(device: Device, plan: BoundedPlan, startMs: number, endMs: number)
     endMs,
     part: partOf(device, plan.definition.name, startMs),
     revision: 0,
+    early: 0,
+    saidReceived: 0,
     queued: false,
     epoch: device.epoch,
     sealed: undefined,

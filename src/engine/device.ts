@@ -1,4 +1,5 @@
 import type { Cells } from "../aggregate/cells.js";
+import type { SummaryField } from "../model/summary.js";
 import { type Fold, newFold } from "./fold.js";
 import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
@@ -39,6 +40,10 @@ export interface Device {
   open: OpenWindow[][];
   /** Machines of the windows whose bounds follow from the readings, in the plan's order. */
   folds: Fold[];
+  /** By definition, where holes begin that are to be filled; undefined before the first window. */
+  series: (Series | undefined)[];
+  /** Watermark of the last look for early firings. */
+  earlyToMs: number;
   /** Windows that fired and have changed since; fire again at the end of the block. */
   readonly changed: OpenWindow[];
   keys: KeyMemory | undefined;
@@ -56,6 +61,14 @@ export interface Device {
   readonly stored: Set<number>;
 }
 
+/** Where a definition's series stands that is to have no holes. */
+export interface Series {
+  /** Start of the window after the last one that was final. */
+  nextMs: number;
+  /** What that one said, by field, filled or not. */
+  fields: Readonly<Record<string, SummaryField>>;
+}
+
 export interface OpenWindow {
   readonly plan: BoundedPlan;
   readonly startMs: number;
@@ -64,6 +77,10 @@ export interface OpenWindow {
   readonly part: number;
   /** Revisions emitted so far, which is the number of the next one. */
   revision: number;
+  /** How many of these were early: as long as all were, it has not fired on time. */
+  early: number;
+  /** Readings that the last early firing knew of. */
+  saidReceived: number;
   /** In `Device.changed`. */
   queued: boolean;
   /** The device's when it was opened: it has nothing of slices of earlier ones. */
@@ -90,6 +107,8 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     retired: [],
     epoch: 0,
     open: plan.windows.map(() => []),
+    series: [],
+    earlyToMs: Number.NEGATIVE_INFINITY,
     folds: plan.folds.map((fold) => newFold(fold, 0)),
     changed: [],
     keys: undefined,

@@ -6,6 +6,7 @@ import type { Summary } from "../model/summary.js";
 import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
+import { fireEarly } from "./early.js";
 import { advance, closeWindow, fireChanged } from "./firing.js";
 import { advanceFolds, closeFolds, foldDues, renewFolds } from "./fold-firing.js";
 import { placed, release, settingClock } from "./held.js";
@@ -189,6 +190,7 @@ export class Engine {
     const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
+    if (state.plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
     this.dirty.add(device);
   }

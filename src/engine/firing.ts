@@ -1,11 +1,10 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
-import type { SummaryWindow } from "../model/summary.js";
-import { formatInstant } from "../model/time.js";
 import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
+import { filled } from "./fill.js";
 import { advanceFolds } from "./fold-firing.js";
 import { mergeCells, type Plan } from "./plan.js";
 import type { Slice } from "./slice.js";
-import { type Firing, summarise } from "./summarise.js";
+import { describe, type Firing, summarise } from "./summarise.js";
 
 /**
  * When windows with bounds fire.
@@ -47,7 +46,7 @@ function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], water
   while (first > 0 && windows[first - 1]!.endMs > device.advancedToMs) first--;
   for (let i = first; i < behind; i++) {
     const window = windows[i]!;
-    if (window.revision === 0 && !window.queued) fire(on, device, window, { final: false });
+    if (window.revision === window.early && !window.queued) fire(on, device, window, { final: false });
   }
   const nextEndMs = behind < windows.length ? windows[behind]!.endMs : Number.POSITIVE_INFINITY;
   return windows.length === 0 ? nextEndMs : Math.min(nextEndMs, finalAtMs(windows[0]!));
@@ -122,28 +121,22 @@ interface FiringKind {
   readonly reconfigured?: boolean;
 }
 
-function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
+export function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
   const revision = fired.revision++;
   fired.queued = false;
   if (on.finalOnly && !kind.final) return;
   const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);
   const window = describe(fired);
-  on.emit(summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells }));
+  const summary = summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells });
+  on.emit(kind.final ? filled(on, device, fired, summary) : summary);
 }
 
-function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
+export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   const slices = slicesOf(device, window);
   if (slices.length === 1 && window.sealed === undefined) return slices[0]!.cells;
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
   for (const slice of slices) mergeCells(plan, total, slice.cells);
   return total;
-}
-
-function describe(window: OpenWindow): SummaryWindow {
-  const { name, kind } = window.plan.definition;
-  if (window.plan.isGlobal) return { name, kind: "global" };
-  const type = kind.type === "day" ? "tumbling" : kind.type;
-  return { name, kind: type, start: formatInstant(window.startMs), end: formatInstant(window.endMs) };
 }

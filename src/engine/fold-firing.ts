@@ -87,10 +87,8 @@ function forgetRetracted(where: Where): void {
 
 function tellFinal(where: Where, window: Ended): void {
   const { fold } = where;
-  const told = fold.told.findIndex((each) => isSame(each, window));
-  const revision = told < 0 ? 0 : fold.told[told]!.revision + 1;
-  if (told >= 0) fold.told.splice(told, 1);
-  where.on.emit(say(where, window, { revision, final: true }));
+  const told = takeTold(fold, window);
+  where.on.emit(say(where, window, { revision: (told?.revision ?? -1) + 1, final: true }));
 }
 
 function isSame(a: Pick<Told, "startMs" | "nth">, b: Pick<Told, "startMs" | "nth">): boolean {
@@ -106,7 +104,7 @@ function lookAhead(where: Where, watermarkMs: number): void {
   fold.ahead ??= branch(plan, fold.settled);
   foldTo({ plan, device, fold, at: fold.ahead }, watermarkMs, (window) => {
     const { startMs, nth, endedMs } = window;
-    const earlier = before.find((each) => isSame(each, window));
+    const earlier = before.find((each) => isSame(each, window)) ?? takeTold(fold, window);
     const summary = say(where, window, { revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
@@ -119,6 +117,12 @@ function lookAhead(where: Where, watermarkMs: number): void {
     const gone = told.digest === undefined ? told : retract(where, told, false);
     fold.told.push(gone);
   }
+}
+
+/** What was taken back earlier and is there after all. */
+function takeTold(fold: Fold, window: Ended): Told | undefined {
+  const place = fold.told.findIndex((each) => isSame(each, window));
+  return place < 0 ? undefined : fold.told.splice(place, 1)[0];
 }
 
 /** Takes back a window that there is not, as it turns out. */

@@ -163,11 +163,12 @@ function noteChange(device: Device, plan: Plan, slice: Slice): void {
   // A window around the slice ends no earlier than the slice does.
   if (slice.endMs > watermarkMs) return;
   for (const windows of device.open) {
-    for (let i = windows.length - 1; i >= 0; i--) {
+    let first = windows.length;
+    while (first > 0 && windows[first - 1]!.endMs > slice.startMs) first--;
+    // The earliest first, as they fire on time.
+    for (let i = first; i < windows.length && windows[i]!.startMs < slice.endMs; i++) {
       const window = windows[i]!;
-      if (window.endMs <= slice.startMs) break;
-      if (window.startMs < slice.endMs && !window.queued && window.endMs <= watermarkMs)
-        queue(device, window);
+      if (!window.queued && window.endMs <= watermarkMs) queue(device, window);
     }
   }
 }

@@ -21,6 +21,8 @@ export interface Plan {
   readonly label: string;
   readonly windows: readonly BoundedPlan[];
   readonly folds: readonly FoldPlan[];
+  /** Whether any window says early what it has. */
+  readonly early: boolean;
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
   readonly cellCount: number;
@@ -130,7 +132,8 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
   const kept = folds.length > 0 ? profile.fields.map((_, i) => i) : [];
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
   const slices = new SliceMemory({ cellCount: next, kept, textual, heap });
-  return { profile, label, windows, folds, fields, cellCount: next, slices };
+  const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
+  return { profile, label, windows, folds, early, fields, cellCount: next, slices };
 }
 
 function planWindow(from: {
@@ -152,7 +155,14 @@ function planWindow(from: {
   return {
     definition,
     tiles: definition.kind.type === "tumbling" || definition.kind.type === "day",
-    signature: JSON.stringify([definition.name, definition.kind, definition.allowedLatenessMs, meaning]),
+    signature: JSON.stringify([
+      definition.name,
+      definition.kind,
+      definition.allowedLatenessMs,
+      definition.earlyMs ?? null,
+      definition.fill ?? null,
+      meaning,
+    ]),
     meaning: JSON.stringify([definition.name, definition.kind, meaning]),
     outputs,
   };

@@ -32,6 +32,10 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
     }
   }
   device.open = open;
+  device.series = to.windows.map(({ signature }) => {
+    const before = from.plan.windows.find((plan) => plan.signature === signature);
+    return before === undefined ? undefined : device.series[before.index];
+  });
   const folds = inherited(from, device, to);
   device.retired.push(...device.slices);
   device.slices.length = 0;
@@ -49,7 +53,9 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   translateHeld(device, from.plan, to);
   device.nextDueMs = Math.min(
     Number.POSITIVE_INFINITY,
-    ...open.flat().map((w) => (w.revision === 0 ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
+    ...open
+      .flat()
+      .map((w) => (w.revision === w.early ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
     ...device.retired.map(({ dueMs }) => dueMs),
   );
 }

@@ -72,6 +72,8 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   closeFolds(on, device, false);
   device.epoch++;
   renewFolds(on, device);
+  device.series = [];
+  device.earlyToMs = Number.NEGATIVE_INFINITY;
   dropRetired(on, device);
   device.maxTimeMs = timeMs;
   device.idleFloorMs = Number.NEGATIVE_INFINITY;
@@ -79,7 +81,7 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   device.nextDueMs = Number.POSITIVE_INFINITY;
   for (const window of device.open.flat()) {
     const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
-    device.nextDueMs = Math.min(device.nextDueMs, window.revision === 0 ? window.endMs : finalMs);
+    device.nextDueMs = Math.min(device.nextDueMs, window.revision === window.early ? window.endMs : finalMs);
   }
   for (const { dueMs } of device.retired) device.nextDueMs = Math.min(device.nextDueMs, dueMs);
 }

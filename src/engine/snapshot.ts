@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import { readCells, writeCells } from "./cells-codec.js";
-import type { Device, OpenWindow } from "./device.js";
+import type { Device, OpenWindow, Series } from "./device.js";
 import { newDevice } from "./device.js";
 import { goAhead, readFold, writeFold } from "./fold-codec.js";
 import { type HeldReading, hold } from "./held.js";
@@ -60,6 +60,11 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
     writer.varint(windows.length);
     for (const window of windows) writeWindow(window);
   }
+  writer.double(device.earlyToMs);
+  writer.varint(device.series.length);
+  for (const series of device.series) {
+    writer.text(series === undefined ? "" : JSON.stringify([series.nextMs, series.fields]));
+  }
   writer.varint(device.epoch);
   for (const fold of device.folds) writeFold(writer, fold, plan);
   writeMemories(device);
@@ -82,6 +87,8 @@ function writeWindow(window: OpenWindow): void {
   writer.double(window.endMs);
   writer.varint(window.part);
   writer.varint(window.revision);
+  writer.varint(window.early);
+  writer.varint(window.saidReceived);
   writer.varint(window.epoch);
   writer.byte(window.sealed === undefined ? 0 : 1);
   if (window.sealed !== undefined) writeCells(writer, window.sealed, window.sealed.numbers.length);
@@ -237,6 +244,8 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
     times: reader.varint(),
   }));
   readWindows(reader, device, plan);
+  device.earlyToMs = reader.double();
+  device.series = Array.from({ length: reader.count() }, () => readSeries(reader.text()));
   device.epoch = reader.varint();
   const aheadMs = device.folds.map((fold, i) => {
     const { fold: read, aheadMs } = readFold(reader, fold.plan, plan);
@@ -272,12 +281,20 @@ function readWindows(reader: ByteReader, device: Device, plan: Plan): void {
         endMs: reader.double(),
         part: reader.varint(),
         revision: reader.varint(),
+        early: reader.varint(),
+        saidReceived: reader.varint(),
         queued: false,
         epoch: reader.varint(),
         sealed: reader.byte() === 1 ? readCells(reader, plan.cellCount) : undefined,
       });
     }
   }
+}
+
+function readSeries(json: string): Device["series"][number] {
+  if (json === "") return undefined;
+  const [nextMs, fields] = JSON.parse(json) as [number, Series["fields"]];
+  return { nextMs, fields };
 }
 
 function readMemories(reader: ByteReader, device: Device): void {

@@ -2,8 +2,16 @@ import { type Cells, cellOf } from "../aggregate/cells.js";
 import type { FieldPartials, Mergeable } from "../model/partials.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
+import { formatInstant } from "../model/time.js";
 import type { Device } from "./device.js";
-import { ACCEPTED_CELL, type Plan, rejectedCell, VALUE_FATES, type WindowPlan } from "./plan.js";
+import {
+  ACCEPTED_CELL,
+  type BoundedPlan,
+  type Plan,
+  rejectedCell,
+  VALUE_FATES,
+  type WindowPlan,
+} from "./plan.js";
 
 /** What a firing says: the summary of a window from what has been gathered in it. */
 export interface Firing {
@@ -64,6 +72,18 @@ export function summarise(on: Firing, device: Device, fired: Fired): Summary {
     summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`);
   }
   return summary;
+}
+
+/** How a window with bounds says which one it is. */
+export function describe(window: {
+  readonly plan: BoundedPlan;
+  readonly startMs: number;
+  readonly endMs: number;
+}): SummaryWindow {
+  const { name, kind } = window.plan.definition;
+  if (window.plan.isGlobal) return { name, kind: "global" };
+  const type = kind.type === "day" ? "tumbling" : kind.type;
+  return { name, kind: type, start: formatInstant(window.startMs), end: formatInstant(window.endMs) };
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

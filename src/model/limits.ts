@@ -11,6 +11,8 @@ export const LIMITS = {
   profileFieldsMax: 256,
   /** Windows of one profile. */
   profileWindowsMax: 32,
+  /** Windows without a reading that are filled at a time: a week of minutes. */
+  emptyWindowsMax: 10_080,
   /** Characters of an expression. */
   expressionCharactersMax: 1_024,
   /** Nesting of a JSON payload. */

@@ -32,6 +32,8 @@ export interface Summary {
   /** `id@version` of the device profile. */
   readonly profile: string;
   readonly window: SummaryWindow;
+  /** Fields that had no value in this window and say what the profile's `fill` gives them. */
+  readonly filled?: readonly string[];
   /** By field name, in profile order; fields without a value in this window are absent. */
   readonly fields: Readonly<Record<string, SummaryField>>;
   readonly quality: SummaryQuality;
@@ -95,8 +97,9 @@ export function canonicalJson(summary: Summary): string {
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
   const state = window.state === undefined ? "" : `,"state":${JSON.stringify(window.state)}`;
   const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
+  const filled = summary.filled === undefined ? "" : `"filled":${JSON.stringify(summary.filled)},`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${filled}"fields":${fields},"quality":${countsJson(summary.quality)}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

@@ -7,6 +7,10 @@ export interface WindowDefinition {
   readonly kind: WindowKind;
   /** How long after the watermark has passed the end a reading still changes the window. */
   readonly allowedLatenessMs: number;
+  /** Steps of event time at which a window says what it has so far; undefined for never. */
+  readonly earlyMs?: number | undefined;
+  /** What windows and fields without a value say; undefined where they say nothing. */
+  readonly fill?: FillRule | undefined;
   /** Requested aggregates by field index. */
   readonly aggregates: readonly FieldAggregates[];
   /**
@@ -15,6 +19,9 @@ export interface WindowDefinition {
    */
   readonly coarsenMs?: readonly number[] | undefined;
 }
+
+/** null, what was said last, a straight line between what was said before and after the hole, or a number. */
+export type FillRule = "null" | "previous" | "linear" | number;
 
 export type WindowKind = BoundedKind | FoldedKind;
 

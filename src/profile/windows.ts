@@ -24,6 +24,8 @@ export function compileWindow(
     name: window.name,
     kind: kindOf(window, fields, gatewayZone),
     allowedLatenessMs: window.allowedLateness,
+    earlyMs: window.early,
+    fill: window.empty === "emit" ? (window.fill ?? "null") : undefined,
     aggregates,
     coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
   };

@@ -1,0 +1,112 @@
+import { newCells } from "../aggregate/cells.js";
+import { LIMITS } from "../model/limits.js";
+import type { Summary, SummaryField } from "../model/summary.js";
+import type { FillRule } from "../model/window.js";
+import type { Device, OpenWindow } from "./device.js";
+import type { BoundedPlan } from "./plan.js";
+import { partOf } from "./redefinition.js";
+import { describe, type Firing, summarise } from "./summarise.js";
+
+/**
+ * A regular series without holes: windows in which nothing was, and fields without a value, get what the profile says.
+ *
+ * A hole is filled when it has ended: right before the next window with readings is said for the last time, so that
+ * what is filled is final, and between two values that are. A hole of more than `emptyWindowsMax` windows stays. What
+ * was filled is told apart by `filled`, and never goes into a coarser window.
+ */
+
+/** To be called with the last word on a window: says what is missing before it. @returns it, without holes */
+export function filled(on: Firing, device: Device, window: OpenWindow, summary: Summary): Summary {
+  const { fill } = window.plan.definition;
+  if (fill === undefined) return summary;
+  const before = device.series[window.plan.index];
+  const whole = before === undefined ? [] : missing(window.plan, before.nextMs, window.startMs);
+  const last = before?.fields ?? {};
+  for (const [i, startMs] of whole.entries()) {
+    const between = { last, next: summary.fields, share: (i + 1) / (whole.length + 1) };
+    on.emit(emptyWindow(on, device, window.plan, { startMs, fill, between }));
+  }
+  const holes = fillFields(window.plan, summary, { fill, between: { last, next: last, share: 0 } });
+  const nextMs = window.plan.times.next(window.startMs);
+  device.series[window.plan.index] = { nextMs, fields: { ...last, ...holes.fields } };
+  return holes;
+}
+
+/** Starts of the windows in a hole; none where it is too long. */
+function missing({ times }: BoundedPlan, fromMs: number, toMs: number): number[] {
+  const starts: number[] = [];
+  for (let startMs = fromMs; startMs < toMs; startMs = times.next(startMs)) {
+    if (starts.length === LIMITS.emptyWindowsMax) return [];
+    starts.push(startMs);
+  }
+  return starts;
+}
+
+interface Between {
+  readonly last: Readonly<Record<string, SummaryField>>;
+  readonly next: Readonly<Record<string, SummaryField>>;
+  /** How far it is from the one to the other, 0 to 1. */
+  readonly share: number;
+}
+
+interface Filling {
+  readonly fill: FillRule;
+  readonly between: Between;
+}
+
+function emptyWindow(
+  on: Firing,
+  device: Device,
+  plan: BoundedPlan,
+  filling: Filling & { readonly startMs: number },
+): Summary {
+  const { startMs } = filling;
+  const endMs = plan.times.end(startMs);
+  const part = partOf(device, plan.definition.name, startMs);
+  const window = describe({ plan, startMs, endMs });
+  const cells = newCells(on.plan.cellCount);
+  const summary = summarise(on, device, {
+    plan,
+    window,
+    startMs,
+    endMs,
+    part,
+    revision: 0,
+    final: true,
+    cells,
+  });
+  return fillFields(plan, summary, filling);
+}
+
+/** @returns the summary with every field that its window asks for */
+function fillFields(plan: BoundedPlan, summary: Summary, { fill, between }: Filling): Summary {
+  const names = plan.outputs.map(({ field }) => field.name);
+  const holes = names.filter((name) => summary.fields[name] === undefined);
+  if (holes.length === 0) return summary;
+  const fields: Record<string, SummaryField> = {};
+  for (const { field, aggregates } of plan.outputs) {
+    const { name, unit } = field;
+    const given = summary.fields[name];
+    if (given !== undefined) fields[name] = given;
+    else {
+      const entries = aggregates.map((a) => [a.name, fillOf(a.name, name, fill, between)] as const);
+      fields[name] = { ...(unit === undefined ? {} : { unit }), ...Object.fromEntries(entries) };
+    }
+  }
+  return { ...summary, filled: holes, fields };
+}
+
+function fillOf(
+  aggregate: string,
+  field: string,
+  fill: FillRule,
+  { last, next, share }: Between,
+): SummaryField[string] {
+  if (aggregate === "count") return 0;
+  if (typeof fill === "number") return fill;
+  const before = last[field]?.[aggregate] ?? null;
+  if (fill === "null") return null;
+  const after = next[field]?.[aggregate];
+  if (fill === "previous" || typeof before !== "number" || typeof after !== "number") return before;
+  return before + (after - before) * share;
+}

@@ -1,0 +1,209 @@
+import { LIMITS } from "../model/limits.js";
+import { ladder } from "../schema/ladder.js";
+import { duration, name } from "../schema/types.js";
+import { type Problem, type Unchecked, withRule, z } from "../schema/zod.js";
+import { fieldName, profileZone } from "./schema-parts.js";
+
+type Report = (problem: Problem) => void;
+
+function checkFill(window: Unchecked, report: Report): void {
+  const bounded = window.tumbling !== undefined || window.hopping !== undefined;
+  if (window.empty === "emit" && !bounded) {
+    const hint = "only tumbling and hopping windows are regular";
+    report({
+      code: "bad-window",
+      message: '"empty" does not go with this window',
+      path: ["empty"],
+      at: "key",
+      hint,
+    });
+  }
+  if (window.fill !== undefined && window.empty !== "emit") {
+    const message = '"fill" needs "empty: emit"';
+    report({
+      code: "bad-window",
+      message,
+      path: ["fill"],
+      at: "key",
+      hint: "add empty: emit, or remove fill",
+    });
+  }
+  if (
+    window.early !== undefined &&
+    window.tumbling === undefined &&
+    window.hopping === undefined &&
+    window.global === undefined
+  ) {
+    const hint = "windows whose end is not known have nothing early to say";
+    report({
+      code: "bad-window",
+      message: '"early" does not go with this window',
+      path: ["early"],
+      at: "key",
+      hint,
+    });
+  }
+}
+
+function checkPlacement(window: Unchecked, report: Report): void {
+  for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {
+    const days = Number(window.tumbling) % 86_400_000 === 0;
+    if (
+      (window.tumbling === undefined && (key === "zone" || window.hopping === undefined)) ||
+      (key === "zone" && !days) ||
+      (key === "offset" && window.zone !== undefined)
+    ) {
+      const hint =
+        key === "zone"
+          ? "zones are for windows of whole days"
+          : "offsets are for tumbling and hopping windows without a zone";
+      report({
+        code: "bad-window",
+        message: `"${key}" does not go with this window`,
+        path: [key],
+        at: "key",
+        hint,
+      });
+    }
+  }
+}
+
+const WINDOW_KINDS = ["tumbling", "hopping", "session", "count", "state", "sliding", "global"] as const;
+
+const hoppingSchema = withRule(
+  z.strictObject({
+    size: duration({ minMs: 1 }).meta({ description: "How long each window is." }),
+    slide: duration({ minMs: 1 }).meta({
+      description: "How long after the one before it each window begins; no more than the size.",
+    }),
+  }),
+  ({ size, slide }, report) => {
+    if (typeof size !== "number" || typeof slide !== "number" || slide <= size) return;
+    report({
+      code: "bad-window",
+      message: "the slide is longer than the window, so that readings between two windows would get lost",
+      path: ["slide"],
+      hint: "give a slide of at most the size",
+    });
+  },
+);
+
+/** One window of a profile. */
+export const windowSchema = withRule(
+  z.strictObject({
+    name: name(32).meta({
+      description: "Unique in the profile; part of every summary's id.",
+      examples: ["1m", "day"],
+    }),
+    tumbling: duration({ minMs: 1 })
+      .optional()
+      .meta({ description: "Size of windows that follow one another." }),
+    hopping: hoppingSchema.optional().meta({
+      description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
+      examples: [{ size: "1h", slide: "10m" }],
+    }),
+    session: z
+      .strictObject({
+        gap: duration({ minMs: 1 }).meta({ description: "A window ends when nothing has come for so long." }),
+        max: duration({ never: true, minMs: 1 })
+          .prefault("never")
+          .meta({ description: "And at the latest when it is so old; the next reading begins another one." }),
+      })
+      .optional()
+      .meta({ description: "Windows of readings that follow close on one another." }),
+    count: z
+      .strictObject({
+        size: z.int().min(1).max(1_000_000).meta({ description: "Readings in a window." }),
+        maxAge: duration({ never: true, minMs: 1 }).prefault("never").meta({
+          description: "A window ends with fewer of them when it is so old.",
+        }),
+      })
+      .optional()
+      .meta({ description: "Windows of so many readings, by event time." }),
+    state: z
+      .strictObject({
+        of: z
+          .string()
+          .min(1)
+          .max(LIMITS.expressionCharactersMax)
+          .meta({
+            description:
+              "A field, or an expression over fields. Readings of which it is absent change nothing.",
+            examples: ["mode", "power > 5.0"],
+          }),
+      })
+      .optional()
+      .meta({ description: "Windows that last while a value stays the same." }),
+    sliding: z
+      .strictObject({
+        size: duration({ minMs: 1 }).meta({ description: "How far back each window reaches." }),
+        emit: z
+          .string()
+          .min(1)
+          .max(LIMITS.expressionCharactersMax)
+          .meta({
+            description: "A condition on the fields: each reading of which it is true ends a window.",
+            examples: ["alarm", "temperature > 60.0"],
+          }),
+      })
+      .optional()
+      .meta({ description: "The last so long up to, and with, each reading that fulfils a condition." }),
+    zone: profileZone("For sizes of whole days: windows are local days of this zone.").optional(),
+    offset: duration()
+      .optional()
+      .meta({ description: "Start of the windows after a multiple of their size." }),
+    global: z
+      .literal(true)
+      .optional()
+      .meta({ description: "One window over everything; closes when a file ends." }),
+    allowedLateness: duration().prefault("0s").meta({
+      description:
+        "How long after a window was due a reading still changes it; each change is a new revision.",
+    }),
+    early: duration({ minMs: 1 }).optional().meta({
+      description:
+        "Says what a window has so far every time the device's event time has gone on by so much; each is a revision.",
+    }),
+    empty: z.enum(["skip", "emit"]).default("skip").meta({
+      description:
+        "What becomes of windows, and of fields, without a value: nothing, or a summary filled as `fill` says, once the hole has ended. For tumbling and hopping windows.",
+    }),
+    fill: z
+      .union([z.literal("previous"), z.literal("linear"), z.number(), z.null()])
+      .optional()
+      .meta({
+        description:
+          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number. Default: null.",
+      }),
+    coarsen: ladder().or(z.literal("never")).optional().meta({
+      description:
+        "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
+    }),
+    fields: z.record(z.union([z.literal("*"), fieldName()]), z.array(z.string().max(64)).max(64)).meta({
+      description:
+        "Aggregates by field. `*` stands for all fields that are not listed: texts and enums get those that apply to them.",
+      examples: [{ "*": ["count", "mean", "min", "max"] }],
+    }),
+  }),
+  (window, report) => {
+    const kinds = WINDOW_KINDS.filter((kind) => window[kind] !== undefined);
+    if (kinds.length !== 1) {
+      report({
+        code: "bad-window",
+        message: kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`,
+        hint: `give one of ${WINDOW_KINDS.join(", ")}`,
+      });
+    }
+    if (window.tumbling === undefined && window.coarsen !== undefined) {
+      report({
+        code: "bad-window",
+        message: '"coarsen" does not go with this window',
+        path: ["coarsen"],
+        at: "key",
+        hint: "only tumbling windows are merged into coarser ones",
+      });
+    }
+    checkFill(window, report);
+    checkPlacement(window, report);
+  },
+);

@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Summary } from "../../../src/model/summary.js";
+import type { FillRule } from "../../../src/model/window.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  hopping,
+  newEngine,
+  restored,
+  type TestReading,
+  tumbling,
+} from "../../helpers/engine.js";
+
+const MINUTE = 60_000;
+const AGGREGATES = [{ field: 0, names: ["count", "mean", "max"] }];
+
+function filling(fill: FillRule, allowedLatenessMs = 0) {
+  return engineProfile({
+    fields: [field("x", { unit: "Cel" }), field("y")],
+    windows: [{ ...tumbling("1m", MINUTE, AGGREGATES, allowedLatenessMs), fill }],
+  });
+}
+
+function fired(profile: ReturnType<typeof engineProfile>, readings: readonly TestReading[]): Summary[] {
+  const engine = newEngine(profile);
+  const blocks = new BlockMaker(profile);
+  return [...readings.flatMap((r) => engine.apply(blocks.block([r]))), ...engine.flush()];
+}
+
+function reading(minute: number, x: number): TestReading {
+  return { timeMs: minute * MINUTE, values: [x, Number.NaN] };
+}
+
+describe("a series that is to have no holes", () => {
+  it.each<[FillRule, readonly (number | null)[]]>([
+    ["null", [10, null, null, null, 20]],
+    ["previous", [10, 10, 10, 10, 20]],
+    ["linear", [10, 12.5, 15, 17.5, 20]],
+    [7, [10, 7, 7, 7, 20]],
+  ])("fills windows in which nothing was with %j, and says which fields", (fill, means) => {
+    const summaries = fired(filling(fill), [reading(0, 10), reading(4, 20)]);
+    expect(summaries.map(({ fields }) => fields.x!.mean)).toEqual(means);
+    expect(summaries.map(({ fields }) => fields.x!.unit)).toEqual(means.map(() => "Cel"));
+    expect(summaries.map(({ fields }) => fields.x!.count)).toEqual([1, 0, 0, 0, 1]);
+    expect(summaries.map(({ filled }) => filled)).toEqual([undefined, ["x"], ["x"], ["x"], undefined]);
+    expect(summaries.every(({ revision, final }) => revision === 0 && final)).toBe(true);
+    expect(new Set(summaries.map(({ id }) => id)).size).toBe(5);
+    expect(summaries[1]!.quality).toEqual({ received: 0, accepted: 0 });
+  });
+
+  it("fills a field without a value in a window with readings of others", () => {
+    const other: TestReading = { timeMs: MINUTE, values: [Number.NaN, 1] };
+    const [, middle] = fired(filling("previous"), [reading(0, 10), other, reading(2, 20)]);
+    expect(middle).toMatchObject({ filled: ["x"], fields: { x: { count: 0, mean: 10 } } });
+    expect(middle!.quality.accepted).toBe(1);
+  });
+
+  it("waits with a hole until no late reading can come into it", () => {
+    const profile = filling("previous", 2 * MINUTE);
+    const engine = newEngine(profile);
+    const blocks = new BlockMaker(profile);
+    const said = (minute: number, x: number) => engine.apply(blocks.block([reading(minute, x)]));
+    const summaries = [...said(0, 10), ...said(3, 20), ...said(1, 15), ...said(4.5, 1), ...said(8, 0)];
+    const finals = summaries.filter(({ final }) => final);
+    expect(finals.map(({ window, filled }) => [window.start!.slice(14, 16), filled])).toEqual([
+      ["00", undefined],
+      ["01", undefined],
+      ["02", ["x"]],
+      ["03", undefined],
+      ["04", undefined],
+    ]);
+  });
+
+  it("leaves a hole that is too long, and goes on behind it", () => {
+    const summaries = fired(filling("null"), [reading(0, 1), reading(20_000, 2), reading(20_002, 3)]);
+    expect(summaries.map(({ fields }) => fields.x!.mean)).toEqual([1, 2, null, 3]);
+  });
+
+  it("has one summary for each window between the first and the last, whatever came and whenever it was restarted", () => {
+    const profile = {
+      ...filling("linear"),
+      windows: [{ ...hopping("h", [30_000, 10_000], AGGREGATES), fill: 0 }],
+    };
+    const minutes = fc.uniqueArray(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(minutes, fc.infiniteStream(fc.boolean()), (given, restart) => {
+        let engine = newEngine(profile);
+        const blocks = new BlockMaker(profile);
+        const summaries: Summary[] = [];
+        for (const minute of given.sort((a, b) => a - b)) {
+          summaries.push(...engine.apply(blocks.block([reading(minute, 1)])));
+          if (restart.next().value) engine = restored(engine, profile);
+        }
+        summaries.push(...engine.flush());
+        const starts = summaries.map(({ window }) => Date.parse(window.start!));
+        const expected = Array.from({ length: starts.length }, (_, i) => starts[0]! + i * 10_000);
+        expect(starts).toEqual(expected);
+        expect(summaries.filter(({ filled }) => filled === undefined)).toHaveLength(given.length * 3);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("a window that is to say early what it has", () => {
+  const profile = engineProfile({
+    windows: [{ ...tumbling("1m", MINUTE, AGGREGATES), earlyMs: 10_000 }],
+  });
+  const at = (second: number): TestReading => ({ timeMs: second * 1_000, values: [1] });
+
+  it("does so once in each step of event time in which something came, and then once as final", () => {
+    const summaries = fired(profile, [at(1), at(5), at(12), at(13), at(19), at(41), at(60)]);
+    expect(summaries.map(({ revision, final, fields }) => [revision, final, fields.x!.count])).toEqual([
+      [0, false, 3],
+      [1, false, 6],
+      [2, true, 6],
+      [0, true, 1],
+    ]);
+  });
+
+  it("fires on time although it has fired early, and again for late readings", () => {
+    const late = { ...profile, windows: [{ ...profile.windows[0]!, allowedLatenessMs: MINUTE }] };
+    const summaries = fired(late, [at(1), at(12), at(61), at(30), at(130)]);
+    const first = summaries.filter(({ window }) => window.start === "1970-01-01T00:00:00Z");
+    expect(first.map(({ revision, final, fields }) => [revision, final, fields.x!.count])).toEqual([
+      [0, false, 2],
+      [1, false, 2],
+      [2, false, 3],
+      [3, true, 3],
+    ]);
+  });
+});
