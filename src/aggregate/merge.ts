@@ -1,7 +1,13 @@
 import type { CoarseWindow } from "../model/coarse-window.js";
 import { WeirError } from "../model/errors.js";
 import type { FieldPartials, MergeMember, Partials } from "../model/partials.js";
-import { canonicalJson, type Summary, type SummaryField, type SummaryQuality } from "../model/summary.js";
+import {
+  canonicalJson,
+  fieldsWithState,
+  type Summary,
+  type SummaryField,
+  type SummaryQuality,
+} from "../model/summary.js";
 import { formatDuration, formatInstant } from "../model/time.js";
 import { findAggregate } from "./catalog.js";
 import { type Accumulator, newCells } from "./cells.js";
@@ -87,7 +93,8 @@ interface Merging {
 function mergeFields(members: readonly MergeMember[], summaries: readonly Summary[]): Merging[] {
   const merged = new Map<string, Merging>();
   for (const [i, { partials }] of members.entries()) {
-    for (const [name, field] of Object.entries(summaries[i]!.fields)) {
+    for (const name of fieldsWithState(summaries[i]!)) {
+      const field = summaries[i]!.fields[name]!;
       const partial = partialOf(partials, name);
       let into = merged.get(name);
       if (into === undefined) {

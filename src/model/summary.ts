@@ -71,6 +71,11 @@ export type SummaryQuality = {
   readonly fields?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 } & Readonly<Partial<Record<RejectReason, number>>>;
 
+/** Names of the fields that have a state, in the summary's order: those that were filled have none. */
+export function fieldsWithState({ fields, filled = [] }: Pick<Summary, "fields" | "filled">): string[] {
+  return Object.keys(fields).filter((name) => !filled.includes(name));
+}
+
 /** One line of the summary log. */
 export interface LogEntry {
   /**

@@ -97,8 +97,8 @@ export function readRecord(value: Uint8Array, position: number): LogRecord {
   const head = readHeadOf(reader);
   const json = reader.text();
   if (head === undefined) return { head, json, partials: {} };
-  const { fields } = JSON.parse(json) as Summary;
-  return { head, json, partials: readPartials(reader, Object.keys(fields), head.startMs) };
+  const summary = JSON.parse(json) as Summary;
+  return { head, json, partials: readPartials(reader, fieldsWithState(summary), head.startMs) };
 }
 
 function readHeadOf(reader: ByteReader): LogHead | undefined {

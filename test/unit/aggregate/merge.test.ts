@@ -5,7 +5,7 @@ import { Engine } from "../../../src/engine/engine.js";
 import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
 import { type MergeMember, readPartials, writePartials } from "../../../src/model/partials.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
-import { canonicalJson, type Summary } from "../../../src/model/summary.js";
+import { canonicalJson, fieldsWithState, type Summary } from "../../../src/model/summary.js";
 import { BlockMaker, engineProfile, field, tumbling } from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
@@ -54,7 +54,7 @@ function memberOf(summary: Summary): MergeMember {
   const writer = new ByteWriter();
   writePartials(writer, partials, startMs);
   const reader = ByteReader.open(writer.seal(1, "k"), 1, "k");
-  const stored = readPartials(reader, Object.keys(summary.fields), startMs);
+  const stored = readPartials(reader, fieldsWithState(summary), startMs);
   expect(reader.done).toBe(true);
   expect(stored).toEqual(partials);
   return { json: canonicalJson(summary), partials: stored, firstMs: startMs, windows: 1 };
@@ -100,6 +100,19 @@ describe("merging summaries", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it("takes nothing from what was filled", () => {
+    const window = { sizeMs: HOUR, startMs: 0, endMs: HOUR };
+    const profile = profileOf("1m", MINUTE);
+    const filling = { ...profile, windows: [{ ...profile.windows[0]!, fill: 5 }] };
+    const given = [0, 3].map((minute) => ({ timeMs: minute * MINUTE, values: [minute, "a", 1] }));
+    const fine = fired(filling, given);
+    expect(fine.map(({ filled = [] }) => filled.length)).toEqual([0, 3, 3, 0]);
+    const merged = JSON.parse(mergeSummaries(fine.map(memberOf), window).json) as Summary;
+    const [whole] = fired(profileOf("1h", HOUR), given);
+    expect(merged.fields).toEqual(whole!.fields);
+    expect(merged.window.coarsened).toEqual({ from: "1m", windows: 4 });
   });
 
   it("refuses what does not mean the same", () => {
