@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, CorruptRecord } from "../model/bytes.js";
 import { type Partials, readPartials, writePartials } from "../model/partials.js";
-import { canonicalJson, type Summary } from "../model/summary.js";
+import { canonicalJson, fieldsWithState, type Summary } from "../model/summary.js";
 import { KEYS } from "./keys.js";
 
 /**
