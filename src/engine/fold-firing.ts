@@ -101,7 +101,10 @@ function lookAhead(where: Where, watermarkMs: number): void {
   const { plan } = on;
   const before = fold.ahead === undefined ? fold.told : [];
   if (fold.ahead === undefined) fold.told = [];
-  fold.ahead ??= branch(plan, fold.settled);
+  // The other one may have overtaken it in a great step of time.
+  if (fold.ahead === undefined || fold.ahead.throughMs < fold.settled.throughMs) {
+    fold.ahead = branch(plan, fold.settled);
+  }
   foldTo({ plan, device, fold, at: fold.ahead }, watermarkMs, (window) => {
     const { startMs, nth, endedMs } = window;
     const earlier = before.find((each) => isSame(each, window)) ?? takeTold(fold, window);

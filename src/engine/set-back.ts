@@ -58,6 +58,8 @@ export function timeOfLate(on: Firing, device: Device, reading: Arriving): numbe
 }
 
 function beginAnew(on: Firing, device: Device, timeMs: number): void {
+  // As what they were until now.
+  closeFolds(on, device, false);
   const bounded = on.plan.windows.filter(({ isGlobal }) => !isGlobal);
   const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
   device.redefined = redefine(device.redefined, names, device.maxTimeMs);
@@ -69,7 +71,6 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);
   device.slices.length = 0;
-  closeFolds(on, device, false);
   device.epoch++;
   renewFolds(on, device);
   device.series = [];

@@ -13,31 +13,26 @@ export const MARK_BITS = 50;
 export const MARKS_MAX = MARK_FIELDS * MARK_BITS;
 export const VALUE_RANGE = [-40, 85] as const;
 
-/** A kind of window as the simulator makes it. A new kind is a new line here. */
-interface WindowKind {
-  readonly name: string;
-  /** YAML of the window's bounds. */
-  bounds(dice: Dice): string;
-  /** In how many windows of one definition a reading lies. */
-  readonly times: 1;
-}
+/** A kind of window as the simulator makes it: YAML of its bounds. A new kind is a new line here. */
+type WindowKind = readonly [name: string, bounds: (dice: Dice) => string];
 
-const WINDOW_KINDS: readonly WindowKind[] = [
-  { name: "tumbling", bounds: (dice) => `tumbling: ${dice.pick(["10s", "1m", "5m", "1h", "7m"])}`, times: 1 },
-  {
-    name: "offset",
-    bounds: (dice) => `tumbling: 10m, offset: ${dice.pick(["1m", "90s", "599s"])}`,
-    times: 1,
-  },
-  {
-    name: "day",
-    bounds: (dice) => `tumbling: 1d, zone: ${dice.pick(["UTC", "Europe/Berlin", "Asia/Kolkata"])}`,
-    times: 1,
-  },
+/** In these each reading is in one window, at once or in a while: everything is looked for in the first definition. */
+const WHOLE_KINDS: readonly WindowKind[] = [
+  ["tumbling", (dice) => `tumbling: ${dice.pick(["10s", "1m", "5m", "1h", "7m"])}`],
+  ["offset", (dice) => `tumbling: 10m, offset: ${dice.pick(["1m", "90s", "599s"])}`],
+  ["day", (dice) => `tumbling: 1d, zone: ${dice.pick(["UTC", "Europe/Berlin", "Asia/Kolkata"])}`],
 ];
 
-/** Never fires while the agent runs, so it must not be the first, which everything is looked for in. */
-const GLOBAL: WindowKind = { name: "global", bounds: () => "global: true", times: 1 };
+const OTHER_KINDS: readonly WindowKind[] = [
+  ["hopping", (dice) => `hopping: { size: ${dice.pick(["5m", "10m"])}, slide: ${dice.pick(["1m", "3m"])} }`],
+  ["session", (dice) => `session: { gap: ${dice.pick(["1m", "7m"])}, max: ${dice.pick(["never", "20m"])} }`],
+  ["count", (dice) => `count: { size: ${dice.whole(1, 9)}, maxAge: ${dice.pick(["never", "10m"])} }`],
+  ["state", (dice) => `state: { of: "${dice.pick(["s", "v > 20.0"])}" }`],
+  ["sliding", (dice) => `sliding: { size: ${dice.pick(["2m", "10m"])}, emit: "v > 40.0" }`],
+  ["early", (dice) => `tumbling: 10m, early: ${dice.pick(["1m", "17s"])}`],
+  ["filled", (dice) => `tumbling: 5m, empty: emit, fill: ${dice.pick(["null", "0"])}`],
+  ["global", () => "global: true"],
+];
 
 /** Aggregates of values in any order; those of the second list need event times that the checker knows. */
 const NUMERIC = ["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"];
@@ -85,14 +80,14 @@ interface WindowRules {
 }
 
 function makeWindow(index: number, { timed, latenessMs }: WindowRules, dice: Dice): string {
-  const kind = dice.pick(index === 0 ? WINDOW_KINDS : [...WINDOW_KINDS, GLOBAL]);
+  const [name, bounds] = dice.pick(index === 0 ? WHOLE_KINDS : [...WHOLE_KINDS, ...OTHER_KINDS]);
   const late = latenessMs * dice.pick([1, 1, 2]);
   const marks = Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}: [count, sum]`);
   const values = dice.some(timed ? [...NUMERIC, ...TIMED] : NUMERIC, 0.3);
   const texts = dice.some(timed ? ["count", "first", "last", "lastTime"] : ["count"], 0.5);
   const fields = [...marks, `v: [${values.join(", ")}]`, `s: [${texts.join(", ")}]`].join(", ");
   const lateness = `allowedLateness: ${late / 1_000}s`;
-  return `  - { name: ${kind.name}${index}, ${kind.bounds(dice)}, ${lateness}, fields: { ${fields} } }`;
+  return `  - { name: ${name}${index}, ${bounds(dice)}, ${lateness}, fields: { ${fields} } }`;
 }
 
 /** What an operator may make of the windows later: one is changed, one is added, one goes. */

@@ -1,5 +1,5 @@
 import type { EngineProfile } from "../../src/model/profile.js";
-import type { Summary } from "../../src/model/summary.js";
+import { fieldsWithState, type Summary } from "../../src/model/summary.js";
 import { fieldsOf } from "../oracle/oracle.js";
 import { MARK_BITS, MARK_FIELDS } from "./profiles.js";
 import type { Sensor, Sent } from "./sensor.js";
@@ -44,8 +44,9 @@ export class Decoder {
     if (window.start === undefined || window.end === undefined) return;
     const start = Date.parse(window.start);
     const end = Date.parse(window.end);
+    const toTheEnd = ENDED_BY_READING.includes(window.kind);
     for (const { number, timeMs } of members) {
-      if (timeMs !== undefined && !(timeMs >= start && timeMs < end)) {
+      if (timeMs !== undefined && !(timeMs >= start && (timeMs < end || (timeMs === end && toTheEnd)))) {
         throw new Error(
           `${id}: reading ${number} of ${new Date(timeMs).toISOString()} is not of this window`,
         );
@@ -62,10 +63,14 @@ export class Decoder {
       values,
     }));
     const expected = fieldsOf(profile, window, readings);
-    const got = JSON.stringify(summary.fields);
+    const given = fieldsWithState(summary).map((name) => [name, summary.fields[name]]);
+    const got = JSON.stringify(Object.fromEntries(given));
     if (got !== expected) throw new Error(`${summary.id}: the fields are\n${got}\nand not\n${expected}`);
   }
 }
+
+/** Kinds whose windows end with a reading, or with the last one there was. */
+const ENDED_BY_READING = ["count", "sliding", "state", "session"];
 
 /** Name of the window as the profile defines it, also of one that was merged from several. */
 export function fineName({ window }: Summary): string {
@@ -73,11 +78,11 @@ export function fineName({ window }: Summary): string {
 }
 
 /** Numbers of the readings in a summary. @throws Error when one is in it twice */
-function marksOf({ id, fields }: Summary): number[] {
+function marksOf({ id, fields, filled = [] }: Summary): number[] {
   const numbers: number[] = [];
   for (let field = 0; field < MARK_FIELDS; field++) {
     const marks = fields[`m${field}`];
-    if (marks === undefined) continue;
+    if (marks === undefined || filled.includes(`m${field}`)) continue;
     const before = numbers.length;
     let sum = marks.sum as number;
     for (let bit = 0; bit < MARK_BITS; bit++) {

@@ -117,14 +117,32 @@ describe("windows whose bounds follow from the readings", () => {
     );
   });
 
+  it("are the oracle's when time goes on in small steps and in great ones, past the lateness", () => {
+    const profile = profileOf(40 * SECOND);
+    fc.assert(
+      fc.property(run, ({ readings, order, cut, restart }) => {
+        let engine = newEngine(profile);
+        const blocks = new BlockMaker(profile);
+        const summaries: Summary[] = [];
+        const near = nearlySorted(readings, order);
+        for (let at = 0; at < near.length; ) {
+          const size = cut.next().value as number;
+          summaries.push(...engine.apply(blocks.block(near.slice(at, at + size))));
+          at += size;
+          if (restart.next().value === 0) engine = restored(engine, profile);
+        }
+        summaries.push(...engine.flush());
+        expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("say after a restart at any block what they say without one", () => {
     const profile = profileOf(20 * SECOND);
     fc.assert(
       fc.property(run, ({ readings, order, cut }) => {
-        const near = readings
-          .map((r) => ({ r, key: r.timeMs + ((order.next().value as number) % 30) * SECOND }))
-          .sort((a, b) => a.key - b.key)
-          .map(({ r }) => r);
+        const near = nearlySorted(readings, order);
         const uninterrupted = newEngine(profile);
         let interrupted = newEngine(profile);
         const blocks = new BlockMaker(profile);
@@ -141,6 +159,14 @@ describe("windows whose bounds follow from the readings", () => {
     );
   });
 });
+
+/** Each less than half a minute late. */
+function nearlySorted(readings: readonly TestReading[], order: Iterator<number>): TestReading[] {
+  return readings
+    .map((r) => ({ r, key: r.timeMs + ((order.next().value as number) % 30) * SECOND }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ r }) => r);
+}
 
 function inBlocks(
   engine: Engine,
