@@ -13,18 +13,22 @@ export interface Cells {
   extras: Map<number, Extra> | undefined;
 }
 
-/** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by text. */
-export type Extra = string | number[] | Uint8Array | Map<string, number>;
+/** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by value. */
+export type Extra = string | number[] | Uint8Array | Map<FieldValue, number>;
 
 /**
  * A mergeable summary of values. For most of them order means nothing: adding the same values in any order, in one go
  * or merged from parts, gives the same results.
  */
 export interface Accumulator {
+  /** Unique among those of a field; with a parameter in parentheses where there may be several. */
   readonly name: string;
+  /** Differs between accumulators of one name whose states do not go together; most have none. */
+  readonly kind?: string | undefined;
   /** Number of consecutive cells it occupies; all start at 0. */
   readonly cells: number;
-  add(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+  /** @param values of the whole reading, by field */
+  add(state: Cells, at: number, value: FieldValue, timeMs: number, values: readonly FieldValue[]): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
   /** What it has gathered, as model/partials.ts documents it. A copy. */

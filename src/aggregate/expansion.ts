@@ -101,6 +101,21 @@ export function roundExpansion(expansion: readonly number[]): number {
   return high;
 }
 
+/**
+ * The one expansion among many of the same value that is made from the top: the double nearest to the value, then the
+ * one nearest to what is left, and so on. So equal values have equal components. Smallest first, as all of them.
+ */
+export function canonical(expansion: readonly number[]): number[] {
+  const rest = expansion.slice();
+  const components: number[] = [];
+  while (rest.length > 0) {
+    const nearest = roundExpansion(rest);
+    components.push(nearest);
+    growExpansion(rest, -nearest);
+  }
+  return components.reverse();
+}
+
 /** The double nearest to the expansion's value divided by `divisor` (positive), ties to even. */
 export function divideExpansion(expansion: readonly number[], divisor: number): number {
   // One rounding is the correct one.

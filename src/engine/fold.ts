@@ -155,6 +155,8 @@ function gather(plan: Plan, cells: Cells, timeMs: number, values: readonly Field
   for (const index of plan.slices.kept) {
     const value = values[index]!;
     if (isMissing(value)) continue;
-    for (const { accumulator, at } of plan.fields[index]!.slots) accumulator.add(cells, at, value, timeMs);
+    for (const { accumulator, at } of plan.fields[index]!.slots) {
+      accumulator.add(cells, at, value, timeMs, values);
+    }
   }
 }

@@ -147,7 +147,7 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
     const slots = plan.fields[i]!.slots;
     for (let j = 0; j < slots.length; j++) {
       const slot = slots[j]!;
-      slot.accumulator.add(slice.cells, slot.at, value, timeMs);
+      slot.accumulator.add(slice.cells, slot.at, value, timeMs, values);
     }
   }
   for (const fate of fates) {

@@ -1,8 +1,10 @@
-import { type Aggregate, findAggregate } from "../aggregate/catalog.js";
+import { type AccumulatedField, type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
+import { findAggregate } from "../aggregate/catalog.js";
 import { type Accumulator, type Cells, copyOfExtra, setExtra } from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
+import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
 import type { DoubleHeap } from "./double-heap.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
@@ -58,6 +60,8 @@ export interface OutputPlan {
   readonly field: Field;
   readonly plan: FieldPlan;
   readonly aggregates: readonly Aggregate[];
+  /** What stands before the results. */
+  readonly units: Readonly<Record<string, SummaryValue>>;
   /** Place of the field in the profile. */
   readonly index: number;
   /** What the results of this window are computed from. */
@@ -94,21 +98,19 @@ export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
 };
 
 export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
-  const needs = profile.fields.map(() => new Map<string, Accumulator>());
-  for (const window of profile.windows) {
-    for (const request of window.aggregates) {
-      for (const name of request.names) {
-        for (const accumulator of aggregateOf(name).needs)
-          needs[request.field]!.set(accumulator.name, accumulator);
-      }
-    }
-  }
+  const needs = profile.fields.map((field, i) => {
+    const requests = profile.windows.flatMap(({ aggregates }) =>
+      aggregates.filter((each) => each.field === i),
+    );
+    const aggregates = requests.flatMap(({ names }) => names.map(aggregateOf));
+    return accumulatorsOf(aggregates, accumulated(profile, field));
+  });
   let next = rejectedCell(REJECT_REASONS.length);
   const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
   next += profile.fields.length * VALUE_FATES.length;
   const fields = profile.fields.map((field, i): FieldPlan => {
     const at: Record<string, number> = {};
-    const slots = [...needs[i]!.values()].map((accumulator) => {
+    const slots = needs[i]!.map((accumulator) => {
       const slot = { accumulator, at: next };
       at[accumulator.name] = next;
       next += accumulator.cells;
@@ -143,14 +145,15 @@ function planWindow(from: {
 }): WindowPlan {
   const { definition, profile, fields } = from;
   const outputs = definition.aggregates.map(({ field, names }) =>
-    planOutput(profile.fields[field]!, fields[field]!, field, names.map(aggregateOf)),
+    planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
-  const meaning = outputs.map(({ field, aggregates }) => [
+  const meaning = outputs.map(({ field, aggregates, accumulators }) => [
     field.name,
     field.type,
     field.unit ?? null,
     field.values ?? null,
     aggregates.map((a) => a.name),
+    ...accumulators.flatMap(({ kind }) => kind ?? []),
   ]);
   return {
     definition,
@@ -169,14 +172,29 @@ function planWindow(from: {
 }
 
 function planOutput(
-  field: Field,
-  plan: FieldPlan,
+  profile: EngineProfile,
   index: number,
+  plan: FieldPlan,
   aggregates: readonly Aggregate[],
 ): OutputPlan {
-  const accumulators = [...new Set(aggregates.flatMap(({ needs }) => needs))];
-  const named = accumulators.some(({ name }) => name === "ends");
-  return { field, plan, aggregates, index, accumulators, values: named ? field.values : undefined };
+  const field = profile.fields[index]!;
+  const units = unitsOf(field.unit, aggregates);
+  const accumulators = accumulatorsOf(aggregates, accumulated(profile, field));
+  const named = accumulators.some(({ name }) => name === "ends" || name === "tally");
+  const values = named ? field.values : undefined;
+  return { field, plan, aggregates, units, index, accumulators, values };
+}
+
+/** What accumulators may know of a field. */
+function accumulated(profile: EngineProfile, { resolution }: Field): AccumulatedField {
+  const { fields, time } = profile;
+  const other = (name: string) => {
+    const place = fields.findIndex((field) => field.name === name);
+    if (place < 0) throw new WeirError("unknown-field", `there is no field "${name}"`);
+    const { type, unit } = fields[place]!;
+    return { place, meaning: JSON.stringify([type, unit ?? null]) };
+  };
+  return { resolution, periodMs: time.periodMs, other };
 }
 
 function aggregateOf(name: string): Aggregate {
@@ -195,7 +213,7 @@ export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
   }
 }
 
-/** The same contents under another plan: fields and accumulators that both have, by name. */
+/** The same contents under another plan: fields and accumulators that both have, by name and kind. */
 export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells): Cells {
   copy(cells, 0, empty, 0, rejectedCell(REJECT_REASONS.length));
   for (const target of to.fields) {
@@ -203,8 +221,9 @@ export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells)
     if (source === undefined) continue;
     copy(cells, source.fatesAt, empty, target.fatesAt, VALUE_FATES.length);
     for (const { accumulator, at } of target.slots) {
-      const sourceAt = source.at[accumulator.name];
-      if (sourceAt !== undefined) copy(cells, sourceAt, empty, at, accumulator.cells);
+      const { name, kind } = accumulator;
+      const same = source.slots.find(({ accumulator: its }) => its.name === name && its.kind === kind);
+      if (same !== undefined) copy(cells, same.at, empty, at, accumulator.cells);
     }
   }
   return empty;

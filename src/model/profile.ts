@@ -12,6 +12,8 @@ export interface Field {
   readonly range: readonly [number, number] | undefined;
   /** What cleaning acts on, inclusive bounds. */
   readonly plausible: readonly [number, number] | undefined;
+  /** Smallest step of the values, in the unit kept; undefined where it is not known. */
+  readonly resolution?: number | undefined;
   /** Names of an enum's values, by index. */
   readonly values: readonly string[] | undefined;
   /** For a computed field: its value from the cleaned values of the fields before it; NaN where it has none. */
@@ -40,6 +42,8 @@ export interface TimePolicy {
   readonly outOfOrdernessMs: number;
   /** Silence after which the device's event time is carried on by the clock; Infinity for never. */
   readonly idleTimeoutMs: number;
+  /** Time between two readings of a device where all goes well; undefined where it is not known. */
+  readonly periodMs?: number | undefined;
 }
 
 /** The part of a profile that the engine acts on; immutable, and a pure function of `source` and `zone`. */
