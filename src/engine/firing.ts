@@ -1,7 +1,7 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
 import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
 import { filled } from "./fill.js";
-import { advanceFolds } from "./fold-firing.js";
+import { advanceFolds, isToBeFolded } from "./fold-firing.js";
 import { mergeCells, type Plan } from "./plan.js";
 import type { Slice } from "./slice.js";
 import { describe, type Firing, summarise } from "./summarise.js";
@@ -105,12 +105,12 @@ function seal(on: Firing, device: Device, slice: Slice): void {
   }
 }
 
-/** Lets go of slices of earlier epochs that no open window has anything of. */
+/** Lets go of slices of earlier epochs that no open window and no fold has anything of. */
 export function dropRetired(on: Firing, device: Device): void {
   const needed = new Set(device.open.flat().flatMap((window) => slicesOf(device, window)));
   const { retired } = device;
   for (let i = 0; i < retired.length; i++) {
-    if (needed.has(retired[i]!)) continue;
+    if (needed.has(retired[i]!) || isToBeFolded(device, retired[i]!)) continue;
     on.plan.slices.drop(retired[i]!);
     retired.splice(i--, 1);
   }

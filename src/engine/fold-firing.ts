@@ -5,6 +5,7 @@ import { formatInstant } from "../model/time.js";
 import { type Device, watermark } from "./device.js";
 import { branch, type Ended, end, type Fold, foldTo, newFold, type Told } from "./fold.js";
 import { partOf } from "./redefinition.js";
+import type { Slice } from "./slice.js";
 import { type Firing, summarise } from "./summarise.js";
 import { hashText } from "./value-hash.js";
 
@@ -44,6 +45,13 @@ export function disturb(device: Device, timeMs: number): void {
   for (const fold of device.folds) {
     if (fold.ahead !== undefined && timeMs < fold.ahead.throughMs) fold.ahead = undefined;
   }
+}
+
+/** Whether a fold may still ask for readings of a slice. */
+export function isToBeFolded({ folds }: Device, slice: Slice): boolean {
+  return folds.some(
+    ({ plan, epoch, settled }) => slice.epoch >= epoch && slice.endMs > settled.throughMs - plan.kind.reachMs,
+  );
 }
 
 /** Watermarks at which folded windows have something to fire. */
