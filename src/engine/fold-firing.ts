@@ -61,7 +61,11 @@ export function foldDues(device: Device): number[] {
     const finalMs = (ms: number) => ms + definition.allowedLatenessMs;
     const { run } = fold.settled;
     const next = fold.ahead?.run;
+    // What the machines have not come to may end a window by itself, or begin one that then has an end.
+    const unseen = fold.settled.throughMs <= device.maxTimeMs ? [device.maxTimeMs + 1] : [];
     return [
+      ...unseen,
+      ...unseen.map(finalMs),
       ...(run === undefined ? [] : [finalMs(kind.dueMs(run))]),
       ...(next === undefined ? [] : [kind.dueMs(next)]),
       ...fold.told.map(({ endedMs }) => finalMs(endedMs) + 1),
