@@ -1,19 +1,31 @@
 import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import { type Aggregate, type AggregateFamily, suits } from "./aggregate.js";
+import { completenessAggregates } from "./completeness.js";
 import { countAggregates } from "./count.js";
+import { distinctAggregates } from "./distinct.js";
 import { endAggregates } from "./ends.js";
 import { extentAggregates } from "./extent.js";
+import { histogramAggregates } from "./histogram.js";
 import { momentAggregates } from "./moments.js";
+import { pairFamilies } from "./pairs.js";
+import { quantileFamily } from "./quantile.js";
+import { tallyAggregates } from "./tally.js";
+import { trendAggregates } from "./trend.js";
 
 const AGGREGATES: readonly Aggregate[] = [
   ...countAggregates,
   ...momentAggregates,
   ...extentAggregates,
   ...endAggregates,
+  ...histogramAggregates,
+  ...distinctAggregates,
+  ...tallyAggregates,
+  ...trendAggregates,
+  ...completenessAggregates,
 ];
 
-const FAMILIES: readonly AggregateFamily[] = [];
+const FAMILIES: readonly AggregateFamily[] = [quantileFamily, ...pairFamilies];
 
 const BY_NAME: ReadonlyMap<string, Aggregate> = new Map(AGGREGATES.map((a) => [a.name, a]));
 

@@ -90,6 +90,21 @@ export function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState):
   for (const component of saved) addExact(into, at, component as number);
 }
 
+/** Several sums, one behind the other: each the number of its components, then those. */
+export function saveExacts(state: Cells, at: number, count: number): AccumulatorState {
+  return Array.from({ length: count }, (_, i) => {
+    const saved = saveExact(state, at + i * EXACT_CELLS);
+    return [saved.length, ...saved];
+  }).flat();
+}
+
+export function mergeSavedExacts(into: Cells, at: number, saved: AccumulatorState): void {
+  for (let i = 0, cell = at; i < saved.length; cell += EXACT_CELLS) {
+    const count = saved[i++] as number;
+    for (const end = i + count; i < end; i++) addExact(into, cell, saved[i] as number);
+  }
+}
+
 /** Σx, exactly. */
 export const sumAccumulator: Accumulator = {
   name: "sum",
