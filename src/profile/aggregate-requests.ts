@@ -44,7 +44,7 @@ export function checkAggregates(
 }
 
 function unknownAggregate(name: string): Problem {
-  const guess = COMMON_AGGREGATES[name.toLowerCase()] ?? nearestAggregate(name);
+  const guess = COMMON_AGGREGATES.get(name.toLowerCase()) ?? nearestAggregate(name);
   const all = aggregateNames("int").join(", ");
   const hint = guess === undefined ? `aggregates are ${all}` : `did you mean "${guess}"?`;
   return { code: "unknown-aggregate", message: `there is no aggregate ${name}`, hint };
@@ -99,17 +99,17 @@ function misplacedOther(
 }
 
 /** What other tools call them. */
-const COMMON_AGGREGATES: Readonly<Record<string, string>> = {
-  average: "mean",
-  avg: "mean",
-  cardinality: "distinct",
-  maximum: "max",
-  median: "p50",
-  minimum: "min",
-  n: "count",
-  std: "stddev",
-  total: "sum",
-  trend: "slope",
-  unique: "distinct",
-  var: "variance",
-};
+const COMMON_AGGREGATES: ReadonlyMap<string, string> = new Map([
+  ["average", "mean"],
+  ["avg", "mean"],
+  ["cardinality", "distinct"],
+  ["maximum", "max"],
+  ["median", "p50"],
+  ["minimum", "min"],
+  ["n", "count"],
+  ["std", "stddev"],
+  ["total", "sum"],
+  ["trend", "slope"],
+  ["unique", "distinct"],
+  ["var", "variance"],
+]);

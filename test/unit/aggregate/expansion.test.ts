@@ -4,11 +4,13 @@ import { newCells } from "../../../src/aggregate/cells.js";
 import { exactComponents, squaresAccumulator, sumAccumulator } from "../../../src/aggregate/exact-sum.js";
 import {
   addProduct,
+  canonical,
   divideExpansion,
+  divideExpansions,
   growExpansion,
   roundExpansion,
 } from "../../../src/aggregate/expansion.js";
-import { exactMean, exactSum, exactVariance } from "../../oracle/rational.js";
+import { exactMean, exactSum, exactVariance, toDouble, toScaled } from "../../oracle/rational.js";
 
 /** Wild enough that four components do not suffice, tame enough that squares stay exact. */
 const wild = fc
@@ -46,6 +48,22 @@ describe("exact sums", () => {
     );
   });
 
+  it("have one canonical form: every component the double nearest to what those above it leave", () => {
+    fc.assert(
+      fc.property(fc.array(wild, { maxLength: 40 }), (values) => {
+        const components = canonical(sumOf(values));
+        expect(canonical(sumOf([...values].reverse()))).toEqual(components);
+        const rest = [...values];
+        for (const component of components.reverse()) {
+          expect(component).toBe(exactSum(rest));
+          rest.push(-component);
+        }
+        expect(exactSum(rest)).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("keep what naive summation loses", () => {
     expect(roundExpansion(sumOf([1e100, 1, -1e100]))).toBe(1);
     expect(roundExpansion(sumOf(new Array(10).fill(0.1)))).toBe(1);
@@ -74,6 +92,22 @@ describe("means and variances", () => {
         addProduct(numerator, sumOf(values), sumOf(values), -1);
         expect(divideExpansion(numerator, n * n)).toBe(exactVariance(values, 0));
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are so, too, where the divisor has more digits than a double", () => {
+    fc.assert(
+      fc.property(
+        fc.array(wild, { maxLength: 20 }),
+        fc.array(wild, { minLength: 1, maxLength: 20 }),
+        (a, b) => {
+          const below = b.map(Math.abs);
+          fc.pre(exactSum(below) > 0);
+          const scaled = (all: readonly number[]) => all.reduce((sum, x) => sum + toScaled(x), 0n);
+          expect(divideExpansions(sumOf(a), sumOf(below))).toBe(toDouble(scaled(a), scaled(below), 0n));
+        },
+      ),
       { numRuns: 500 },
     );
   });
