@@ -10,7 +10,7 @@ const NAME = /^p(0|[1-9]\d?)(?:\.(\d{0,5}[1-9]))?$/;
 const LOOSE = /^(?:p|pct|perc|percentile)_?(\d+)(?:[.,](\d+))?(?:th)?$/i;
 
 const DESCRIPTION =
-  "Quantile by nearest rank: the ceil(q / 100 · n)-th smallest value, from a histogram. Unit of the field. With `resolution`, off by half a step at most, and not at all where values are whole steps, while the window's values span no more than 320 steps; after that by half of the steps that a bucket has. Without, off by a share of (b - 1) / (b + 1) at most, b being the base of the histogram's buckets: under 0.1 % where the largest value is less than 1.05 times the smallest, 2.2 % where it is 1000 times. Never below `min` or above `max`.";
+  "Quantile by nearest rank: the ceil(q / 100 · n)-th smallest value, from a histogram. Unit of the field. With `resolution`, off by half a step at most, and not at all where values are whole steps, while the window's values span no more than 320 steps; after that by half of the steps that a bucket has. Without, off by a share of (b - 1) / (b + 1) at most, b being the base of the histogram's buckets: 0.017 % where the largest magnitude is up to 1.05 times the smallest, 2.2 % where it is up to 900 times, other than zeros. Never below `min` or above `max`. Definition 1 of Hyndman and Fan (1996); the value that stands for a bucket after Masson, Rim and Lee, DDSketch (2019).";
 
 /** Quantiles by percentage. */
 export const quantileFamily: AggregateFamily = {

@@ -29,7 +29,7 @@ function catalogues(): string {
   return [
     table(
       "Aggregates",
-      "What a window may ask of a field. None depends on the order in which readings arrived. A result has the field's unit unless the description or the summary's `units` gives another one. Fields: numbers are float, int, decimal and bool; discrete are int, bool, enum and string.",
+      "What a window may ask of a field. None depends on the order in which readings arrived. A result has the field's unit unless the description or the summary's `units` gives another one. Sums are exact whatever the order of their terms (Shewchuk 1997). Fields: numbers are float, int, decimal and bool; discrete are int, bool, enum and string.",
       [
         ["name", "fields", "meaning"],
         ...allAggregates().map(({ name, description, fields }) => [code(name), fields, description]),
