@@ -1,4 +1,4 @@
-import type { Field, FieldType } from "../model/profile.js";
+import type { Counter, Field, FieldType } from "../model/profile.js";
 import type { SummaryValue } from "../model/summary.js";
 import type { Accumulator, Cells } from "./cells.js";
 
@@ -20,10 +20,21 @@ export interface WindowBounds {
   readonly startMs: number;
   /** Exclusive. */
   readonly endMs: number;
+  /** Whether it has not ended: nothing is known yet of the time after its last value. */
+  readonly open?: boolean | undefined;
+  /** Of a coarse window: start of the first window that was merged into it. Earlier ones may have been said before. */
+  readonly firstMs?: number | undefined;
 }
 
 /** What accumulators can be made for: a field of a profile, or of summaries that are merged. */
 export interface AccumulatedField {
+  readonly type?: FieldType | undefined;
+  /** Names of an enum's values. */
+  readonly values?: readonly string[] | undefined;
+  /** See `Field.maxGapMs`. */
+  readonly maxGapMs?: number | undefined;
+  /** See `Field.counter`. */
+  readonly counter?: Counter | undefined;
   /** See `Field.resolution`; what is merged brings its own along. */
   readonly resolution: number | undefined;
   /** See `TimePolicy.periodMs`; likewise. */
@@ -55,8 +66,13 @@ export interface Aggregate {
   readonly unit?: ((fieldUnit: string | undefined) => string) | undefined;
   /** The other field that it looks at. */
   readonly other?: string | undefined;
-  /** What it cannot do without: the profile's `time.period`, or windows that know what was done to single values. */
-  readonly requires?: "period" | "fates" | undefined;
+  /** The value of the field that it looks for, as the profile writes it. */
+  readonly sought?: string | undefined;
+  /**
+   * What it cannot do without: the profile's `time.period`, windows that know what was done to single values, or a
+   * field that is a counter.
+   */
+  readonly requires?: "period" | "fates" | "counter" | undefined;
   needs(field: AccumulatedField): readonly Accumulator[];
   /** Called only when the window has at least one value of the field; null where the value is undefined. */
   result(inputs: Inputs): SummaryValue;

@@ -25,6 +25,8 @@ export interface Accumulator {
   readonly name: string;
   /** Differs between accumulators of one name whose states do not go together; most have none. */
   readonly kind?: string | undefined;
+  /** Whether it is an `OrderedAccumulator`. */
+  readonly ordered?: true;
   /** Number of consecutive cells it occupies; all start at 0. */
   readonly cells: number;
   /** @param values of the whole reading, by field */
@@ -35,6 +37,20 @@ export interface Accumulator {
   save(state: Cells, at: number): AccumulatorState;
   /** Adds what was saved. */
   mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;
+}
+
+/**
+ * An accumulator to which order means something: values come in the order of time, and what is merged into it lies
+ * behind what is there. Cut into slices anywhere, and merged in any tree, the same values give the same results.
+ */
+export interface OrderedAccumulator extends Accumulator {
+  readonly ordered: true;
+  /** Notes the last value before the first one. */
+  precede(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+}
+
+export function isOrdered(accumulator: Accumulator): accumulator is OrderedAccumulator {
+  return accumulator.ordered === true;
 }
 
 export function newCells(count: number): Cells {

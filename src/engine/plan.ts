@@ -1,6 +1,13 @@
 import { type AccumulatedField, type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
 import { findAggregate } from "../aggregate/catalog.js";
-import { type Accumulator, type Cells, copyOfExtra, setExtra } from "../aggregate/cells.js";
+import {
+  type Accumulator,
+  type Cells,
+  copyOfExtra,
+  isOrdered,
+  type OrderedAccumulator,
+  setExtra,
+} from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
@@ -27,6 +34,8 @@ export interface Plan {
   readonly early: boolean;
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
+  /** Fields with accumulators to which order means something (ordered.ts). */
+  readonly ordered: readonly OrderedField[];
   readonly cellCount: number;
   /** Where its slices get their memory. */
   readonly slices: SliceMemory;
@@ -72,11 +81,29 @@ export interface OutputPlan {
 
 export interface FieldPlan {
   readonly name: string;
-  readonly slots: readonly { readonly accumulator: Accumulator; readonly at: number }[];
+  /** Accumulators to which values are added as they come. */
+  readonly slots: readonly Slot<Accumulator>[];
+  /** Those to which they are added in the order of time. */
+  readonly ordered: readonly Slot<OrderedAccumulator>[];
   /** First cell by accumulator name. */
   readonly at: Readonly<Record<string, number>>;
   /** First of the cells that count values by fate. */
   readonly fatesAt: number;
+}
+
+export interface Slot<T extends Accumulator> {
+  readonly accumulator: T;
+  /** First cell. */
+  readonly at: number;
+}
+
+export interface OrderedField {
+  readonly field: number;
+  /** Among the values that rows keep. */
+  readonly place: number;
+  /** Cell that counts its values. */
+  readonly countAt: number;
+  readonly slots: readonly Slot<OrderedAccumulator>[];
 }
 
 /** Cell that counts the accepted readings of a slice. */
@@ -110,13 +137,15 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
   next += profile.fields.length * VALUE_FATES.length;
   const fields = profile.fields.map((field, i): FieldPlan => {
     const at: Record<string, number> = {};
-    const slots = needs[i]!.map((accumulator) => {
-      const slot = { accumulator, at: next };
+    const slots: Slot<Accumulator>[] = [];
+    const ordered: Slot<OrderedAccumulator>[] = [];
+    for (const accumulator of needs[i]!) {
+      if (isOrdered(accumulator)) ordered.push({ accumulator, at: next });
+      else slots.push({ accumulator, at: next });
       at[accumulator.name] = next;
       next += accumulator.cells;
-      return slot;
-    });
-    return { name: field.name, slots, at, fatesAt: fatesAt[i]! };
+    }
+    return { name: field.name, slots, ordered, at, fatesAt: fatesAt[i]! };
   });
   const windows: BoundedPlan[] = [];
   const folds: FoldPlan[] = [];
@@ -131,11 +160,14 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
   }
   const label = `${profile.id}@${profile.version}`;
   // A fold's own conditions may look at any field.
-  const kept = folds.length > 0 ? profile.fields.map((_, i) => i) : [];
+  const kept = [...fields.keys()].filter((i) => folds.length > 0 || fields[i]!.ordered.length > 0);
+  const ordered = fields.flatMap(({ ordered: slots, at }, field): OrderedField[] =>
+    slots.length === 0 ? [] : [{ field, place: kept.indexOf(field), countAt: at.count!, slots }],
+  );
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
   const slices = new SliceMemory({ cellCount: next, kept, textual, heap });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
-  return { profile, label, windows, folds, early, fields, cellCount: next, slices };
+  return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices };
 }
 
 function planWindow(from: {
@@ -186,15 +218,16 @@ function planOutput(
 }
 
 /** What accumulators may know of a field. */
-function accumulated(profile: EngineProfile, { resolution }: Field): AccumulatedField {
+function accumulated(profile: EngineProfile, field: Field): AccumulatedField {
+  const { resolution, type, values, maxGapMs, counter } = field;
   const { fields, time } = profile;
   const other = (name: string) => {
     const place = fields.findIndex((field) => field.name === name);
     if (place < 0) throw new WeirError("unknown-field", `there is no field "${name}"`);
-    const { type, unit } = fields[place]!;
-    return { place, meaning: JSON.stringify([type, unit ?? null]) };
+    const its = fields[place]!;
+    return { place, meaning: JSON.stringify([its.type, its.unit ?? null]) };
   };
-  return { resolution, periodMs: time.periodMs, other };
+  return { resolution, type, values, maxGapMs, counter, periodMs: time.periodMs, other };
 }
 
 function aggregateOf(name: string): Aggregate {
@@ -203,8 +236,16 @@ function aggregateOf(name: string): Aggregate {
   return aggregate;
 }
 
-/** Adds everything `from` has gathered to `into`; both follow `plan`. */
+/** Adds everything `from` has gathered to `into`; both follow `plan`, and `from` follows `into` in time. */
 export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
+  mergeUnordered(plan, into, from);
+  for (const { slots } of plan.ordered) {
+    for (const { accumulator, at } of slots) accumulator.merge(into, at, from);
+  }
+}
+
+/** The same of what no order means anything to. */
+export function mergeUnordered(plan: Plan, into: Cells, from: Cells): void {
   const counters =
     plan.fields.length === 0 ? plan.cellCount : plan.fields.at(-1)!.fatesAt + VALUE_FATES.length;
   for (let i = 0; i < counters; i++) into.numbers[into.base + i]! += from.numbers[from.base + i]!;
@@ -220,9 +261,10 @@ export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells)
     const source = from.fields.find((field) => field.name === target.name);
     if (source === undefined) continue;
     copy(cells, source.fatesAt, empty, target.fatesAt, VALUE_FATES.length);
-    for (const { accumulator, at } of target.slots) {
+    const slots = [...source.slots, ...source.ordered];
+    for (const { accumulator, at } of [...target.slots, ...target.ordered]) {
       const { name, kind } = accumulator;
-      const same = source.slots.find(({ accumulator: its }) => its.name === name && its.kind === kind);
+      const same = slots.find(({ accumulator: its }) => its.name === name && its.kind === kind);
       if (same !== undefined) copy(cells, same.at, empty, at, accumulator.cells);
     }
   }

@@ -35,6 +35,8 @@ export interface Fired {
   readonly part: number;
   readonly revision: number;
   readonly final: boolean;
+  /** See `WindowBounds.open`. */
+  readonly open?: boolean | undefined;
   readonly reconfigured?: boolean | undefined;
   readonly retracted?: boolean | undefined;
   readonly cells: Cells;

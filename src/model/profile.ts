@@ -3,6 +3,12 @@ import type { WindowDefinition } from "./window.js";
 
 export type FieldType = "float" | "int" | "decimal" | "bool" | "enum" | "string";
 
+/** Of a field that counts up, and starts anew now and then. */
+export interface Counter {
+  /** What it counts up to before it goes on from 0; undefined where it does not. */
+  readonly rollover: number | undefined;
+}
+
 export interface Field {
   readonly name: string;
   readonly type: FieldType;
@@ -14,6 +20,10 @@ export interface Field {
   readonly plausible: readonly [number, number] | undefined;
   /** Smallest step of the values, in the unit kept; undefined where it is not known. */
   readonly resolution?: number | undefined;
+  /** Longest time for which a value says what came after it; undefined for no end. */
+  readonly maxGapMs?: number | undefined;
+  /** Undefined where it is no counter. */
+  readonly counter?: Counter | undefined;
   /** Names of an enum's values, by index. */
   readonly values: readonly string[] | undefined;
   /** For a computed field: its value from the cleaned values of the fields before it; NaN where it has none. */
