@@ -42,6 +42,12 @@ describe("a distinct count", () => {
     expect(resultOf("distinct", [0, -0])).toBe(1);
   });
 
+  it("takes no more room than 256 hashes, and then that of the registers", () => {
+    const saved = (count: number) => distinctAccumulator.save(inputsOf(upTo(count, (i) => i)).cells, 0);
+    expect(saved(256)).toHaveLength(256);
+    expect(saved(257)).toEqual([expect.stringMatching(/^[0-Z]{4096}$/)]);
+  });
+
   it.each([300, 2_000, 12_000, 50_000])("of %d values has the standard error that it promises", (count) => {
     const sets = 24;
     let squares = 0;

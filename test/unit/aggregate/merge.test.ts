@@ -20,12 +20,15 @@ const TEXT = ["count", "first", "last", "firstTime", "lastTime", "distinct", "mo
 
 const LEVEL = field("level", { type: "int", resolution: 1, plausible: [-200, 200] });
 
+const GEAR = field("gear", { type: "enum", values: ["low", "high"] });
+
 function profileOf(name: string, sizeMs: number, rest: Partial<EngineProfile> = {}): EngineProfile {
   const aggregates = [
     { field: 0, names: NUMERIC },
     { field: 1, names: TEXT },
     { field: 2, names: TEXT },
     { field: 3, names: [...NUMERIC, "mode", "counts", "covariance(x)"] },
+    { field: 4, names: ["mode", "counts"] },
   ];
   return engineProfile({
     fields: [
@@ -33,6 +36,7 @@ function profileOf(name: string, sizeMs: number, rest: Partial<EngineProfile> = 
       field("note", { type: "string" }),
       field("state", { type: "enum", values: ["off", "on"] }),
       LEVEL,
+      GEAR,
     ],
     clean: [{ fields: [3], outside: "plausible", action: "clamp" }],
     time: { ...engineProfile().time, periodMs: 7_000 },
@@ -87,6 +91,7 @@ const reading = fc.record({
       fc.integer({ min: -1e12, max: 1e12 }),
       fc.constant(Number.NaN),
     ),
+    fc.oneof(fc.constantFrom(0, 1), fc.constant(Number.NaN)),
   ),
 });
 
@@ -120,9 +125,9 @@ describe("merging summaries", () => {
     const window = { sizeMs: HOUR, startMs: 0, endMs: HOUR };
     const profile = profileOf("1m", MINUTE);
     const filling = { ...profile, windows: [{ ...profile.windows[0]!, fill: 5 }] };
-    const given = [0, 3].map((minute) => ({ timeMs: minute * MINUTE, values: [minute, "a", 1, minute] }));
+    const given = [0, 3].map((minute) => ({ timeMs: minute * MINUTE, values: [minute, "a", 1, minute, 0] }));
     const fine = fired(filling, given);
-    expect(fine.map(({ filled = [] }) => filled.length)).toEqual([0, 4, 4, 0]);
+    expect(fine.map(({ filled = [] }) => filled.length)).toEqual([0, 5, 5, 0]);
     const merged = JSON.parse(mergeSummaries(fine.map(memberOf), window).json) as Summary;
     const [whole] = fired(profileOf("1h", HOUR), given);
     expect(merged.fields).toEqual(whole!.fields);
@@ -131,13 +136,13 @@ describe("merging summaries", () => {
 
   it("refuses what does not mean the same", () => {
     const window = { sizeMs: HOUR, startMs: 0, endMs: HOUR };
-    const [one] = fired(profileOf("1m", MINUTE), [{ timeMs: 0, values: [1, "a", 1, 1] }]).map(memberOf);
+    const [one] = fired(profileOf("1m", MINUTE), [{ timeMs: 0, values: [1, "a", 1, 1, 1] }]).map(memberOf);
     const others: Partial<EngineProfile>[] = [
-      { fields: [field("x", { unit: "K" }), field("note", { type: "string" }), field("state"), LEVEL] },
-      { fields: [field("y"), field("x", { unit: "Cel" }), field("state"), LEVEL] },
+      { fields: [field("x", { unit: "K" }), field("note", { type: "string" }), field("state"), LEVEL, GEAR] },
+      { fields: [field("y"), field("x", { unit: "Cel" }), field("state"), LEVEL, GEAR] },
     ];
     for (const other of others) {
-      const [two] = fired(profileOf("1m", MINUTE, other), [{ timeMs: MINUTE, values: [1, 2, 1, 1] }]);
+      const [two] = fired(profileOf("1m", MINUTE, other), [{ timeMs: MINUTE, values: [1, 2, 1, 1, 1] }]);
       expect(() => mergeSummaries([one!, memberOf(two!)], window)).toThrow(
         expect.objectContaining({ code: "unmergeable" }),
       );

@@ -13,6 +13,7 @@ import {
   tumbling,
 } from "../../helpers/engine.js";
 import { oracle } from "../../oracle/oracle.js";
+import { exactSlopePerHour, exactSum } from "../../oracle/rational.js";
 
 const HOUR = 3_600_000;
 const NUMBERS = ["p0.5", "p50", "p95", "histogram", "distinct", "slope", "percentGood", "completeness"];
@@ -131,6 +132,18 @@ describe("a result", () => {
       units: { slope: "1/h" },
       slope: 3_600,
     });
+  });
+
+  it("of a slope is the nearest double also where the sum of the times is more than a double holds", () => {
+    const startMs = Date.parse("2026-01-15T00:00:00Z");
+    const points = Array.from({ length: 25_000 }, (_, i) => [startMs + i * i, 21 + (i % 7) / 10] as const);
+    expect(exactSum(points.map(([t]) => t)) % 8).toBe(0);
+    expect(points.reduce((sum, [t]) => sum + BigInt(t), 0n) % 8n).not.toBe(0n);
+    const years = 24_000 * HOUR;
+    const long = { ...profile, windows: [tumbling("1000d", years, [{ field: 0, names: ["slope"] }])] };
+    const engine = newEngine(long);
+    engine.apply(new BlockMaker(long).block(points.map(([t, x]) => at(t, x))));
+    expect(engine.flush()[0]!.fields.x).toMatchObject({ slope: exactSlopePerHour(points) });
   });
 
   it("is null where it is undefined: a slope at one time, a correlation with what does not vary", () => {
