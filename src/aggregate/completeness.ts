@@ -1,3 +1,4 @@
+import { WeirError } from "../model/errors.js";
 import type { Aggregate } from "./aggregate.js";
 import { type Accumulator, type Cells, cellOf } from "./cells.js";
 import { countAccumulator } from "./count.js";
@@ -14,7 +15,13 @@ export function periodAccumulator(periodMs: number | undefined): Accumulator {
     add: (state, at) => set(state, at, periodMs ?? 0),
     merge: (into, at, from) => set(into, at, cellOf(from, at)),
     save: (state, at) => [cellOf(state, at)],
-    mergeSaved: (into, at, [saved]) => set(into, at, saved as number),
+    mergeSaved(into, at, [saved]) {
+      const before = cellOf(into, at);
+      if (before !== 0 && before !== saved) {
+        throw new WeirError("unmergeable", "the summaries expect values at different intervals");
+      }
+      set(into, at, saved as number);
+    },
   };
 }
 

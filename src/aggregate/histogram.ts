@@ -1,3 +1,4 @@
+import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { AccumulatorState } from "../model/partials.js";
 import type { SummaryValue } from "../model/summary.js";
@@ -166,6 +167,10 @@ function saveHistogram(state: Cells, at: number): AccumulatorState {
 
 function mergeSavedHistogram(into: Cells, at: number, saved: AccumulatorState): void {
   const [step, halvings, zeros, ...rest] = saved as readonly number[];
+  const empty = into.extras?.has(at + POSITIVE) !== true && into.extras?.has(at + NEGATIVE) !== true;
+  if (!empty && cellOf(into, at + STEP) !== step) {
+    throw new WeirError("unmergeable", "the histograms have buckets of different kinds");
+  }
   const from = newCells(at + CELLS);
   from.numbers.set([halvings!, step!, zeros!], at);
   for (const side of [POSITIVE, NEGATIVE] as const) {

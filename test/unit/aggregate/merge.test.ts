@@ -140,6 +140,9 @@ describe("merging summaries", () => {
     const others: Partial<EngineProfile>[] = [
       { fields: [field("x", { unit: "K" }), field("note", { type: "string" }), field("state"), LEVEL, GEAR] },
       { fields: [field("y"), field("x", { unit: "Cel" }), field("state"), LEVEL, GEAR] },
+      { fields: [...profileOf("1m", MINUTE).fields.slice(0, 3), { ...LEVEL, resolution: 2 }, GEAR] },
+      { fields: [...profileOf("1m", MINUTE).fields.slice(0, 3), { ...LEVEL, resolution: undefined }, GEAR] },
+      { time: { ...engineProfile().time, periodMs: 8_000 } },
     ];
     for (const other of others) {
       const [two] = fired(profileOf("1m", MINUTE, other), [{ timeMs: MINUTE, values: [1, 2, 1, 1, 1] }]);
