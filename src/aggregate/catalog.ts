@@ -1,9 +1,11 @@
 import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import { type Aggregate, type AggregateFamily, suits } from "./aggregate.js";
+import { changeAggregates } from "./change.js";
 import { completenessAggregates } from "./completeness.js";
 import { countAggregates } from "./count.js";
 import { distinctAggregates } from "./distinct.js";
+import { durationFamily } from "./duration-in.js";
 import { endAggregates } from "./ends.js";
 import { extentAggregates } from "./extent.js";
 import { histogramAggregates } from "./histogram.js";
@@ -11,6 +13,8 @@ import { momentAggregates } from "./moments.js";
 import { pairFamilies } from "./pairs.js";
 import { quantileFamily } from "./quantile.js";
 import { tallyAggregates } from "./tally.js";
+import { timeAggregates } from "./time-integral.js";
+import { transitionAggregates } from "./transitions.js";
 import { trendAggregates } from "./trend.js";
 
 const AGGREGATES: readonly Aggregate[] = [
@@ -23,9 +27,12 @@ const AGGREGATES: readonly Aggregate[] = [
   ...tallyAggregates,
   ...trendAggregates,
   ...completenessAggregates,
+  ...timeAggregates,
+  ...changeAggregates,
+  ...transitionAggregates,
 ];
 
-const FAMILIES: readonly AggregateFamily[] = [quantileFamily, ...pairFamilies];
+const FAMILIES: readonly AggregateFamily[] = [quantileFamily, ...pairFamilies, durationFamily];
 
 const BY_NAME: ReadonlyMap<string, Aggregate> = new Map(AGGREGATES.map((a) => [a.name, a]));
 

@@ -57,7 +57,9 @@ export function mergeSummaries(members: readonly MergeMember[], window: CoarseWi
       end: formatInstant(window.endMs),
       coarsened: { from, windows },
     },
-    fields: Object.fromEntries(fields.map((field) => [field.name, resultsOf(field, window, quality)])),
+    fields: Object.fromEntries(
+      fields.map((field) => [field.name, resultsOf(field, { ...window, firstMs }, quality)]),
+    ),
     quality,
   };
   const partials = Object.fromEntries(fields.map((field) => [field.name, stateOf(field)]));
@@ -102,7 +104,8 @@ interface Merging {
 /** In the order of the profile. */
 function mergeFields(members: readonly MergeMember[], summaries: readonly Summary[]): Merging[] {
   const merged = new Map<string, Merging>();
-  for (const [i, { partials }] of members.entries()) {
+  const inOrder = [...members.entries()].sort(([, a], [, b]) => a.firstMs - b.firstMs);
+  for (const [i, { partials }] of inOrder) {
     for (const name of fieldsWithState(summaries[i]!)) {
       const field = summaries[i]!.fields[name]!;
       const partial = partialOf(partials, name);

@@ -18,6 +18,13 @@
  * | `pairs(other)` | number of readings with both fields, then likewise Σx, Σy, Σxy |
  * | `pairSquares(other)` | likewise Σx², Σy² |
  * | `period` | milliseconds between two values where all goes well |
+ * | `change` | 1 for a counter or 0, `rollover` or 0, `maxGap` in ms or 0; the segment's points; ms of the steps no longer than `maxGap`; exact sums, as `trend` has them: change over all steps, and over these |
+ * | `timeIntegral`, `linearIntegral`, `steppedIntegral` | 1 for linear or 0, `maxGap` in ms or 0; the points; ms of known time; the exact sum of 2 ∫x dt |
+ * | `durationIn(value)` | the same of 1 while the field has the value and 0 while it has not |
+ * | `transitions` | the points; how often a value differs from the one before |
+ *
+ * The last four belong to segments of a history, and are merged in the order of time. Their points are: 1 with time and
+ * value of the last value before the window, or three times 0; time and value of the first; of the last.
  *
  * Times are milliseconds since the epoch. An enum's value is its index in `values`, a boolean's 0 or 1. Name, unit and
  * aggregates of a field are in the summary's JSON: the two together need no profile, which may be another one when
@@ -75,9 +82,10 @@ export type MergeSummaries = (members: readonly MergeMember[], window: CoarseWin
 const ACCUMULATORS = [
   ...["count", "sum", "squares", "extent", "ends"],
   ...["histogram", "distinct", "tally", "trend", "pairs", "pairSquares", "period"],
+  ...["change", "timeIntegral", "linearIntegral", "steppedIntegral", "durationIn", "transitions"],
 ];
 /** Those with a parameter. */
-const PARAMETRISED = ["pairs", "pairSquares"];
+const PARAMETRISED = ["pairs", "pairSquares", "durationIn"];
 const CODES: ReadonlyMap<string, number> = new Map(ACCUMULATORS.map((name, code) => [name, code]));
 
 const WHOLE = 0;
