@@ -13,24 +13,44 @@ export interface Cells {
   extras: Map<number, Extra> | undefined;
 }
 
-/** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by text. */
-export type Extra = string | number[] | Uint8Array | Map<string, number>;
+/** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by value. */
+export type Extra = string | number[] | Uint8Array | Map<FieldValue, number>;
 
 /**
  * A mergeable summary of values. For most of them order means nothing: adding the same values in any order, in one go
  * or merged from parts, gives the same results.
  */
 export interface Accumulator {
+  /** Unique among those of a field; with a parameter in parentheses where there may be several. */
   readonly name: string;
+  /** Differs between accumulators of one name whose states do not go together; most have none. */
+  readonly kind?: string | undefined;
+  /** Whether it is an `OrderedAccumulator`. */
+  readonly ordered?: true;
   /** Number of consecutive cells it occupies; all start at 0. */
   readonly cells: number;
-  add(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+  /** @param values of the whole reading, by field */
+  add(state: Cells, at: number, value: FieldValue, timeMs: number, values: readonly FieldValue[]): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
   /** What it has gathered, as model/partials.ts documents it. A copy. */
   save(state: Cells, at: number): AccumulatorState;
   /** Adds what was saved. */
   mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;
+}
+
+/**
+ * An accumulator to which order means something: values come in the order of time, and what is merged into it lies
+ * behind what is there. Cut into slices anywhere, and merged in any tree, the same values give the same results.
+ */
+export interface OrderedAccumulator extends Accumulator {
+  readonly ordered: true;
+  /** Notes the last value before the first one. */
+  precede(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+}
+
+export function isOrdered(accumulator: Accumulator): accumulator is OrderedAccumulator {
+  return accumulator.ordered === true;
 }
 
 export function newCells(count: number): Cells {

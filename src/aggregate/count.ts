@@ -1,4 +1,5 @@
-import type { Accumulator } from "./cells.js";
+import type { Aggregate } from "./aggregate.js";
+import { type Accumulator, cellOf } from "./cells.js";
 
 /** Number of values. */
 export const countAccumulator: Accumulator = {
@@ -15,3 +16,13 @@ export const countAccumulator: Accumulator = {
     into.numbers[into.base + at]! += count as number;
   },
 };
+
+export const countAggregates: readonly Aggregate[] = [
+  {
+    name: "count",
+    description: "Number of values. A number, exact.",
+    fields: "all",
+    needs: () => [countAccumulator],
+    result: ({ cells, at }) => cellOf(cells, at.count!),
+  },
+];

@@ -1,6 +1,6 @@
 import type { AccumulatorState } from "../model/partials.js";
 import { type Accumulator, type Cells, setExtra } from "./cells.js";
-import { compress, growExpansion, productError } from "./expansion.js";
+import { canonical, compress, growExpansion, productError } from "./expansion.js";
 
 /**
  * Exact sums in fixed cells: `[n, c0 … c3]`, the n components of an expansion (see expansion.ts). Four components
@@ -8,6 +8,9 @@ import { compress, growExpansion, productError } from "./expansion.js";
  * `Cells.extras`, marked by n = -1, and stays exact.
  */
 const COMPONENTS = 4;
+
+/** Cells of one exact sum. */
+export const EXACT_CELLS = 1 + COMPONENTS;
 
 /** Adds `x` to the exact sum at `at`. */
 export function addExact(state: Cells, at: number, x: number): void {
@@ -66,23 +69,46 @@ export function exactComponents(state: Cells, at: number): readonly number[] {
   return components;
 }
 
-function mergeExact(into: Cells, at: number, from: Cells): void {
+/** Adds `x * y` to the exact sum at `at`. */
+export function addExactProduct(state: Cells, at: number, x: number, y: number): void {
+  const product = x * y;
+  const error = productError(x, y, product);
+  if (error !== 0) addExact(state, at, error);
+  addExact(state, at, product);
+}
+
+export function mergeExact(into: Cells, at: number, from: Cells): void {
   for (const component of exactComponents(from, at)) addExact(into, at, component);
 }
 
-/** A copy: what is saved must not change when the sum does. */
-function saveExact(state: Cells, at: number): AccumulatorState {
-  return exactComponents(state, at).slice();
+/** The one list of its value, however the sum came about; a copy, which does not change when the sum does. */
+export function saveExact(state: Cells, at: number): AccumulatorState {
+  return canonical(exactComponents(state, at));
 }
 
-function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState): void {
+export function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState): void {
   for (const component of saved) addExact(into, at, component as number);
+}
+
+/** Several sums, one behind the other: each the number of its components, then those. */
+export function saveExacts(state: Cells, at: number, count: number): AccumulatorState {
+  return Array.from({ length: count }, (_, i) => {
+    const saved = saveExact(state, at + i * EXACT_CELLS);
+    return [saved.length, ...saved];
+  }).flat();
+}
+
+export function mergeSavedExacts(into: Cells, at: number, saved: AccumulatorState): void {
+  for (let i = 0, cell = at; i < saved.length; cell += EXACT_CELLS) {
+    const count = saved[i++] as number;
+    for (const end = i + count; i < end; i++) addExact(into, cell, saved[i] as number);
+  }
 }
 
 /** Σx, exactly. */
 export const sumAccumulator: Accumulator = {
   name: "sum",
-  cells: 1 + COMPONENTS,
+  cells: EXACT_CELLS,
   add: (state, at, value) => addExact(state, at, value as number),
   merge: mergeExact,
   save: saveExact,
@@ -92,13 +118,9 @@ export const sumAccumulator: Accumulator = {
 /** Σx², exactly. */
 export const squaresAccumulator: Accumulator = {
   name: "squares",
-  cells: 1 + COMPONENTS,
+  cells: EXACT_CELLS,
   add(state, at, value) {
-    const x = value as number;
-    const square = x * x;
-    const error = productError(x, x, square);
-    if (error !== 0) addExact(state, at, error);
-    addExact(state, at, square);
+    addExactProduct(state, at, value as number, value as number);
   },
   merge: mergeExact,
   save: saveExact,

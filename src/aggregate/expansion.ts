@@ -101,14 +101,35 @@ export function roundExpansion(expansion: readonly number[]): number {
   return high;
 }
 
+/**
+ * The one expansion among many of the same value that is made from the top: the double nearest to the value, then the
+ * one nearest to what is left, and so on. So equal values have equal components. Smallest first, as all of them.
+ */
+export function canonical(expansion: readonly number[]): number[] {
+  const rest = expansion.slice();
+  const components: number[] = [];
+  while (rest.length > 0) {
+    const nearest = roundExpansion(rest);
+    components.push(nearest);
+    growExpansion(rest, -nearest);
+  }
+  return components.reverse();
+}
+
 /** The double nearest to the expansion's value divided by `divisor` (positive), ties to even. */
 export function divideExpansion(expansion: readonly number[], divisor: number): number {
   // One rounding is the correct one.
   if (expansion.length <= 1) return (expansion[0] ?? 0) / divisor;
-  const quotient = roundExpansion(expansion) / divisor;
+  return divideExpansions(expansion, [divisor]);
+}
+
+/** The same where the divisor, too, is an expansion. */
+export function divideExpansions(expansion: readonly number[], divisor: readonly number[]): number {
+  const rounded = roundExpansion(divisor);
+  const quotient = roundExpansion(expansion) / rounded;
   const remainder = remainderOf(expansion, quotient, divisor);
   if (remainder.length === 0) return quotient;
-  const near = quotient + roundExpansion(remainder) / divisor;
+  const near = quotient + roundExpansion(remainder) / rounded;
   if (!Number.isFinite(near)) return near;
   // `near` is the answer or next to it: see on which side of the midpoint to its neighbour the exact value lies.
   const direction = Math.sign(roundExpansion(remainderOf(expansion, near, divisor)));
@@ -116,14 +137,14 @@ export function divideExpansion(expansion: readonly number[], divisor: number): 
   const next = neighbour(near, direction);
   const beyond: number[] = [];
   addProduct(beyond, expansion, [2], 1);
-  addProduct(beyond, [near, next], [divisor], -1);
+  addProduct(beyond, [near, next], divisor, -1);
   const side = Math.sign(roundExpansion(beyond)) * direction;
   return side > 0 || (side === 0 && isOdd(near)) ? next : near;
 }
 
-function remainderOf(expansion: readonly number[], quotient: number, divisor: number): number[] {
+function remainderOf(expansion: readonly number[], quotient: number, divisor: readonly number[]): number[] {
   const remainder = expansion.slice();
-  addProduct(remainder, [quotient], [divisor], -1);
+  addProduct(remainder, [quotient], divisor, -1);
   return remainder;
 }
 

@@ -7,8 +7,17 @@ import {
   type Summary,
   type SummaryField,
   type SummaryQuality,
+  type SummaryValue,
 } from "../model/summary.js";
 import { formatDuration, formatInstant } from "../model/time.js";
+import {
+  type AccumulatedField,
+  type Aggregate,
+  accumulatorsOf,
+  resultNames,
+  unitsOf,
+  type WindowBounds,
+} from "./aggregate.js";
 import { findAggregate } from "./catalog.js";
 import { type Accumulator, newCells } from "./cells.js";
 
@@ -31,6 +40,7 @@ export function mergeSummaries(members: readonly MergeMember[], window: CoarseWi
   const { gateway, device, profile } = model;
   const name = `${from}~${formatDuration(window.sizeMs)}`;
   const start = formatInstant(window.startMs);
+  const quality = mergeQuality(summaries.map((each) => each.quality));
   const summary: Summary = {
     id: coarseId(model, name, firstMs === window.startMs ? start : `${start}@${formatInstant(firstMs)}`),
     revision: 0,
@@ -47,8 +57,10 @@ export function mergeSummaries(members: readonly MergeMember[], window: CoarseWi
       end: formatInstant(window.endMs),
       coarsened: { from, windows },
     },
-    fields: Object.fromEntries(fields.map((field) => [field.name, resultsOf(field)])),
-    quality: mergeQuality(summaries.map(({ quality }) => quality)),
+    fields: Object.fromEntries(
+      fields.map((field) => [field.name, resultsOf(field, { ...window, firstMs }, quality)]),
+    ),
+    quality,
   };
   const partials = Object.fromEntries(fields.map((field) => [field.name, stateOf(field)]));
   return { json: canonicalJson(summary), partials, firstMs, windows };
@@ -81,7 +93,7 @@ function coarseId(model: Summary, name: string, start: string): string {
 interface Merging {
   readonly name: string;
   readonly unit: string | undefined;
-  readonly aggregates: readonly string[];
+  readonly aggregates: readonly Aggregate[];
   readonly index: number;
   readonly values: readonly string[] | undefined;
   readonly accumulators: readonly Accumulator[];
@@ -92,7 +104,8 @@ interface Merging {
 /** In the order of the profile. */
 function mergeFields(members: readonly MergeMember[], summaries: readonly Summary[]): Merging[] {
   const merged = new Map<string, Merging>();
-  for (const [i, { partials }] of members.entries()) {
+  const inOrder = [...members.entries()].sort(([, a], [, b]) => a.firstMs - b.firstMs);
+  for (const [i, { partials }] of inOrder) {
     for (const name of fieldsWithState(summaries[i]!)) {
       const field = summaries[i]!.fields[name]!;
       const partial = partialOf(partials, name);
@@ -118,8 +131,8 @@ function partialOf(partials: Partials, name: string): FieldPartials {
 }
 
 function begin(name: string, field: SummaryField, { index, values, state }: FieldPartials): Merging {
-  const aggregates = Object.keys(field).filter((key) => key !== "unit");
-  const accumulators = accumulatorsOf(aggregates);
+  const aggregates = resultNames(field).map(aggregateOf);
+  const accumulators = accumulatorsOf(aggregates, MERGED);
   const at: Record<string, number> = {};
   let next = 0;
   for (const accumulator of accumulators) {
@@ -133,30 +146,41 @@ function begin(name: string, field: SummaryField, { index, values, state }: Fiel
   return { name, unit, aggregates, index, values, accumulators, at, cells: newCells(next) };
 }
 
-function accumulatorsOf(aggregates: readonly string[]): Accumulator[] {
-  const needs = aggregates.flatMap((name) => {
-    const aggregate = findAggregate(name);
-    if (aggregate === undefined) throw new WeirError("unmergeable", `there is no aggregate "${name}"`);
-    return aggregate.needs;
-  });
-  return [...new Set(needs)];
+/** States bring along what their accumulators were made for, and nothing but states is added. */
+const MERGED: AccumulatedField = {
+  resolution: undefined,
+  periodMs: undefined,
+  other: () => ({ place: -1, meaning: "" }),
+};
+
+function aggregateOf(name: string): Aggregate {
+  const aggregate = findAggregate(name);
+  if (aggregate === undefined) throw new WeirError("unmergeable", `there is no aggregate "${name}"`);
+  return aggregate;
 }
 
 function sameMeaning(into: Merging, field: SummaryField, { index, values }: FieldPartials): boolean {
-  const aggregates = Object.keys(field).filter((key) => key !== "unit");
   const same = (a: readonly string[] = [], b: readonly string[] = []) => a.join("\0") === b.join("\0");
   return (
     into.index === index &&
     into.unit === field.unit &&
-    same(into.aggregates, aggregates) &&
+    same(
+      into.aggregates.map(({ name }) => name),
+      resultNames(field),
+    ) &&
     same(into.values, values)
   );
 }
 
-function resultsOf({ unit, aggregates, cells, at, values }: Merging): SummaryField {
-  const result: Record<string, number | string | null> = {};
-  if (unit !== undefined) result.unit = unit;
-  for (const name of aggregates) result[name] = findAggregate(name)!.result({ cells, at, field: { values } });
+function resultsOf(
+  { name, unit, aggregates, cells, at, values }: Merging,
+  window: WindowBounds,
+  { accepted, fields }: SummaryQuality,
+): SummaryField {
+  const { clamped = 0, flagged = 0 } = fields?.[name] ?? {};
+  const inputs = { cells, at, field: { values }, window, accepted, doubtful: clamped + flagged };
+  const result: Record<string, SummaryValue> = unitsOf(unit, aggregates);
+  for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
   return result;
 }
 

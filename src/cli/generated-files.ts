@@ -29,14 +29,10 @@ function catalogues(): string {
   return [
     table(
       "Aggregates",
-      "What a window may ask of a field. None depends on the order in which readings arrived.",
+      "What a window may ask of a field. None depends on the order in which readings arrived. A result has the field's unit unless the description or the summary's `units` gives another one. Sums are exact whatever the order of their terms (Shewchuk 1997). Fields: numbers are float, int, decimal and bool; discrete are int, bool, enum and string.",
       [
         ["name", "fields", "meaning"],
-        ...allAggregates().map(({ name, description, text }) => [
-          code(name),
-          text === true ? "all" : "numbers",
-          description,
-        ]),
+        ...allAggregates().map(({ name, description, fields }) => [code(name), fields, description]),
       ],
     ),
     table("Time formats", "Values of `time.format`; anything else is a pattern of the directives below.", [

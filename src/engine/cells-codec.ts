@@ -1,5 +1,6 @@
 import { type Cells, type Extra, newCells, setExtra } from "../aggregate/cells.js";
 import { type ByteReader, type ByteWriter, CorruptRecord } from "../model/bytes.js";
+import type { FieldValue } from "../model/reading.js";
 
 /** How a slice's cells are stored: most of them are zero or small whole numbers, which take a byte or two. */
 export function writeCells(writer: ByteWriter, { numbers, base, extras }: Cells, count: number): void {
@@ -14,7 +15,10 @@ export function writeCells(writer: ByteWriter, { numbers, base, extras }: Cells,
 const TEXT = 0;
 const NUMBERS = 1;
 const BYTES = 2;
+/** By text. */
 const COUNTS = 3;
+/** By number. */
+const NUMBER_COUNTS = 4;
 
 function writeExtra(writer: ByteWriter, extra: Extra): void {
   if (typeof extra === "string") {
@@ -25,16 +29,23 @@ function writeExtra(writer: ByteWriter, extra: Extra): void {
     writer.varint(extra.length);
     for (const x of extra) writer.number(x);
   } else if (extra instanceof Map) {
-    writer.byte(COUNTS);
-    writer.varint(extra.size);
-    for (const [text, count] of extra) {
-      writer.text(text);
-      writer.varint(count);
-    }
+    writeCounts(writer, extra);
   } else {
     writer.byte(BYTES);
     writer.varint(extra.length);
     writer.bytes(extra);
+  }
+}
+
+/** Of one field, whose values are either all texts or all numbers. */
+function writeCounts(writer: ByteWriter, counts: ReadonlyMap<FieldValue, number>): void {
+  const [first] = counts.keys();
+  writer.byte(typeof first === "number" ? NUMBER_COUNTS : COUNTS);
+  writer.varint(counts.size);
+  for (const [value, count] of counts) {
+    if (typeof value === "number") writer.number(value);
+    else writer.text(value);
+    writer.varint(count);
   }
 }
 
@@ -55,6 +66,8 @@ function readExtra(reader: ByteReader): Extra {
       return reader.bytes(reader.count()).slice();
     case COUNTS:
       return new Map(Array.from({ length: reader.count() }, () => [reader.text(), reader.varint()]));
+    case NUMBER_COUNTS:
+      return new Map(Array.from({ length: reader.count() }, () => [reader.number(), reader.varint()]));
     default:
       throw new CorruptRecord("the state of an accumulator is of a kind not known here");
   }

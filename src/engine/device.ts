@@ -3,6 +3,7 @@ import type { SummaryField } from "../model/summary.js";
 import { type Fold, newFold } from "./fold.js";
 import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
+import type { Bound } from "./ordered.js";
 import type { BoundedPlan, Plan } from "./plan.js";
 import type { Redefinition } from "./redefinition.js";
 import { firstFrom, type Slice } from "./slice.js";
@@ -34,6 +35,8 @@ export interface Device {
   readonly slices: Slice[];
   /** Slices of earlier epochs: still merged by windows that went on, never added to. */
   readonly retired: Slice[];
+  /** By `Plan.ordered`, the last value in slices that were let go. */
+  bounds: (Bound | undefined)[];
   /** How often the definition has changed or time has begun anew: what is cut and opened from then on is apart. */
   epoch: number;
   /** Windows that are not final, per definition, by start. */
@@ -105,6 +108,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     advancedToMs: Number.NEGATIVE_INFINITY,
     slices: [],
     retired: [],
+    bounds: [],
     epoch: 0,
     open: plan.windows.map(() => []),
     series: [],

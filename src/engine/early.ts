@@ -29,7 +29,7 @@ function fireOpen(on: Firing, device: Device, window: OpenWindow): void {
   if (received === window.saidReceived) return;
   window.saidReceived = received;
   window.early++;
-  fire(on, device, window, { final: false });
+  fire(on, device, window, { final: false, open: true });
 }
 
 function receivedIn(cells: Cells): number {

@@ -7,7 +7,7 @@ import { type Cleaner, createCleaner } from "./clean.js";
 import { type Device, newDevice, watermark } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
 import { fireEarly } from "./early.js";
-import { advance, closeWindow, fireChanged } from "./firing.js";
+import { advance, closeWindow, dropAll, fireChanged } from "./firing.js";
 import { advanceFolds, closeFolds, foldDues, renewFolds } from "./fold-firing.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
@@ -279,9 +279,7 @@ export class Engine {
         renewFolds(firing, device);
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
-        for (const slice of [...device.slices, ...device.retired]) state.plan.slices.drop(slice);
-        device.slices.length = 0;
-        device.retired.length = 0;
+        dropAll(state.plan, device);
         this.dirty.add(device);
       }
     }

@@ -84,13 +84,13 @@ function fillFields(plan: BoundedPlan, summary: Summary, { fill, between }: Fill
   const holes = names.filter((name) => summary.fields[name] === undefined);
   if (holes.length === 0) return summary;
   const fields: Record<string, SummaryField> = {};
-  for (const { field, aggregates } of plan.outputs) {
-    const { name, unit } = field;
+  for (const { field, aggregates, units } of plan.outputs) {
+    const { name } = field;
     const given = summary.fields[name];
     if (given !== undefined) fields[name] = given;
     else {
       const entries = aggregates.map((a) => [a.name, fillOf(a.name, name, fill, between)] as const);
-      fields[name] = { ...(unit === undefined ? {} : { unit }), ...Object.fromEntries(entries) };
+      fields[name] = { ...units, ...Object.fromEntries(entries) };
     }
   }
   return { ...summary, filled: holes, fields };

@@ -1,9 +1,10 @@
-import { type Cells, newCells } from "../aggregate/cells.js";
+import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
 import { filled } from "./fill.js";
-import { advanceFolds } from "./fold-firing.js";
+import { advanceFolds, isToBeFolded } from "./fold-firing.js";
+import { type Bound, gatherSlices, lastBefore, precede, rememberBounds } from "./ordered.js";
 import { mergeCells, type Plan } from "./plan.js";
-import type { Slice } from "./slice.js";
+import type { Slice, TimeLine } from "./slice.js";
 import { describe, type Firing, summarise } from "./summarise.js";
 
 /**
@@ -67,7 +68,8 @@ export function fireChanged(on: Firing, device: Device): void {
 
 /** Fires a window as final although its time has not come: the input has ended, or its definition has. */
 export function closeWindow(on: Firing, device: Device, window: OpenWindow, reconfigured: boolean): void {
-  fire(on, device, window, { final: true, reconfigured });
+  const open = reconfigured && window.endMs > watermark(device, on.plan);
+  fire(on, device, window, { final: true, reconfigured, open });
 }
 
 /**
@@ -76,48 +78,64 @@ export function closeWindow(on: Firing, device: Device, window: OpenWindow, reco
  */
 function letGo(on: Firing, device: Device, watermarkMs: number): number {
   const { slices, retired } = device;
+  const older: Slice[] = [];
   for (let i = 0; i < retired.length; i++) {
-    if (retired[i]!.dueMs > watermarkMs) continue;
-    seal(on, device, retired[i]!);
-    on.plan.slices.drop(retired[i]!);
-    retired.splice(i--, 1);
+    if (retired[i]!.dueMs <= watermarkMs) older.push(...retired.splice(i--, 1));
   }
   let due = 0;
-  while (due < slices.length && slices[due]!.dueMs <= watermarkMs) {
-    seal(on, device, slices[due]!);
-    on.plan.slices.drop(slices[due++]!);
+  while (due < slices.length && slices[due]!.dueMs <= watermarkMs) due++;
+  if (due > 0 || older.length > 0) {
+    const gone = { slices: slices.slice(0, due), retired: older };
+    // One at the front goes, nearly always; that costs nothing.
+    if (due === 1) slices.shift();
+    else if (due > 1) slices.splice(0, due);
+    seal(on, device, gone);
+    for (const slice of [...gone.retired, ...gone.slices]) drop(on.plan, device, slice);
   }
-  // One at the front goes, nearly always; that costs nothing.
-  if (due === 1) slices.shift();
-  else if (due > 1) slices.splice(0, due);
   let nextDueMs = slices.length > 0 ? slices[0]!.dueMs : Number.POSITIVE_INFINITY;
   for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);
   return nextDueMs;
 }
 
 /** A global window outlives its slices. */
-function seal(on: Firing, device: Device, slice: Slice): void {
+function seal(on: Firing, device: Device, { slices, retired }: TimeLine): void {
   for (const { isGlobal, index } of on.plan.windows) {
     const window = isGlobal ? device.open[index]![0] : undefined;
-    if (window === undefined || slice.epoch < window.epoch) continue;
+    if (window === undefined) continue;
+    const older = retired.filter(({ epoch }) => epoch >= window.epoch);
+    if (slices.length + older.length === 0) continue;
     window.sealed ??= newCells(on.plan.cellCount);
-    mergeCells(on.plan, window.sealed, slice.cells);
+    gatherSlices(on.plan, window.sealed, { slices, retired: older });
   }
 }
 
-/** Lets go of slices of earlier epochs that no open window has anything of. */
+function drop(plan: Plan, device: Device, slice: Slice): void {
+  rememberBounds(plan, device, slice);
+  plan.slices.drop(slice);
+}
+
+/** Lets go of everything: there will be no more input. */
+export function dropAll(plan: Plan, device: Device): void {
+  for (const slice of [...device.retired, ...device.slices]) drop(plan, device, slice);
+  device.slices.length = 0;
+  device.retired.length = 0;
+}
+
+/** Lets go of slices of earlier epochs that no open window and no fold has anything of. */
 export function dropRetired(on: Firing, device: Device): void {
   const needed = new Set(device.open.flat().flatMap((window) => slicesOf(device, window)));
   const { retired } = device;
   for (let i = 0; i < retired.length; i++) {
-    if (needed.has(retired[i]!)) continue;
-    on.plan.slices.drop(retired[i]!);
+    if (needed.has(retired[i]!) || isToBeFolded(device, retired[i]!)) continue;
+    drop(on.plan, device, retired[i]!);
     retired.splice(i--, 1);
   }
 }
 
 interface FiringKind {
   readonly final: boolean;
+  /** See `WindowBounds.open`. */
+  readonly open?: boolean;
   readonly reconfigured?: boolean;
 }
 
@@ -134,9 +152,40 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
 
 export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   const slices = slicesOf(device, window);
+  if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
   if (slices.length === 1 && window.sealed === undefined) return slices[0]!.cells;
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
   for (const slice of slices) mergeCells(plan, total, slice.cells);
   return total;
+}
+
+function mergedInOrder(plan: Plan, device: Device, window: OpenWindow, of: readonly Slice[]): Cells {
+  const total = newCells(plan.cellCount);
+  if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
+  const isOlder = ({ epoch }: Slice) => epoch < device.epoch;
+  const slices = of.filter((slice) => !isOlder(slice));
+  gatherSlices(plan, total, { slices, retired: slices.length < of.length ? of.filter(isOlder) : [] });
+  if (window.plan.isGlobal) return total;
+  precede(plan, total, (index) => {
+    const isEmpty = cellOf(total, plan.ordered[index]!.countAt) === 0;
+    return isEmpty ? undefined : boundOf(plan, device, window, index);
+  });
+  return total;
+}
+
+/**
+ * The last value before a window. Of one that was opened in its middle, when the definition changed or the clock was
+ * set back, the readings before that are not its own, and nor is what they followed: it begins with its first value.
+ */
+export function boundOf(
+  plan: Plan,
+  device: Device,
+  { startMs, endMs, epoch }: OpenWindow,
+  index: number,
+): Bound | undefined {
+  for (const slice of device.retired) {
+    if (slice.epoch < epoch && plan.slices.holdsIn(slice, startMs, endMs)) return undefined;
+  }
+  return lastBefore(plan, device, index, startMs);
 }

@@ -1,4 +1,5 @@
 import type { ByteReader, ByteWriter } from "../model/bytes.js";
+import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
 import { branch, type Fold, foldTo, type Position } from "./fold.js";
 import type { FoldPlan, Plan } from "./plan.js";
@@ -13,6 +14,8 @@ export function writeFold(writer: ByteWriter, { epoch, settled, ahead, told }: F
   writer.double(settled.throughMs);
   writer.double(settled.lastStartMs);
   writer.varint(settled.nth);
+  writeBounds(writer, settled.bounds);
+  writer.double(settled.boundsMs);
   writer.byte(settled.run === undefined ? 0 : 1);
   if (settled.run !== undefined) {
     const { startMs, nth, lastMs, count, key, cells } = settled.run;
@@ -51,6 +54,8 @@ export function readFold(
     throughMs: reader.double(),
     lastStartMs: reader.double(),
     nth: reader.varint(),
+    bounds: readBounds(reader),
+    boundsMs: reader.double(),
     run: undefined,
   };
   if (reader.byte() === 1) {

@@ -5,6 +5,7 @@ import { formatInstant } from "../model/time.js";
 import { type Device, watermark } from "./device.js";
 import { branch, type Ended, end, type Fold, foldTo, newFold, type Told } from "./fold.js";
 import { partOf } from "./redefinition.js";
+import type { Slice } from "./slice.js";
 import { type Firing, summarise } from "./summarise.js";
 import { hashText } from "./value-hash.js";
 
@@ -46,6 +47,13 @@ export function disturb(device: Device, timeMs: number): void {
   }
 }
 
+/** Whether a fold may still ask for readings of a slice. */
+export function isToBeFolded({ folds }: Device, slice: Slice): boolean {
+  return folds.some(
+    ({ plan, epoch, settled }) => slice.epoch >= epoch && slice.endMs > settled.throughMs - plan.kind.reachMs,
+  );
+}
+
 /** Watermarks at which folded windows have something to fire. */
 export function foldDues(device: Device): number[] {
   return device.folds.flatMap((fold) => {
@@ -53,7 +61,11 @@ export function foldDues(device: Device): number[] {
     const finalMs = (ms: number) => ms + definition.allowedLatenessMs;
     const { run } = fold.settled;
     const next = fold.ahead?.run;
+    // What the machines have not come to may end a window by itself, or begin one that then has an end.
+    const unseen = fold.settled.throughMs <= device.maxTimeMs ? [device.maxTimeMs + 1] : [];
     return [
+      ...unseen,
+      ...unseen.map(finalMs),
       ...(run === undefined ? [] : [finalMs(kind.dueMs(run))]),
       ...(next === undefined ? [] : [kind.dueMs(next)]),
       ...fold.told.map(({ endedMs }) => finalMs(endedMs) + 1),

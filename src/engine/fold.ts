@@ -1,6 +1,7 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import { type FieldValue, isMissing } from "../model/reading.js";
 import type { Run } from "./fold-kinds.js";
+import { addOrdered, type Bound, precede } from "./ordered.js";
 import { ACCEPTED_CELL, type FoldPlan, mergeCells, type Plan } from "./plan.js";
 import { readRows } from "./rows.js";
 import type { TimeLine } from "./slice.js";
@@ -35,6 +36,10 @@ export interface Position {
   /** Start of the window that began last, and how many before it began at the same time. */
   lastStartMs: number;
   nth: number;
+  /** By `Plan.ordered`, the last value seen; of sliding windows the last one that is behind all that will come. */
+  bounds: (Bound | undefined)[];
+  /** Of sliding windows: readings before this time are in `bounds`. */
+  boundsMs: number;
 }
 
 /** A window that has fired and is not final. */
@@ -69,23 +74,22 @@ function newPosition(): Position {
     run: undefined,
     lastStartMs: Number.NEGATIVE_INFINITY,
     nth: 0,
+    bounds: [],
+    boundsMs: Number.NEGATIVE_INFINITY,
   };
 }
 
 /** A copy that goes on by itself. */
-export function branch(plan: Plan, { throughMs, run, lastStartMs, nth }: Position): Position {
-  if (run === undefined) return { throughMs, run, lastStartMs, nth };
+export function branch(plan: Plan, at: Position): Position {
+  const copy = { ...at, bounds: at.bounds.slice() };
+  if (at.run === undefined) return copy;
   const cells = newCells(plan.cellCount);
-  mergeCells(plan, cells, run.cells);
-  return { throughMs, run: { ...run, cells }, lastStartMs, nth };
+  mergeCells(plan, cells, at.run.cells);
+  return { ...copy, run: { ...at.run, cells } };
 }
 
 /** Goes on to a time. @param ended called with every window that has ended by then, in order */
-export function foldTo(
-  on: { readonly plan: Plan; readonly device: TimeLine; readonly fold: Fold; readonly at: Position },
-  toMs: number,
-  ended: (window: Ended) => void,
-): void {
+export function foldTo(on: Folding, toMs: number, ended: (window: Ended) => void): void {
   const { plan, device, fold, at } = on;
   if (toMs <= at.throughMs) return;
   const { kind, definition } = fold.plan;
@@ -96,6 +100,8 @@ export function foldTo(
       if (emit(values)) ended(slide(on, begun(at, timeMs), timeMs, sizeMs));
     });
     at.throughMs = toMs;
+    // No later window reaches further back, and what is behind them may be let go.
+    if (toMs < Number.POSITIVE_INFINITY) bindThrough(on, toMs - sizeMs + 1);
     return;
   }
   readRows(plan, device, from, (timeMs, values) => {
@@ -107,10 +113,12 @@ export function foldTo(
     }
     if (run === undefined) {
       const cells = newCells(plan.cellCount);
+      precede(plan, cells, (index) => at.bounds[index]);
       run = { startMs: timeMs, nth: begun(at, timeMs), lastMs: timeMs, count: 0, key: undefined, cells };
       at.run = run;
     }
     gather(plan, run.cells, timeMs, values);
+    note(plan, at.bounds, timeMs, values);
     run.lastMs = timeMs;
     run.count++;
     run.key ??= kind.key(values);
@@ -137,16 +145,20 @@ function begun(at: Position, startMs: number): number {
   return at.nth;
 }
 
-function slide(
-  { plan, device, fold }: { readonly plan: Plan; readonly device: TimeLine; readonly fold: Fold },
-  nth: number,
-  timeMs: number,
-  sizeMs: number,
-): Ended {
+interface Folding {
+  readonly plan: Plan;
+  readonly device: TimeLine;
+  readonly fold: Fold;
+  readonly at: Position;
+}
+
+function slide({ plan, device, fold, at }: Folding, nth: number, timeMs: number, sizeMs: number): Ended {
   const cells = newCells(plan.cellCount);
   // Behind the start, and with the end.
   const bounds = { epoch: fold.epoch, fromMs: timeMs - sizeMs + 1, toMs: timeMs + 1 };
-  readRows(plan, device, bounds, (at, values) => gather(plan, cells, at, values));
+  bindThrough({ plan, device, fold, at }, bounds.fromMs);
+  precede(plan, cells, (index) => at.bounds[index]);
+  readRows(plan, device, bounds, (rowMs, values) => gather(plan, cells, rowMs, values));
   return { startMs: timeMs - sizeMs, nth, endMs: timeMs, endedMs: timeMs, key: undefined, cells };
 }
 
@@ -155,6 +167,29 @@ function gather(plan: Plan, cells: Cells, timeMs: number, values: readonly Field
   for (const index of plan.slices.kept) {
     const value = values[index]!;
     if (isMissing(value)) continue;
-    for (const { accumulator, at } of plan.fields[index]!.slots) accumulator.add(cells, at, value, timeMs);
+    for (const { accumulator, at } of plan.fields[index]!.slots) {
+      accumulator.add(cells, at, value, timeMs, values);
+    }
   }
+  addOrdered(plan, cells, timeMs, values);
+}
+
+function note(
+  { ordered }: Plan,
+  bounds: Position["bounds"],
+  timeMs: number,
+  values: readonly FieldValue[],
+): void {
+  for (const [index, { field }] of ordered.entries()) {
+    const value = values[field]!;
+    if (!isMissing(value)) bounds[index] = { timeMs, hash: 0, value };
+  }
+}
+
+/** Takes the last values before a time into the bounds. */
+function bindThrough({ plan, device, fold, at }: Folding, toMs: number): void {
+  if (plan.ordered.length === 0 || toMs <= at.boundsMs) return;
+  const rows = { epoch: fold.epoch, fromMs: at.boundsMs, toMs };
+  readRows(plan, device, rows, (timeMs, values) => note(plan, at.bounds, timeMs, values));
+  at.boundsMs = toMs;
 }

@@ -4,7 +4,7 @@ import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
-import { advance } from "./firing.js";
+import { advance, boundOf } from "./firing.js";
 import { disturb } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
@@ -89,6 +89,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
     if (late === "some") device.partlyLate++;
     if (timeMs < watermarkMs) {
       noteChange(device, plan, slice);
+      if (plan.ordered.length > 0) noteBound(device, plan, timeMs, values);
       disturb(device, timeMs);
     }
   }
@@ -140,14 +141,14 @@ function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): Rej
     if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
     if (sighting === "conflict") device.conflicting++;
     plan.slices.hold(slice, timeMs, hash, values);
-  } else if (plan.folds.length > 0) plan.slices.hold(slice, timeMs, hashValues(values), values);
+  } else if (plan.slices.kept.length > 0) plan.slices.hold(slice, timeMs, hashValues(values), values);
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (isMissing(value)) continue;
     const slots = plan.fields[i]!.slots;
     for (let j = 0; j < slots.length; j++) {
       const slot = slots[j]!;
-      slot.accumulator.add(slice.cells, slot.at, value, timeMs);
+      slot.accumulator.add(slice.cells, slot.at, value, timeMs, values);
     }
   }
   for (const fate of fates) {
@@ -169,6 +170,27 @@ function noteChange(device: Device, plan: Plan, slice: Slice): void {
     for (let i = first; i < windows.length && windows[i]!.startMs < slice.endMs; i++) {
       const window = windows[i]!;
       if (!window.queued && window.endMs <= watermarkMs) queue(device, window);
+    }
+  }
+}
+
+/** Windows that begin with this reading's value and have fired already will have to fire again. */
+function noteBound(device: Device, plan: Plan, timeMs: number, values: readonly FieldValue[]): void {
+  const watermarkMs = watermark(device, plan);
+  const isBound = (window: OpenWindow): boolean =>
+    plan.ordered.some(({ field }, index) => {
+      if (isMissing(values[field]!)) return false;
+      const bound = boundOf(plan, device, window, index);
+      return bound?.timeMs === timeMs && bound.value === values[field];
+    });
+  for (const windows of device.open) {
+    let first = windows.length;
+    while (first > 0 && windows[first - 1]!.startMs > timeMs) first--;
+    for (let i = first; i < windows.length && windows[i]!.endMs <= watermarkMs; i++) {
+      const window = windows[i]!;
+      // Nor do those that begin later.
+      if (!isBound(window)) break;
+      if (!window.queued) queue(device, window);
     }
   }
 }

@@ -1,8 +1,17 @@
-import { type Aggregate, findAggregate } from "../aggregate/catalog.js";
-import { type Accumulator, type Cells, copyOfExtra, setExtra } from "../aggregate/cells.js";
+import { type AccumulatedField, type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
+import { findAggregate } from "../aggregate/catalog.js";
+import {
+  type Accumulator,
+  type Cells,
+  copyOfExtra,
+  isOrdered,
+  type OrderedAccumulator,
+  setExtra,
+} from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
+import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
 import type { DoubleHeap } from "./double-heap.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
@@ -25,6 +34,8 @@ export interface Plan {
   readonly early: boolean;
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
+  /** Fields with accumulators to which order means something (ordered.ts). */
+  readonly ordered: readonly OrderedField[];
   readonly cellCount: number;
   /** Where its slices get their memory. */
   readonly slices: SliceMemory;
@@ -58,6 +69,8 @@ export interface OutputPlan {
   readonly field: Field;
   readonly plan: FieldPlan;
   readonly aggregates: readonly Aggregate[];
+  /** What stands before the results. */
+  readonly units: Readonly<Record<string, SummaryValue>>;
   /** Place of the field in the profile. */
   readonly index: number;
   /** What the results of this window are computed from. */
@@ -68,11 +81,29 @@ export interface OutputPlan {
 
 export interface FieldPlan {
   readonly name: string;
-  readonly slots: readonly { readonly accumulator: Accumulator; readonly at: number }[];
+  /** Accumulators to which values are added as they come. */
+  readonly slots: readonly Slot<Accumulator>[];
+  /** Those to which they are added in the order of time. */
+  readonly ordered: readonly Slot<OrderedAccumulator>[];
   /** First cell by accumulator name. */
   readonly at: Readonly<Record<string, number>>;
   /** First of the cells that count values by fate. */
   readonly fatesAt: number;
+}
+
+export interface Slot<T extends Accumulator> {
+  readonly accumulator: T;
+  /** First cell. */
+  readonly at: number;
+}
+
+export interface OrderedField {
+  readonly field: number;
+  /** Among the values that rows keep. */
+  readonly place: number;
+  /** Cell that counts its values. */
+  readonly countAt: number;
+  readonly slots: readonly Slot<OrderedAccumulator>[];
 }
 
 /** Cell that counts the accepted readings of a slice. */
@@ -94,27 +125,27 @@ export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
 };
 
 export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
-  const needs = profile.fields.map(() => new Map<string, Accumulator>());
-  for (const window of profile.windows) {
-    for (const request of window.aggregates) {
-      for (const name of request.names) {
-        for (const accumulator of aggregateOf(name).needs)
-          needs[request.field]!.set(accumulator.name, accumulator);
-      }
-    }
-  }
+  const needs = profile.fields.map((field, i) => {
+    const requests = profile.windows.flatMap(({ aggregates }) =>
+      aggregates.filter((each) => each.field === i),
+    );
+    const aggregates = requests.flatMap(({ names }) => names.map(aggregateOf));
+    return accumulatorsOf(aggregates, accumulated(profile, field));
+  });
   let next = rejectedCell(REJECT_REASONS.length);
   const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
   next += profile.fields.length * VALUE_FATES.length;
   const fields = profile.fields.map((field, i): FieldPlan => {
     const at: Record<string, number> = {};
-    const slots = [...needs[i]!.values()].map((accumulator) => {
-      const slot = { accumulator, at: next };
+    const slots: Slot<Accumulator>[] = [];
+    const ordered: Slot<OrderedAccumulator>[] = [];
+    for (const accumulator of needs[i]!) {
+      if (isOrdered(accumulator)) ordered.push({ accumulator, at: next });
+      else slots.push({ accumulator, at: next });
       at[accumulator.name] = next;
       next += accumulator.cells;
-      return slot;
-    });
-    return { name: field.name, slots, at, fatesAt: fatesAt[i]! };
+    }
+    return { name: field.name, slots, ordered, at, fatesAt: fatesAt[i]! };
   });
   const windows: BoundedPlan[] = [];
   const folds: FoldPlan[] = [];
@@ -129,11 +160,14 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
   }
   const label = `${profile.id}@${profile.version}`;
   // A fold's own conditions may look at any field.
-  const kept = folds.length > 0 ? profile.fields.map((_, i) => i) : [];
+  const kept = [...fields.keys()].filter((i) => folds.length > 0 || fields[i]!.ordered.length > 0);
+  const ordered = fields.flatMap(({ ordered: slots, at }, field): OrderedField[] =>
+    slots.length === 0 ? [] : [{ field, place: kept.indexOf(field), countAt: at.count!, slots }],
+  );
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
   const slices = new SliceMemory({ cellCount: next, kept, textual, heap });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
-  return { profile, label, windows, folds, early, fields, cellCount: next, slices };
+  return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices };
 }
 
 function planWindow(from: {
@@ -143,14 +177,15 @@ function planWindow(from: {
 }): WindowPlan {
   const { definition, profile, fields } = from;
   const outputs = definition.aggregates.map(({ field, names }) =>
-    planOutput(profile.fields[field]!, fields[field]!, field, names.map(aggregateOf)),
+    planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
-  const meaning = outputs.map(({ field, aggregates }) => [
+  const meaning = outputs.map(({ field, aggregates, accumulators }) => [
     field.name,
     field.type,
     field.unit ?? null,
     field.values ?? null,
     aggregates.map((a) => a.name),
+    ...accumulators.flatMap(({ kind }) => kind ?? []),
   ]);
   return {
     definition,
@@ -169,14 +204,30 @@ function planWindow(from: {
 }
 
 function planOutput(
-  field: Field,
-  plan: FieldPlan,
+  profile: EngineProfile,
   index: number,
+  plan: FieldPlan,
   aggregates: readonly Aggregate[],
 ): OutputPlan {
-  const accumulators = [...new Set(aggregates.flatMap(({ needs }) => needs))];
-  const named = accumulators.some(({ name }) => name === "ends");
-  return { field, plan, aggregates, index, accumulators, values: named ? field.values : undefined };
+  const field = profile.fields[index]!;
+  const units = unitsOf(field.unit, aggregates);
+  const accumulators = accumulatorsOf(aggregates, accumulated(profile, field));
+  const named = accumulators.some(({ name }) => name === "ends" || name === "tally");
+  const values = named ? field.values : undefined;
+  return { field, plan, aggregates, units, index, accumulators, values };
+}
+
+/** What accumulators may know of a field. */
+function accumulated(profile: EngineProfile, field: Field): AccumulatedField {
+  const { resolution, type, values, maxGapMs, counter } = field;
+  const { fields, time } = profile;
+  const other = (name: string) => {
+    const place = fields.findIndex((field) => field.name === name);
+    if (place < 0) throw new WeirError("unknown-field", `there is no field "${name}"`);
+    const its = fields[place]!;
+    return { place, meaning: JSON.stringify([its.type, its.unit ?? null]) };
+  };
+  return { resolution, type, values, maxGapMs, counter, periodMs: time.periodMs, other };
 }
 
 function aggregateOf(name: string): Aggregate {
@@ -185,8 +236,16 @@ function aggregateOf(name: string): Aggregate {
   return aggregate;
 }
 
-/** Adds everything `from` has gathered to `into`; both follow `plan`. */
+/** Adds everything `from` has gathered to `into`; both follow `plan`, and `from` follows `into` in time. */
 export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
+  mergeUnordered(plan, into, from);
+  for (const { slots } of plan.ordered) {
+    for (const { accumulator, at } of slots) accumulator.merge(into, at, from);
+  }
+}
+
+/** The same of what no order means anything to. */
+export function mergeUnordered(plan: Plan, into: Cells, from: Cells): void {
   const counters =
     plan.fields.length === 0 ? plan.cellCount : plan.fields.at(-1)!.fatesAt + VALUE_FATES.length;
   for (let i = 0; i < counters; i++) into.numbers[into.base + i]! += from.numbers[from.base + i]!;
@@ -195,16 +254,18 @@ export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
   }
 }
 
-/** The same contents under another plan: fields and accumulators that both have, by name. */
+/** The same contents under another plan: fields and accumulators that both have, by name and kind. */
 export function translateCells(from: Plan, to: Plan, cells: Cells, empty: Cells): Cells {
   copy(cells, 0, empty, 0, rejectedCell(REJECT_REASONS.length));
   for (const target of to.fields) {
     const source = from.fields.find((field) => field.name === target.name);
     if (source === undefined) continue;
     copy(cells, source.fatesAt, empty, target.fatesAt, VALUE_FATES.length);
-    for (const { accumulator, at } of target.slots) {
-      const sourceAt = source.at[accumulator.name];
-      if (sourceAt !== undefined) copy(cells, sourceAt, empty, at, accumulator.cells);
+    const slots = [...source.slots, ...source.ordered];
+    for (const { accumulator, at } of [...target.slots, ...target.ordered]) {
+      const { name, kind } = accumulator;
+      const same = slots.find(({ accumulator: its }) => its.name === name && its.kind === kind);
+      if (same !== undefined) copy(cells, same.at, empty, at, accumulator.cells);
     }
   }
   return empty;

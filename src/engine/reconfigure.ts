@@ -1,4 +1,5 @@
 import { newCells } from "../aggregate/cells.js";
+import type { Field } from "../model/profile.js";
 import type { Device, OpenWindow } from "./device.js";
 import { closeWindow, dropRetired } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
@@ -42,6 +43,9 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   device.epoch++;
   device.folds = to.folds.map((plan) => folds.get(plan) ?? newFold(plan, device.epoch));
   dropRetired(from, device);
+  device.bounds = to.ordered.map(({ field }) =>
+    boundUnder(from.plan, device.bounds, to.profile.fields[field]!),
+  );
   const places = keptPlaces(from.plan, to);
   for (const [i, slice] of device.retired.entries()) {
     device.retired[i] = to.slices.translated(slice, from.plan.slices, places, (cells) =>
@@ -64,9 +68,10 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
 function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan, Fold> {
   const heirs = new Map<FoldPlan, Fold>();
   const translated = (at: Position): Position => {
-    if (at.run === undefined) return { ...at };
+    const bounds = to.ordered.map(({ field }) => boundUnder(from.plan, at.bounds, to.profile.fields[field]!));
+    if (at.run === undefined) return { ...at, bounds };
     const cells = translateCells(from.plan, to, at.run.cells, newCells(to.cellCount));
-    return { ...at, run: { ...at.run, cells } };
+    return { ...at, bounds, run: { ...at.run, cells } };
   };
   for (const fold of device.folds) {
     const plan = to.folds.find(({ signature }) => signature === fold.plan.signature);
@@ -84,6 +89,13 @@ function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan
     });
   }
   return heirs;
+}
+
+/** What is remembered of a field that was there before and means the same. */
+function boundUnder<T>({ ordered, profile }: Plan, bounds: readonly T[], field: Field): T | undefined {
+  const meaning = meaningOf(field);
+  const index = ordered.findIndex((each) => meaningOf(profile.fields[each.field]!) === meaning);
+  return index < 0 ? undefined : bounds[index];
 }
 
 /** Place among the fields that were kept in rows of each that is now; -1 where there is none. */

@@ -23,7 +23,7 @@ export function readRows(
   const { slices: memory } = plan;
   const read = (slice: Slice, row: number) => {
     fill(memory, slice, row, values);
-    visit(timeOf(memory, slice, row), values);
+    visit(memory.timeOf(slice, row), values);
   };
   const older = device.retired.filter((slice) => slice.epoch >= bounds.epoch && overlaps(slice, bounds));
   if (older.length > 0) {
@@ -37,7 +37,7 @@ export function readRows(
   for (let i = first; i < slices.length && slices[i]!.startMs < bounds.toMs; i++) {
     const slice = slices[i]!;
     for (let row = memory.firstRow(slice, bounds.fromMs); row < slice.held; row++) {
-      if (timeOf(memory, slice, row) >= bounds.toMs) break;
+      if (memory.timeOf(slice, row) >= bounds.toMs) break;
       read(slice, row);
     }
   }
@@ -65,14 +65,13 @@ function overlaps(slice: Slice, { fromMs, toMs }: RowBounds): boolean {
   return slice.endMs > fromMs && slice.startMs < toMs;
 }
 
-function timeOf({ width }: SliceMemory, { rows }: Slice, row: number): number {
-  return rows.numbers[rows.base + row * width]!;
+/** A kept value. @param place its field's among `SliceMemory.kept` */
+export function valueAt(memory: SliceMemory, slice: Slice, row: number, place: number): FieldValue {
+  const value = slice.rows.numbers[slice.rows.base + row * memory.width + VALUES + place]!;
+  return memory.textual[place]! && !Number.isNaN(value) ? slice.words![value]! : value;
 }
 
-function fill({ width, kept, textual }: SliceMemory, slice: Slice, row: number, values: FieldValue[]): void {
-  const at = slice.rows.base + row * width + VALUES;
-  for (let i = 0; i < kept.length; i++) {
-    const value = slice.rows.numbers[at + i]!;
-    values[kept[i]!] = textual[i]! && !Number.isNaN(value) ? slice.words![value]! : value;
-  }
+function fill(memory: SliceMemory, slice: Slice, row: number, values: FieldValue[]): void {
+  const { kept } = memory;
+  for (let i = 0; i < kept.length; i++) values[kept[i]!] = valueAt(memory, slice, row, i);
 }

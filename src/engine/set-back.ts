@@ -76,6 +76,9 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
   device.series = [];
   device.earlyToMs = Number.NEGATIVE_INFINITY;
   dropRetired(on, device);
+  device.bounds = device.bounds.map((bound) =>
+    bound !== undefined && bound.timeMs < timeMs ? bound : undefined,
+  );
   device.maxTimeMs = timeMs;
   device.idleFloorMs = Number.NEGATIVE_INFINITY;
   device.advancedToMs = watermark(device, on.plan);

@@ -8,8 +8,8 @@ import { DoubleHeap, type Row } from "./double-heap.js";
  * EDBT 2019).
  *
  * A slice also remembers the readings it holds, in time order, one row of numbers each: event time, a 53-bit hash of the
- * values, and the values that windows need whose bounds follow from the readings (fold.ts). That is the duplicate
- * filter: exact for as long as the slice can change, and it lives and dies with it.
+ * values, and the values that are needed in order: by windows whose bounds follow from the readings (fold.ts), and by
+ * aggregates of an order (ordered.ts). That is the duplicate filter: exact for as long as the slice can change, and it lives and dies with it.
  */
 export interface Slice {
   /** Unique within the device, rising; names the stored record. */
@@ -29,6 +29,8 @@ export interface Slice {
   /** How many `rows` has room for. */
   capacity: number;
   held: number;
+  /** How many rows, from the first on, its ordered accumulators have seen (ordered.ts). */
+  gathered: number;
 }
 
 /** Cells of a row: event time, hash, then the kept values. */
@@ -92,6 +94,7 @@ export class SliceMemory {
       words: undefined,
       capacity: 0,
       held: 0,
+      gathered: 0,
     };
   }
 
@@ -158,6 +161,7 @@ export class SliceMemory {
         place--;
       }
       at = base + place * width;
+      if (place < slice.gathered) slice.gathered = 0;
       numbers.copyWithin(at + width, at, end);
     }
     numbers[at] = timeMs;
@@ -181,6 +185,20 @@ export class SliceMemory {
       sighting = "conflict";
     }
     return sighting;
+  }
+
+  /** Whether a reading of that time is held. */
+  holdsIn(slice: Slice, fromMs: number, toMs: number): boolean {
+    const row = this.firstRow(slice, fromMs);
+    return row < slice.held && this.timeOf(slice, row) < toMs;
+  }
+
+  timeOf({ rows }: Slice, row: number): number {
+    return rows.numbers[rows.base + row * this.width]!;
+  }
+
+  hashOf({ rows }: Slice, row: number): number {
+    return rows.numbers[rows.base + row * this.width + HASH]!;
   }
 
   /** Index behind the last held reading that is not later than `timeMs`. */

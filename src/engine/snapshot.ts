@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
+import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
 import type { Device, OpenWindow, Series } from "./device.js";
 import { newDevice } from "./device.js";
@@ -13,12 +14,12 @@ import { type Slice, VALUES } from "./slice.js";
  * together, in one batch, at one journal position, and that position is in the device's record.
  *
  * A device record: position, profile id and hash, name, its slices' marks, counters, clock state, windows (name,
- * bounds, revision, ids of their slices), duplicate memories, readings that wait for the clock. A slice record: id, bounds, cells, readings held. By the
+ * bounds, revision, ids of their slices), last values of slices that were let go, duplicate memories, readings that wait for the clock. A slice record: id, bounds, cells, readings held. By the
  * marks the device knows its slices again: one that is missing, of an earlier time or not its own is damage. Cells are laid out
  * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
  * under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 5;
+const DEVICE_VERSION = 6;
 const SLICE_VERSION = 2;
 
 const writer = new ByteWriter();
@@ -65,6 +66,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
   for (const series of device.series) {
     writer.text(series === undefined ? "" : JSON.stringify([series.nextMs, series.fields]));
   }
+  writeBounds(writer, device.bounds);
   writer.varint(device.epoch);
   for (const fold of device.folds) writeFold(writer, fold, plan);
   writeMemories(device);
@@ -246,6 +248,7 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   readWindows(reader, device, plan);
   device.earlyToMs = reader.double();
   device.series = Array.from({ length: reader.count() }, () => readSeries(reader.text()));
+  device.bounds = readBounds(reader);
   device.epoch = reader.varint();
   const aheadMs = device.folds.map((fold, i) => {
     const { fold: read, aheadMs } = readFold(reader, fold.plan, plan);

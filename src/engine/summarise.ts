@@ -1,7 +1,7 @@
 import { type Cells, cellOf } from "../aggregate/cells.js";
 import type { FieldPartials, Mergeable } from "../model/partials.js";
 import { REJECT_REASONS } from "../model/reasons.js";
-import type { Summary, SummaryField, SummaryQuality, SummaryWindow } from "../model/summary.js";
+import type { Summary, SummaryField, SummaryQuality, SummaryValue, SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
 import type { Device } from "./device.js";
 import {
@@ -9,6 +9,7 @@ import {
   type BoundedPlan,
   type Plan,
   rejectedCell,
+  VALUE_FATE_CODE,
   VALUE_FATES,
   type WindowPlan,
 } from "./plan.js";
@@ -34,6 +35,8 @@ export interface Fired {
   readonly part: number;
   readonly revision: number;
   readonly final: boolean;
+  /** See `WindowBounds.open`. */
+  readonly open?: boolean | undefined;
   readonly reconfigured?: boolean | undefined;
   readonly retracted?: boolean | undefined;
   readonly cells: Cells;
@@ -49,7 +52,7 @@ export function summarise(on: Firing, device: Device, fired: Fired): Summary {
   const part = fired.part === 1 ? "" : `/${fired.part}`;
   const nth = fired.nth === undefined || fired.nth === 0 ? "" : `+${fired.nth}`;
   const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${nth}${part}`;
-  const fields = results(plan, cells);
+  const fields = results(fired);
   const counts = quality(on.plan, cells);
   // Spelled out twice: a spread takes ten times as long as the rest of the object.
   const summary: Writable<Summary> = fired.reconfigured
@@ -115,13 +118,22 @@ function deviceId({ gateway, plan }: Firing, name: string): string {
   return known.id;
 }
 
-function results({ outputs }: WindowPlan, cells: Cells): Record<string, SummaryField> {
+const { clamped: CLAMPED, flagged: FLAGGED } = VALUE_FATE_CODE;
+
+function results(fired: Fired): Record<string, SummaryField> {
+  const { cells } = fired;
+  const { outputs, definition } = fired.plan;
+  const window = definition.kind.type === "global" ? undefined : fired;
+  const accepted = cellOf(cells, ACCEPTED_CELL);
   const fields: Record<string, SummaryField> = {};
-  for (const { field, plan, aggregates } of outputs) {
-    if (cellOf(cells, plan.at.count!) === 0) continue;
-    const result: Record<string, number | string | null> = {};
-    if (field.unit !== undefined) result.unit = field.unit;
-    const inputs = { cells, at: plan.at, field };
+  for (const { field, plan, aggregates, units } of outputs) {
+    const { at, fatesAt } = plan;
+    if (cellOf(cells, at.count!) === 0) continue;
+    const result: Record<string, SummaryValue> = {};
+    if (units.unit !== undefined) result.unit = units.unit;
+    if (units.units !== undefined) result.units = units.units;
+    const doubtful = cellOf(cells, fatesAt + CLAMPED) + cellOf(cells, fatesAt + FLAGGED);
+    const inputs = { cells, at, field, window, accepted, doubtful };
     for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
     fields[field.name] = result;
   }

@@ -29,6 +29,13 @@ export const LIMITS = {
   duplicateKeyCharactersMax: 128,
   /** Magnitude of a numeric value; larger ones are out of range for every field, and keep exact sums of squares exact. */
   valueMagnitudeMax: 1e120,
+  /** Smallest step of a field's values, in its unit: every value is a whole number of steps. */
+  resolutionMin: 1e-12,
+  resolutionMax: 1e12,
+  /** Buckets of a histogram: of each sign where they are logarithmic, twice as many where they are linear. */
+  histogramBucketsMax: 160,
+  /** Different values that are counted one by one in a window. */
+  countedValuesMax: 256,
   /** Remembered duplicate keys of one device; the oldest goes first and is counted. */
   duplicateKeysPerDeviceMax: 65_536,
   /** Remembered packet identities of one device without event time: as many as MQTT has packet identifiers. */

@@ -7,16 +7,30 @@
  * | accumulator | state |
  * |---|---|
  * | `count` | number of values |
- * | `sum` | components of the exact sum, smallest first; their mathematical sum is the sum of the values |
+ * | `sum` | components of the exact sum, smallest first: the last is the double nearest to the sum, the one before it the double nearest to what is left, and so on; none for 0 |
  * | `squares` | the same of the squares |
  * | `extent` | smallest value and its earliest time, largest value and its earliest time |
  * | `ends` | first value and its time, last value and its time |
+ * | `histogram` | step (0 for logarithmic buckets), halvings of the resolution, zeros; for either sign, positive first, index of the first bucket, number of buckets, counts |
+ * | `distinct` | hashes, rising; or one text of 4096 characters, the registers of a HyperLogLog, `0` for 0 |
+ * | `tally` | each value with its count, rising; nothing where there were too many values to count |
+ * | `trend` | exact sums Σt, Σt², Σtx over event times: of each the number of components, then those |
+ * | `pairs(other)` | number of readings with both fields, then likewise Σx, Σy, Σxy |
+ * | `pairSquares(other)` | likewise Σx², Σy² |
+ * | `period` | milliseconds between two values where all goes well |
+ * | `change` | 1 for a counter or 0, `rollover` or 0, `maxGap` in ms or 0; the segment's points; ms of the steps no longer than `maxGap`; exact sums, as `trend` has them: change over all steps, and over these |
+ * | `timeIntegral`, `linearIntegral`, `steppedIntegral` | 1 for linear or 0, `maxGap` in ms or 0; the points; ms of known time; the exact sum of 2 ∫x dt |
+ * | `durationIn(value)` | the same of 1 while the field has the value and 0 while it has not |
+ * | `transitions` | the points; how often a value differs from the one before |
+ *
+ * The last four belong to segments of a history, and are merged in the order of time. Their points are: 1 with time and
+ * value of the last value before the window, or three times 0; time and value of the first; of the last.
  *
  * Times are milliseconds since the epoch. An enum's value is its index in `values`, a boolean's 0 or 1. Name, unit and
  * aggregates of a field are in the summary's JSON: the two together need no profile, which may be another one when
  * they are merged, or none.
  *
- * In stored records an accumulator is one byte, a number the shortest of: a whole number, a whole number relative to
+ * In stored records an accumulator is one byte and, behind that, the text in parentheses where it has one; a number the shortest of: a whole number, a whole number relative to
  * the window's start (times), a double.
  */
 import { type ByteReader, type ByteWriter, CorruptRecord } from "./bytes.js";
@@ -65,7 +79,13 @@ export interface MergeMember {
 export type MergeSummaries = (members: readonly MergeMember[], window: CoarseWindow) => MergeMember;
 
 /** The position in the list is the code in stored records: append, never reorder. */
-const ACCUMULATORS = ["count", "sum", "squares", "extent", "ends"] as const;
+const ACCUMULATORS = [
+  ...["count", "sum", "squares", "extent", "ends"],
+  ...["histogram", "distinct", "tally", "trend", "pairs", "pairSquares", "period"],
+  ...["change", "timeIntegral", "linearIntegral", "steppedIntegral", "durationIn", "transitions"],
+];
+/** Those with a parameter. */
+const PARAMETRISED = ["pairs", "pairSquares", "durationIn"];
 const CODES: ReadonlyMap<string, number> = new Map(ACCUMULATORS.map((name, code) => [name, code]));
 
 const WHOLE = 0;
@@ -84,9 +104,7 @@ export function writePartials(writer: ByteWriter, partials: Partials, startMs: n
     const accumulators = Object.entries(state);
     writer.byte(accumulators.length);
     for (const [name, items] of accumulators) {
-      const code = CODES.get(name);
-      if (code === undefined) throw new WeirError("unknown-accumulator", `"${name}" has no code in records`);
-      writer.byte(code);
+      writeName(writer, name);
       writer.varint(items.length);
       for (const item of items) writeItem(writer, item, startMs);
     }
@@ -102,13 +120,26 @@ export function readPartials(reader: ByteReader, names: readonly string[], start
     const values = count === 0 ? undefined : Array.from({ length: count - 1 }, () => reader.text());
     const state: Record<string, AccumulatorState> = {};
     for (let left = reader.byte(); left > 0; left--) {
-      const accumulator = ACCUMULATORS[reader.byte()];
-      if (accumulator === undefined) throw new CorruptRecord("an accumulator is of a kind not known here");
+      const accumulator = readName(reader);
       state[accumulator] = Array.from({ length: reader.count() }, () => readItem(reader, startMs));
     }
     partials[name] = { index, values, state };
   }
   return partials;
+}
+
+function writeName(writer: ByteWriter, name: string): void {
+  const open = name.indexOf("(");
+  const code = CODES.get(open < 0 ? name : name.slice(0, open));
+  if (code === undefined) throw new WeirError("unknown-accumulator", `"${name}" has no code in records`);
+  writer.byte(code);
+  if (open >= 0) writer.text(name.slice(open + 1, -1));
+}
+
+function readName(reader: ByteReader): string {
+  const name = ACCUMULATORS[reader.byte()];
+  if (name === undefined) throw new CorruptRecord("an accumulator is of a kind not known here");
+  return PARAMETRISED.includes(name) ? `${name}(${reader.text()})` : name;
 }
 
 function writeItem(writer: ByteWriter, item: number | string, startMs: number): void {

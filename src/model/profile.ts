@@ -3,6 +3,12 @@ import type { WindowDefinition } from "./window.js";
 
 export type FieldType = "float" | "int" | "decimal" | "bool" | "enum" | "string";
 
+/** Of a field that counts up, and starts anew now and then. */
+export interface Counter {
+  /** What it counts up to before it goes on from 0; undefined where it does not. */
+  readonly rollover: number | undefined;
+}
+
 export interface Field {
   readonly name: string;
   readonly type: FieldType;
@@ -12,6 +18,12 @@ export interface Field {
   readonly range: readonly [number, number] | undefined;
   /** What cleaning acts on, inclusive bounds. */
   readonly plausible: readonly [number, number] | undefined;
+  /** Smallest step of the values, in the unit kept; undefined where it is not known. */
+  readonly resolution?: number | undefined;
+  /** Longest time for which a value says what came after it; undefined for no end. */
+  readonly maxGapMs?: number | undefined;
+  /** Undefined where it is no counter. */
+  readonly counter?: Counter | undefined;
   /** Names of an enum's values, by index. */
   readonly values: readonly string[] | undefined;
   /** For a computed field: its value from the cleaned values of the fields before it; NaN where it has none. */
@@ -40,6 +52,8 @@ export interface TimePolicy {
   readonly outOfOrdernessMs: number;
   /** Silence after which the device's event time is carried on by the clock; Infinity for never. */
   readonly idleTimeoutMs: number;
+  /** Time between two readings of a device where all goes well; undefined where it is not known. */
+  readonly periodMs?: number | undefined;
 }
 
 /** The part of a profile that the engine acts on; immutable, and a pure function of `source` and `zone`. */

@@ -60,8 +60,19 @@ export interface Coarsened {
   readonly windows: number;
 }
 
-/** `unit` (if the field has one), then the requested aggregates in the profile's order. */
-export type SummaryField = Readonly<Record<string, number | string | null>>;
+/**
+ * `unit` (if the field has one), `units` by aggregate (for those of another unit), then the requested aggregates in the
+ * profile's order.
+ */
+export type SummaryField = Readonly<Record<string, SummaryValue>>;
+
+/** A result; null where it is undefined. Some are more than a number: a histogram, counts by value. */
+export type SummaryValue =
+  | number
+  | string
+  | null
+  | readonly SummaryValue[]
+  | { readonly [name: string]: SummaryValue };
 
 /** How the readings of the window fared: `received = accepted + Σ` of the reasons present. */
 export type SummaryQuality = {

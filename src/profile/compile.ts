@@ -65,6 +65,7 @@ function compileFields(document: ProfileDocument): readonly Field[] {
     name,
     type: field.type,
     unit: field.as ?? field.unit,
+    resolution: field.resolution,
     range: field.range,
     plausible: field.plausible,
     values: shapes[index]!.names,
@@ -82,6 +83,7 @@ function timePolicy(time: ProfileDocument["time"]): TimePolicy {
     maxFutureMs: time.from === undefined ? 0 : time.maxFuture,
     outOfOrdernessMs: time.outOfOrderness ?? (time.from === undefined ? 0 : 5_000),
     idleTimeoutMs: time.idleTimeout,
+    periodMs: time.period,
   };
 }
 

@@ -4,7 +4,6 @@
  * and therefore look at the type of everything they read.
  */
 
-import { aggregateNames } from "../aggregate/catalog.js";
 import { createDecoder } from "../decode/decoder.js";
 import type { DecodeSpec } from "../decode/spec.js";
 import { messageOf, WeirError } from "../model/errors.js";
@@ -12,6 +11,7 @@ import { LIMITS } from "../model/limits.js";
 import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import type { Problem, Unchecked } from "../schema/zod.js";
+import { checkAggregates } from "./aggregate-requests.js";
 import { enumNames } from "./coerce.js";
 import { compileComputed, type FieldShape, fieldVariables } from "./computed.js";
 import { captureName } from "./record-path.js";
@@ -167,6 +167,8 @@ function unknownField(
 
 function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>, report: Report): void {
   const names = new Set<unknown>();
+  const types = new Map([...fields].map(([name, field]) => [name, typeOf(field)]));
+  const hasPeriod = isObject(profile.time) && profile.time.period !== undefined;
   for (const [index, window] of listOf(profile.windows).entries()) {
     if (!isObject(window)) continue;
     if (names.has(window.name)) {
@@ -181,6 +183,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
     names.add(window.name);
     checkConditions(window, fields, ["windows", index], report);
     const requested = pairsOf(window.fields);
+    const withoutFates = FOLDED.find((kind) => window[kind] !== undefined);
     if (isObject(window.fields) && requested.length === 0) {
       const hint = 'fields: { "*": [count, mean] }';
       report({
@@ -194,10 +197,16 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
       const path = ["windows", index, "fields", name];
       const field = fields.get(name);
       if (name !== "*" && field === undefined) unknownField(name, fields, path, report, "key");
-      else checkAggregates(listOf(list), field === undefined ? undefined : typeOf(field), path, report);
+      else {
+        const request = { list: listOf(list), field: name === "*" ? undefined : name, path };
+        checkAggregates(request, { fields: types, hasPeriod, withoutFates }, report);
+      }
     }
   }
 }
+
+/** Kinds whose windows are made from readings that are already clean. */
+const FOLDED = ["session", "count", "state", "sliding"] as const;
 
 /** The expressions of a window. */
 function checkConditions(
@@ -231,40 +240,3 @@ function shapeOf(name: string, field: Unchecked): FieldShape & { readonly name: 
 function pairsOf(value: unknown): [string, unknown][] {
   return isObject(value) ? Object.entries(value) : [];
 }
-
-/** @param type undefined for `*`, which takes what suits each field */
-function checkAggregates(
-  list: readonly unknown[],
-  type: FieldType | undefined,
-  path: Path,
-  report: Report,
-): void {
-  const all = aggregateNames("float");
-  const allowed = type === undefined ? all : aggregateNames(type);
-  for (const [index, name] of list.entries()) {
-    if (typeof name !== "string") continue;
-    const at = [...path, index];
-    if (list.indexOf(name) < index) {
-      report({ code: "duplicate-name", message: `${name} is listed twice`, path: at, hint: "remove one" });
-    } else if (!all.includes(name)) {
-      const guess = COMMON_AGGREGATES[name.toLowerCase()] ?? nearest(name, all);
-      const hint = guess === undefined ? `aggregates are ${all.join(", ")}` : `did you mean "${guess}"?`;
-      report({ code: "unknown-aggregate", message: `there is no aggregate ${name}`, path: at, hint });
-    } else if (!allowed.includes(name)) {
-      const message = `${name} is not for fields of type ${type}`;
-      report({ code: "bad-aggregate", message, path: at, hint: `they have ${allowed.join(", ")}` });
-    }
-  }
-}
-
-/** What other tools call them. */
-const COMMON_AGGREGATES: Readonly<Record<string, string>> = {
-  average: "mean",
-  avg: "mean",
-  maximum: "max",
-  minimum: "min",
-  n: "count",
-  std: "stddev",
-  total: "sum",
-  var: "variance",
-};

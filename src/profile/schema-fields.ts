@@ -1,3 +1,4 @@
+import { LIMITS } from "../model/limits.js";
 import { convert } from "../model/units.js";
 import { count } from "../schema/types.js";
 import { type Unchecked, withRule, z } from "../schema/zod.js";
@@ -6,7 +7,7 @@ import { bounds, unit } from "./schema-parts.js";
 const token = z.union([z.string().max(64), z.number(), z.boolean()]);
 
 /** Keys that make sense only for fields that are read and are numbers. */
-const NUMERIC = ["unit", "as", "scale", "offset", "range", "plausible"] as const;
+const NUMERIC = ["unit", "as", "scale", "offset", "resolution", "range", "plausible"] as const;
 const READ_ONLY = ["as", "scale", "offset", "missing", "whenTrue", "whenFalse"] as const;
 
 const fieldObject = z.strictObject({
@@ -42,6 +43,16 @@ const fieldObject = z.strictObject({
   as: unit().optional().meta({ description: "Unit in which the value is kept; converted from `unit`." }),
   scale: z.number().optional().meta({ description: "Factor on the value as read; before `offset`." }),
   offset: z.number().optional().meta({ description: "Added to the value as read, after `scale`." }),
+  resolution: z
+    .number()
+    .min(LIMITS.resolutionMin)
+    .max(LIMITS.resolutionMax)
+    .optional()
+    .meta({
+      description:
+        "Smallest step of the values, in the unit kept, such as 0.1: quantiles then have an absolute error, and none while a window's values span no more than 320 steps; without it a relative one.",
+      examples: [0.1, 0.25],
+    }),
   missing: z
     .array(z.union([z.string().max(64), z.number()]))
     .max(32)

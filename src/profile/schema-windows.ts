@@ -179,7 +179,7 @@ export const windowSchema = withRule(
       description:
         "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
     }),
-    fields: z.record(z.union([z.literal("*"), fieldName()]), z.array(z.string().max(64)).max(64)).meta({
+    fields: z.record(z.union([z.literal("*"), fieldName()]), z.array(z.string().max(96)).max(64)).meta({
       description:
         "Aggregates by field. `*` stands for all fields that are not listed: texts and enums get those that apply to them.",
       examples: [{ "*": ["count", "mean", "min", "max"] }],

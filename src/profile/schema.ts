@@ -108,6 +108,10 @@ const timeSchema = z
       description:
         "How far the device's watermark trails its latest reading: how late a reading may be and still come in time. Default 5s, and 0s where the time of arrival counts.",
     }),
+    period: duration({ minMs: 1 }).optional().meta({
+      description:
+        "Time between two readings of a device that works; what `completeness` is measured against.",
+    }),
     idleTimeout: duration({ never: true, minMs: 1 }).prefault("5m").meta({
       description: "Silence after which the device's time is carried on by the clock, so that windows close.",
     }),

@@ -1,4 +1,5 @@
-import { aggregateNames } from "../aggregate/catalog.js";
+import { suits } from "../aggregate/aggregate.js";
+import { findAggregate } from "../aggregate/catalog.js";
 import type { FieldType } from "../model/profile.js";
 import type { FieldAggregates, FoldedKind, WindowDefinition, WindowKind } from "../model/window.js";
 import type { WindowDocument } from "./schema.js";
@@ -17,7 +18,7 @@ export function compileWindow(
 ): WindowDefinition {
   const requested = new Map(Object.entries(window.fields));
   const aggregates = fields.flatMap((field, index): FieldAggregates[] => {
-    const names = requested.get(field.name) ?? suited(requested.get("*") ?? [], field.type);
+    const names = requested.get(field.name) ?? suited(requested.get("*") ?? [], field);
     return names.length === 0 ? [] : [{ field: index, names }];
   });
   return {
@@ -51,10 +52,12 @@ function foldedKind(
   return { type: "sliding", sizeMs, source, emit: compileFieldCondition(source, shapes) };
 }
 
-/** `*` gives each field what its type can have. */
-function suited(names: readonly string[], type: FieldType): readonly string[] {
-  const allowed = aggregateNames(type);
-  return names.filter((name) => allowed.includes(name));
+/** `*` gives each field what its type can have, and no relation to itself. */
+function suited(names: readonly string[], { name: own, type }: Shape): readonly string[] {
+  return names.filter((name) => {
+    const aggregate = findAggregate(name);
+    return aggregate !== undefined && suits(aggregate.fields, type) && aggregate.other !== own;
+  });
 }
 
 function kindOf(window: WindowDocument, fields: readonly Shape[], gatewayZone: string): WindowKind {

@@ -338,7 +338,7 @@ class Parser {
   }
 
   #result(token: string, times: TableTimes): string {
-    const [, name, value] = /^([\w.]+)=(.+)$/s.exec(token) ?? [];
+    const [, name, value] = /^([\w.(),]+)=(.+)$/s.exec(token) ?? [];
     if (name === undefined || value === undefined)
       return this.#fail(`"${token}" is not a result such as count=1`);
     const ms = name.endsWith("Time") ? times.parse(value) : Number.NaN;

@@ -4,7 +4,7 @@ import { type FoldedKind, isFolded } from "../../src/model/window.js";
 import { distinctReadings, fieldsOf, type OracleReading } from "./oracle.js";
 
 /** A window as the oracle sees it: its bounds as JSON has them, and the readings in it. */
-interface Found {
+export interface Found {
   readonly startMs: number;
   readonly endMs: number;
   readonly members: readonly OracleReading[];
@@ -36,7 +36,7 @@ export function foldedOracle(
   return bodies;
 }
 
-function windowsOf(kind: FoldedKind, sorted: readonly OracleReading[]): Found[] {
+export function windowsOf(kind: FoldedKind, sorted: readonly OracleReading[]): Found[] {
   switch (kind.type) {
     case "session":
       return sessions(kind, sorted);

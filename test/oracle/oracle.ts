@@ -1,7 +1,7 @@
-import type { EngineProfile, Field } from "../../src/model/profile.js";
+import type { EngineProfile } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
 import { isFolded } from "../../src/model/window.js";
-import { exactMean, exactSum, exactVariance } from "./rational.js";
+import { type Column, resultsOf } from "./aggregates.js";
 
 /**
  * What the engine must say, computed the slow way: all readings at once, duplicates removed by sorting, grouped by
@@ -20,13 +20,17 @@ export function oracle(profile: EngineProfile, readings: readonly OracleReading[
   for (const window of profile.windows) {
     if (isFolded(window.kind)) continue;
     const groups = new Map<string, OracleReading[]>();
+    const bounds = new Map<string, Column["window"]>();
     for (const r of distinct) {
       for (const start of startsOf(window.kind, r.timeMs)) {
         const key = `${r.device}/${window.name}/${start}`;
         groups.set(key, [...(groups.get(key) ?? []), r]);
+        bounds.set(key, boundsOf(window.kind, start));
       }
     }
-    for (const [key, members] of groups) bodies.set(key, fieldsOf(profile, window, members));
+    for (const [key, members] of groups) {
+      bodies.set(key, fieldsOf(profile, window, members, bounds.get(key)));
+    }
   }
   return bodies;
 }
@@ -50,16 +54,22 @@ export function fieldsOf(
   profile: EngineProfile,
   window: EngineProfile["windows"][number],
   members: readonly OracleReading[],
+  bounds?: Column["window"],
 ): string {
   const fields: Record<string, Record<string, unknown>> = {};
-  for (const { field, names } of window.aggregates) {
-    const column = members
-      .map((r) => ({ t: r.timeMs, v: r.values[field]! }))
+  for (const { field: index, names } of window.aggregates) {
+    const field = profile.fields[index]!;
+    const values = members
+      .map((r) => ({ t: r.timeMs, v: r.values[index]!, all: r.values }))
       .filter(({ v }) => typeof v === "string" || !Number.isNaN(v));
-    if (column.length > 0)
-      fields[profile.fields[field]!.name] = aggregate(profile.fields[field]!, names, column);
+    const column = { profile, field, accepted: members.length, values, window: bounds };
+    if (values.length > 0) fields[field.name] = resultsOf(column, names);
   }
   return JSON.stringify(fields);
+}
+
+function boundsOf(kind: EngineProfile["windows"][number]["kind"], startMs: number): Column["window"] {
+  return "sizeMs" in kind ? { startMs, endMs: startMs + kind.sizeMs } : undefined;
 }
 
 /** Starts of the windows that a time lies in. */
@@ -81,41 +91,4 @@ function clean(profile: EngineProfile, r: OracleReading): OracleReading | undefi
     return range !== undefined && (v < range[0] || v > range[1]) ? Number.NaN : v + 0;
   });
   return values.every((v) => typeof v === "number" && Number.isNaN(v)) ? undefined : { ...r, values };
-}
-
-function aggregate(
-  field: Field,
-  names: readonly string[],
-  column: readonly { readonly t: number; readonly v: FieldValue }[],
-): Record<string, unknown> {
-  const numbers = column.map(({ v }) => v as number);
-  const byTime = [...column].sort((a, b) => a.t - b.t || (a.v < b.v ? -1 : 1));
-  const min = Math.min(...numbers);
-  const max = Math.max(...numbers);
-  const timeOf = (x: number) => iso(Math.min(...column.filter(({ v }) => v === x).map(({ t }) => t)));
-  const root = (x: number | null) => (x === null ? null : Math.sqrt(x));
-  const compute: Record<string, () => unknown> = {
-    count: () => column.length,
-    sum: () => exactSum(numbers),
-    mean: () => exactMean(numbers),
-    min: () => min,
-    max: () => max,
-    range: () => max - min,
-    minTime: () => timeOf(min),
-    maxTime: () => timeOf(max),
-    variance: () => exactVariance(numbers, 1),
-    variancePopulation: () => exactVariance(numbers, 0),
-    stddev: () => root(exactVariance(numbers, 1)),
-    stddevPopulation: () => root(exactVariance(numbers, 0)),
-    first: () => byTime[0]!.v,
-    last: () => byTime.at(-1)!.v,
-    firstTime: () => iso(byTime[0]!.t),
-    lastTime: () => iso(byTime.at(-1)!.t),
-  };
-  const unit = field.unit === undefined ? {} : { unit: field.unit };
-  return { ...unit, ...Object.fromEntries(names.map((name) => [name, compute[name]!()])) };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString().replace(".000Z", "Z");
 }

@@ -50,6 +50,18 @@ export function exactVariance(values: readonly number[], ddof: number): number |
   return toDouble(n * squares - sum * sum, n * (n - BigInt(ddof)), 2n * SHIFT);
 }
 
+/** n Σxy - Σx Σy, in units of 2^-2148. */
+export function exactCodeviation(pairs: readonly (readonly [number, number])[]): bigint {
+  const products = pairs.reduce((acc, [x, y]) => acc + toScaled(x) * toScaled(y), 0n);
+  return BigInt(pairs.length) * products - total(pairs.map(([x]) => x)) * total(pairs.map(([, y]) => y));
+}
+
+/** Slope of the least squares line through points of milliseconds and values; null for one time. */
+export function exactSlopePerHour(points: readonly (readonly [number, number])[]): number | null {
+  const spread = exactCodeviation(points.map(([t]) => [t, t]));
+  return spread === 0n ? null : toDouble(exactCodeviation(points) * 3_600_000n, spread, 0n);
+}
+
 function total(values: readonly number[]): bigint {
   return values.reduce((acc, x) => acc + toScaled(x), 0n);
 }

@@ -39,7 +39,7 @@ function spanOf({ window }: Summary, profile: EngineProfile, times: TableTimes):
   return `${times.format(startMs)}${said ? "" : `+${formatDuration(durationMs)}`}`;
 }
 
-function pairs(results: Readonly<Record<string, number | string | null>>, times: TableTimes): string {
+function pairs(results: Readonly<Record<string, unknown>>, times: TableTimes): string {
   const instant = (name: string, value: unknown) => name.endsWith("Time") && typeof value === "string";
   return Object.entries(results)
     .map(([name, value]) => {
@@ -55,7 +55,7 @@ function qualityOf({ fields, ...counts }: SummaryQuality, times: TableTimes): st
   const fates = Object.entries(fields ?? {}).map(([field, by]) =>
     pairs(Object.fromEntries(Object.entries(by).map(([fate, count]) => [`${field}.${fate}`, count])), times),
   );
-  return [pairs(counts as Readonly<Record<string, number>>, times), ...fates].join(" ");
+  return [pairs(counts, times), ...fates].join(" ");
 }
 
 /** `late`, `duplicate x2 @b`: what became of readings between two moments, besides being accepted for all windows. */

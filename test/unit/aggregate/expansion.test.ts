@@ -4,11 +4,13 @@ import { newCells } from "../../../src/aggregate/cells.js";
 import { exactComponents, squaresAccumulator, sumAccumulator } from "../../../src/aggregate/exact-sum.js";
 import {
   addProduct,
+  canonical,
   divideExpansion,
+  divideExpansions,
   growExpansion,
   roundExpansion,
 } from "../../../src/aggregate/expansion.js";
-import { exactMean, exactSum, exactVariance } from "../../oracle/rational.js";
+import { exactMean, exactSum, exactVariance, toDouble, toScaled } from "../../oracle/rational.js";
 
 /** Wild enough that four components do not suffice, tame enough that squares stay exact. */
 const wild = fc
@@ -17,7 +19,7 @@ const wild = fc
 
 function sumOf(values: readonly number[]): readonly number[] {
   const cells = newCells(sumAccumulator.cells);
-  for (const v of values) sumAccumulator.add(cells, 0, v, 0);
+  for (const v of values) sumAccumulator.add(cells, 0, v, 0, []);
   return exactComponents(cells, 0);
 }
 
@@ -38,11 +40,27 @@ describe("exact sums", () => {
         const left = newCells(sumAccumulator.cells);
         const right = newCells(sumAccumulator.cells);
         values.forEach((v, i) => {
-          sumAccumulator.add(i < at ? left : right, 0, v, 0);
+          sumAccumulator.add(i < at ? left : right, 0, v, 0, []);
         });
         sumAccumulator.merge(left, 0, right);
         expect(roundExpansion(exactComponents(left, 0))).toBe(exactSum(values));
       }),
+    );
+  });
+
+  it("have one canonical form: every component the double nearest to what those above it leave", () => {
+    fc.assert(
+      fc.property(fc.array(wild, { maxLength: 40 }), (values) => {
+        const components = canonical(sumOf(values));
+        expect(canonical(sumOf([...values].reverse()))).toEqual(components);
+        const rest = [...values];
+        for (const component of components.reverse()) {
+          expect(component).toBe(exactSum(rest));
+          rest.push(-component);
+        }
+        expect(exactSum(rest)).toBe(0);
+      }),
+      { numRuns: 300 },
     );
   });
 
@@ -54,9 +72,9 @@ describe("exact sums", () => {
   it("move to a list of their own when four components do not hold them, and stay exact", () => {
     const values = Array.from({ length: 20 }, (_, i) => 2 ** (i * 60 - 600));
     const cells = newCells(sumAccumulator.cells);
-    for (const v of values) sumAccumulator.add(cells, 0, v, 0);
+    for (const v of values) sumAccumulator.add(cells, 0, v, 0, []);
     expect(cells.extras?.size).toBe(1);
-    for (const v of values.slice(1)) sumAccumulator.add(cells, 0, -v, 0);
+    for (const v of values.slice(1)) sumAccumulator.add(cells, 0, -v, 0, []);
     expect(roundExpansion(exactComponents(cells, 0))).toBe(values[0]);
   });
 });
@@ -67,13 +85,29 @@ describe("means and variances", () => {
       fc.property(fc.array(wild, { minLength: 1, maxLength: 40 }), (values) => {
         expect(divideExpansion(sumOf(values), values.length)).toBe(exactMean(values));
         const squares = newCells(squaresAccumulator.cells);
-        for (const v of values) squaresAccumulator.add(squares, 0, v, 0);
+        for (const v of values) squaresAccumulator.add(squares, 0, v, 0, []);
         const n = values.length;
         const numerator: number[] = [];
         addProduct(numerator, exactComponents(squares, 0), [n], 1);
         addProduct(numerator, sumOf(values), sumOf(values), -1);
         expect(divideExpansion(numerator, n * n)).toBe(exactVariance(values, 0));
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are so, too, where the divisor has more digits than a double", () => {
+    fc.assert(
+      fc.property(
+        fc.array(wild, { maxLength: 20 }),
+        fc.array(wild, { minLength: 1, maxLength: 20 }),
+        (a, b) => {
+          const below = b.map(Math.abs);
+          fc.pre(exactSum(below) > 0);
+          const scaled = (all: readonly number[]) => all.reduce((sum, x) => sum + toScaled(x), 0n);
+          expect(divideExpansions(sumOf(a), sumOf(below))).toBe(toDouble(scaled(a), scaled(below), 0n));
+        },
+      ),
       { numRuns: 500 },
     );
   });

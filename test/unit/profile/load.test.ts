@@ -92,7 +92,7 @@ describe("loading a profile", () => {
     const { diagnostics } = load({
       fields: "fields: { x: { from: x, unit: Celsius }, y: { compute: xx + 1 } }",
       clean: "clean: [{ on: z, outside: range, do: drop }]",
-      windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [avg], x: [mode] } }]\nwindoes: 1',
+      windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [avg], x: [modus] } }]\nwindoes: 1',
     });
     expect(diagnostics.map(({ line, column, code }) => [line, column, code])).toEqual([
       [8, 22, "bad-path"],
