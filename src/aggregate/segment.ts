@@ -1,3 +1,4 @@
+import { WeirError } from "../model/errors.js";
 import type { AccumulatorState } from "../model/partials.js";
 import type { FieldValue } from "../model/reading.js";
 import { type Cells, cellOf, newCells, type OrderedAccumulator, setExtra } from "./cells.js";
@@ -106,7 +107,13 @@ export function segmentAccumulator(kind: SegmentKind): OrderedAccumulator {
     merge: (into, at, from) => join(into, at, from, at),
     precede: (state, at, value, timeMs) => setPoint(state, at + BEFORE, { timeMs, value: map(value) }),
     save: (state, at) => save(kind, state, at),
-    mergeSaved: (into, at, saved) => join(into, at, load(kind, size, saved), 0),
+    mergeSaved(into, at, saved) {
+      const its = cellsOf(kind, at).parameters;
+      if (cellOf(into, at + FIRST) !== 0 && parameters.some((_, i) => cellOf(into, its + i) !== saved[i])) {
+        throw new WeirError("unmergeable", `the summaries have a ${name} of different parameters`);
+      }
+      join(into, at, load(kind, size, saved), 0);
+    },
   };
 }
 

@@ -151,7 +151,7 @@ const BOUNDS =
 export const timeAggregates: readonly Aggregate[] = [
   {
     name: "timeAverage",
-    description: `∫x dt / Σdt over the time of which x is known, linear for float and decimal fields and stepped for others. ${BOUNDS}; null where no time is known. Unit of the field. Exact, rounded once. OPC UA TimeAverage (Part 13) interpolates up to the end too, towards the value after it.`,
+    description: `∫x dt / Σdt over the time of which x is known, on the straight line between two values of a float or decimal field, as it was at the last value of another one. ${BOUNDS}: where the next one is further away, it is held for \`maxGap\`. An early firing knows nothing after its last value; null where no time is known. Unit of the field. Exact, rounded once. OPC UA TimeAverage (Part 13) interpolates up to the end too, towards the value after it.`,
     fields: "numbers",
     needs: needs(undefined),
     result: (inputs) => timeAverage(inputs, INTEGRAL),
@@ -179,7 +179,7 @@ export const timeAggregates: readonly Aggregate[] = [
   },
   {
     name: "durationGood",
-    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. ${BOUNDS}. Rounded once. OPC UA DurationGood goes by the status that values have.`,
+    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. $BOUNDS. Rounded once. OPC UA DurationGood goes by the status that values have.`,
     fields: "numbers",
     unit: () => "s",
     needs: needs(undefined),

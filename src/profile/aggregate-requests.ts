@@ -1,17 +1,26 @@
 import { type Aggregate, suits } from "../aggregate/aggregate.js";
 import { aggregateNames, findAggregate, nearestAggregate } from "../aggregate/catalog.js";
+import { soughtValue } from "../aggregate/duration-in.js";
 import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import type { Problem } from "../schema/zod.js";
 
 /** What decides which aggregates a window may ask of a field. */
 export interface RequestContext {
-  /** Types of all fields, by name. */
-  readonly fields: ReadonlyMap<string, FieldType>;
+  /** By name. */
+  readonly fields: ReadonlyMap<string, RequestedField>;
   /** Whether the profile says how often its devices send. */
   readonly hasPeriod: boolean;
   /** Kind of the window where it does not know what was done to single values. */
   readonly withoutFates: string | undefined;
+}
+
+/** What decides which aggregates a field may have. */
+export interface RequestedField {
+  readonly type: FieldType;
+  /** Names of an enum's values. */
+  readonly names: readonly string[];
+  readonly isCounter: boolean;
 }
 
 export interface Requested {
@@ -56,11 +65,16 @@ function misplaced(
   context: RequestContext,
 ): Problem | undefined {
   const { name, fields, other, requires } = aggregate;
-  const type = field === undefined ? undefined : (context.fields.get(field) ?? "float");
+  const its = field === undefined ? undefined : context.fields.get(field);
+  const type = field === undefined ? undefined : (its?.type ?? "float");
   if (type !== undefined && !suits(fields, type)) {
     const message = `${name} is not for fields of type ${type}`;
     return { code: "bad-aggregate", message, hint: `they have ${aggregateNames(type).join(", ")}` };
   }
+  // What `*` asks for must be for some field.
+  const asked = field === undefined ? [...context.fields] : its === undefined ? [] : [[field, its] as const];
+  const problems = asked.map(([of, shape]) => misplacedOnField(aggregate, of, shape));
+  if (problems.length > 0 && problems.every((problem) => problem !== undefined)) return problems[0];
   if (other !== undefined) {
     const problem = misplacedOther(aggregate, other, field, context);
     if (problem !== undefined) return problem;
@@ -76,13 +90,31 @@ function misplaced(
   return undefined;
 }
 
+function misplacedOnField(
+  { name, sought, requires }: Aggregate,
+  field: string,
+  { type, names, isCounter }: RequestedField,
+): Problem | undefined {
+  if (requires === "counter" && !isCounter) {
+    const message = `${name} is for counters, which ${field} is not`;
+    return { code: "bad-aggregate", message, hint: `add kind: counter to ${field}, or ask for delta` };
+  }
+  if (sought === undefined || soughtValue(sought, type, names) !== undefined) return undefined;
+  const message = `${field} never is ${sought}`;
+  const values = type === "enum" ? names : type === "bool" ? ["true", "false"] : [];
+  const guess = nearest(sought, values);
+  const all = values.length > 0 ? `its values are ${values.join(", ")}` : "give a whole number such as 0";
+  const hint = guess === undefined ? all : `did you mean "${name.replace(sought, guess)}"?`;
+  return { code: "bad-aggregate", message, hint };
+}
+
 function misplacedOther(
   { name, fields }: Aggregate,
   other: string,
   field: string | undefined,
   context: RequestContext,
 ): Problem | undefined {
-  const type = context.fields.get(other);
+  const type = context.fields.get(other)?.type;
   if (type === undefined) {
     const guess = nearest(other, context.fields.keys());
     const all = [...context.fields.keys()].join(", ");
@@ -103,12 +135,14 @@ const COMMON_AGGREGATES: ReadonlyMap<string, string> = new Map([
   ["average", "mean"],
   ["avg", "mean"],
   ["cardinality", "distinct"],
+  ["changes", "transitions"],
+  ["difference", "delta"],
+  ["integral", "total"],
   ["maximum", "max"],
   ["median", "p50"],
   ["minimum", "min"],
   ["n", "count"],
   ["std", "stddev"],
-  ["total", "sum"],
   ["trend", "slope"],
   ["unique", "distinct"],
   ["var", "variance"],

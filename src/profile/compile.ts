@@ -66,6 +66,8 @@ function compileFields(document: ProfileDocument): readonly Field[] {
     type: field.type,
     unit: field.as ?? field.unit,
     resolution: field.resolution,
+    maxGapMs: field.maxGap,
+    counter: counterOf(field),
     range: field.range,
     plausible: field.plausible,
     values: shapes[index]!.names,
@@ -74,6 +76,13 @@ function compileFields(document: ProfileDocument): readonly Field[] {
         ? undefined
         : compileComputed(field.compute, shapes[index]!, fieldVariables(shapes.slice(0, index))),
   }));
+}
+
+const ROLLOVERS = { "16bit": 2 ** 16, "32bit": 2 ** 32 } as const;
+
+function counterOf({ kind, rollover }: ProfileDocument["fields"][string]): Field["counter"] {
+  if (kind !== "counter") return undefined;
+  return { rollover: typeof rollover === "string" ? ROLLOVERS[rollover] : rollover };
 }
 
 function timePolicy(time: ProfileDocument["time"]): TimePolicy {

@@ -167,7 +167,12 @@ function unknownField(
 
 function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>, report: Report): void {
   const names = new Set<unknown>();
-  const types = new Map([...fields].map(([name, field]) => [name, typeOf(field)]));
+  const requestable = new Map(
+    [...fields].map(([name, field]) => [
+      name,
+      { type: typeOf(field), names: shapeOf(name, field).names ?? [], isCounter: field.kind === "counter" },
+    ]),
+  );
   const hasPeriod = isObject(profile.time) && profile.time.period !== undefined;
   for (const [index, window] of listOf(profile.windows).entries()) {
     if (!isObject(window)) continue;
@@ -199,7 +204,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
       if (name !== "*" && field === undefined) unknownField(name, fields, path, report, "key");
       else {
         const request = { list: listOf(list), field: name === "*" ? undefined : name, path };
-        checkAggregates(request, { fields: types, hasPeriod, withoutFates }, report);
+        checkAggregates(request, { fields: requestable, hasPeriod, withoutFates }, report);
       }
     }
   }

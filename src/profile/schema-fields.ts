@@ -1,13 +1,13 @@
 import { LIMITS } from "../model/limits.js";
 import { convert } from "../model/units.js";
-import { count } from "../schema/types.js";
+import { count, duration } from "../schema/types.js";
 import { type Unchecked, withRule, z } from "../schema/zod.js";
 import { bounds, unit } from "./schema-parts.js";
 
 const token = z.union([z.string().max(64), z.number(), z.boolean()]);
 
 /** Keys that make sense only for fields that are read and are numbers. */
-const NUMERIC = ["unit", "as", "scale", "offset", "resolution", "range", "plausible"] as const;
+const NUMERIC = ["unit", "as", "scale", "offset", "resolution", "rollover", "range", "plausible"] as const;
 const READ_ONLY = ["as", "scale", "offset", "missing", "whenTrue", "whenFalse"] as const;
 
 const fieldObject = z.strictObject({
@@ -52,6 +52,25 @@ const fieldObject = z.strictObject({
       description:
         "Smallest step of the values, in the unit kept, such as 0.1: quantiles then have an absolute error, and none while a window's values span no more than 320 steps; without it a relative one.",
       examples: [0.1, 0.25],
+    }),
+  kind: z.enum(["gauge", "counter"]).default("gauge").meta({
+    description:
+      "gauge: goes up and down. counter: counts up, and starts anew at 0 when its device does or its digits end: see `rollover`.",
+  }),
+  rollover: z
+    .union([z.literal("16bit"), z.literal("32bit"), z.number().positive()])
+    .optional()
+    .meta({
+      description:
+        "Of a counter: what it counts up to, in the unit kept, before it goes on from 0; `16bit` is 65536, `32bit` is 4294967296. A value lower than the one before by more than half of it has rolled over: the increase is their difference plus `rollover`. Any other fall, and every one without `rollover`, is a reset: the increase is the new value, counted from 0.",
+      examples: ["32bit", 99999.9],
+    }),
+  maxGap: duration({ minMs: 1 })
+    .optional()
+    .meta({
+      description:
+        "Longest time for which a value says what came after it. Aggregates over time (`timeAverage`, `total`, `durationIn`, `rate` …) leave out what is further behind a value; `durationGood` says how much is left. Default: no end.",
+      examples: ["5m"],
     }),
   missing: z
     .array(z.union([z.string().max(64), z.number()]))
@@ -103,6 +122,24 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
   }
   if (type === "decimal" && !has("digits")) {
     report({ code: "missing-key", message: "a decimal needs its digits", hint: "digits: 2" });
+  }
+  if (field.kind === "counter" && !numeric) {
+    const message = `a ${type} does not count up`;
+    report({
+      code: "bad-field",
+      message,
+      path: ["kind"],
+      hint: "counters are of type float, int or decimal",
+    });
+  }
+  if (has("rollover") && field.kind !== "counter") {
+    report({
+      code: "bad-field",
+      message: '"rollover" is for counters',
+      path: ["rollover"],
+      at: "key",
+      hint: "add kind: counter, or remove rollover",
+    });
   }
   checkUnits(field, report);
 });

@@ -1,6 +1,7 @@
 import { suits } from "../aggregate/aggregate.js";
 import { findAggregate } from "../aggregate/catalog.js";
-import type { FieldType } from "../model/profile.js";
+import { soughtValue } from "../aggregate/duration-in.js";
+import type { Counter, FieldType } from "../model/profile.js";
 import type { FieldAggregates, FoldedKind, WindowDefinition, WindowKind } from "../model/window.js";
 import type { WindowDocument } from "./schema.js";
 import { compileFieldCondition, compileState } from "./window-conditions.js";
@@ -37,6 +38,8 @@ interface Shape {
   readonly type: FieldType;
   /** Names of an enum's values. */
   readonly values: readonly string[] | undefined;
+  /** See `Field.counter`. */
+  readonly counter?: Counter | undefined;
 }
 
 function foldedKind(
@@ -52,11 +55,15 @@ function foldedKind(
   return { type: "sliding", sizeMs, source, emit: compileFieldCondition(source, shapes) };
 }
 
-/** `*` gives each field what its type can have, and no relation to itself. */
-function suited(names: readonly string[], { name: own, type }: Shape): readonly string[] {
+/** `*` gives each field what it can have, and no relation to itself. */
+function suited(names: readonly string[], field: Shape): readonly string[] {
   return names.filter((name) => {
     const aggregate = findAggregate(name);
-    return aggregate !== undefined && suits(aggregate.fields, type) && aggregate.other !== own;
+    if (aggregate === undefined || !suits(aggregate.fields, field.type)) return false;
+    if (aggregate.requires === "counter" && field.counter === undefined) return false;
+    const { sought } = aggregate;
+    if (sought !== undefined && soughtValue(sought, field.type, field.values) === undefined) return false;
+    return aggregate.other !== field.name;
   });
 }
 
