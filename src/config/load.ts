@@ -13,6 +13,8 @@ import { type Environment, substituteVariables } from "./variables.js";
 export interface LoadOptions
   extends Pick<ConfigContext, "validateSchedule" | "validateTopic" | "validateUsers"> {
   readonly env: Environment;
+  /** The gateway of an agent that runs: defaults that depend on it stay as they are until the next start. */
+  readonly gatewayInForce?: Pick<Config["gateway"], "id" | "zone">;
 }
 
 type Parsed = z.output<ReturnType<typeof createConfigSchema>>;
@@ -63,7 +65,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
 
 /** The same from a text; relative paths start at the folder of `file`. */
 export function parseConfig(text: string, file: string, options: LoadOptions): LoadedConfig {
-  const { env, ...checks } = options;
+  const { env, gatewayInForce, ...checks } = options;
   const schema = createConfigSchema({
     ...checks,
     folder: dirname(resolve(file)),
@@ -74,14 +76,15 @@ export function parseConfig(text: string, file: string, options: LoadOptions): L
     schema,
     onText: substituteVariables(env),
   });
-  return { config: value === undefined ? undefined : fill(value), diagnostics, place };
+  const config = value === undefined ? undefined : fill(value, gatewayInForce ?? value.gateway);
+  return { config, diagnostics, place };
 }
 
-function fill(parsed: Parsed): Config {
+function fill(parsed: Parsed, gateway: Pick<Parsed["gateway"], "id" | "zone">): Config {
   return {
     ...parsed,
-    sources: parsed.sources.map((source) => fillSource(source, parsed.gateway.id)),
-    targets: parsed.targets.map((target) => fillTarget(target, parsed.gateway)),
+    sources: parsed.sources.map((source) => fillSource(source, gateway.id)),
+    targets: parsed.targets.map((target) => fillTarget(target, gateway)),
   };
 }
 
@@ -99,7 +102,10 @@ function fillSource(source: Parsed["sources"][number], gateway: string): SourceC
   }
 }
 
-function fillTarget(target: Parsed["targets"][number], gateway: Parsed["gateway"]): TargetConfig {
+function fillTarget(
+  target: Parsed["targets"][number],
+  gateway: Pick<Parsed["gateway"], "id" | "zone">,
+): TargetConfig {
   const timezone = target.timezone ?? gateway.zone;
   if (target.type === "file") return { ...target, timezone };
   return { ...target, timezone, clientId: target.clientId ?? `weir-${gateway.id}-out-${target.name}` };
