@@ -11,6 +11,7 @@ import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
 import { changeProfiles } from "../pipeline/profiles.js";
+import { Refusals } from "../pipeline/refusals.js";
 import { Router } from "../profile/match.js";
 import type { Store } from "../store/store.js";
 import { createOutlet, failedSource, type Outlet, type Outside, realOutside, type World } from "./parts.js";
@@ -72,6 +73,7 @@ export class Agent {
   readonly #store: Store;
   readonly #checkpointer: Checkpointer;
   readonly #committer: Committer;
+  readonly #refusals: Refusals;
   readonly #intake: IntakeStage;
   readonly #sources = new Map<string, Running<SourceConfig, Source>>();
   readonly #outlets = new Map<string, Running<TargetConfig, Outlet>>();
@@ -91,7 +93,11 @@ export class Agent {
     this.#store = state.store;
     this.#startedMs = options.clock.monotonicMs();
     this.#checkpointer = new Checkpointer(state.engine, options.config.store.journalBytesMax);
-    const arrivals = new ArrivalClock(options);
+    const arrivals = new ArrivalClock({
+      ...options,
+      holding: state.engine.isHolding,
+      aheadOf: (nowMs) => state.engine.aheadOf(nowMs),
+    });
     this.#committer = new Committer({
       ...options,
       arrivals,
@@ -102,7 +108,9 @@ export class Agent {
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
     });
-    this.#intake = new IntakeStage({ ...options, arrivals, committer: this.#committer });
+    this.#refusals = new Refusals(options);
+    const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
+    this.#intake = new IntakeStage({ ...options, ...stages });
   }
 
   /** @throws WeirError when the store cannot be opened, and `no-profiles` */
@@ -119,6 +127,7 @@ export class Agent {
     }
     await agent.#useProfiles(profiles, state.kept);
     agent.#committer.start();
+    agent.#refusals.start(() => state.engine.counts());
     state.store.log.onAppend(() => agent.#trimLog());
     agent.#trimLog();
     agent.#api = await agent.#startApi();
@@ -318,6 +327,7 @@ export class Agent {
    */
   async stop(): Promise<boolean> {
     this.#stopStatus();
+    this.#refusals.stop();
     const drained = this.#drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
     const inTime = await this.#within(
