@@ -30,7 +30,7 @@ export function readAgentFiles(
   const loaded = readConfig(file, env, inForce === undefined ? {} : { gatewayInForce: inForce });
   const found = findProfiles(file, loaded);
   const diagnostics: Diagnostic[] = [...loaded.diagnostics, ...found.diagnostics];
-  const zone = (inForce ?? loaded.config?.gateway)?.zone ?? "UTC";
+  const zone = inForce?.zone ?? loaded.profiles?.zone ?? "UTC";
   const profiles: Profile[] = [];
   const brokenProfiles: string[] = [];
   for (const path of found.files) {
