@@ -171,6 +171,15 @@ export class Fleet {
 
   /** Holds agent and upstream to the promises. To be called after `finish`. */
   async expectKept(agent: AgentProcess, received: Summaries): Promise<void> {
+    const log = await agent.summaries();
+    const missing = () => log.filter((line) => !received.first.includes(line));
+    await until(() => received.first.length >= log.length && missing().length === 0, {
+      what: "upstream has all of the log",
+    }).catch((error: Error) => {
+      throw new Error(
+        `${error.message}; it lacks ${missing().length}: ${missing().slice(0, 3).join("\n")}\n${agent.tail()}`,
+      );
+    });
     await this.expectEachOnce(agent, received);
     await this.#silent(received);
     await this.delivered(agent, received);
