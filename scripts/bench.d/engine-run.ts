@@ -10,7 +10,9 @@ interface Group {
 }
 
 interface Built {
-  readonly Engine: new (options: object) => {
+  readonly Engine: new (
+    options: object,
+  ) => {
     addProfile(profile: object): void;
     apply(block: object): readonly unknown[];
   };

@@ -10,10 +10,12 @@ import { ArrivalClock } from "../pipeline/arrival-clock.js";
 import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
-import { changeProfiles, type ProfileChange } from "../pipeline/profiles.js";
+import { changeProfiles } from "../pipeline/profiles.js";
+import { Refusals } from "../pipeline/refusals.js";
 import { Router } from "../profile/match.js";
 import type { Store } from "../store/store.js";
 import { createOutlet, failedSource, type Outlet, type Outside, realOutside, type World } from "./parts.js";
+import { type BrokenProfiles, requireSome, tellChange, withKept } from "./profiles.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf } from "./status.js";
 
@@ -30,8 +32,8 @@ export interface AgentOptions extends World {
   readonly counters: Counters;
   readonly config: Config;
   readonly profiles: readonly Profile[];
-  /** Ids of profiles whose file is there but cannot be read: what the store knows of them stays in force. */
-  readonly brokenProfiles: readonly string[];
+  /** What the store knows of these stays in force. */
+  readonly brokenProfiles: BrokenProfiles;
   /** The state in memory may be wrong: the process has to end at once and recover. */
   readonly onFatal: (error: unknown) => void;
   /** The machine and the network for real, unless given. */
@@ -43,12 +45,6 @@ const partFailed = defineEvent<{ readonly part: string; readonly code: string; r
   "error",
   "a source or target cannot work as it is configured; the others go on",
 );
-const profilesChanged = defineEvent<{
-  readonly added: string;
-  readonly changed: string;
-  readonly removed: string;
-  readonly closedWindows: number;
-}>("profiles-changed", "info", "the device profiles in force have changed");
 const restartNeeded = defineEvent<{ readonly section: string }>(
   "restart-needed",
   "warn",
@@ -77,6 +73,7 @@ export class Agent {
   readonly #store: Store;
   readonly #checkpointer: Checkpointer;
   readonly #committer: Committer;
+  readonly #refusals: Refusals;
   readonly #intake: IntakeStage;
   readonly #sources = new Map<string, Running<SourceConfig, Source>>();
   readonly #outlets = new Map<string, Running<TargetConfig, Outlet>>();
@@ -96,7 +93,11 @@ export class Agent {
     this.#store = state.store;
     this.#startedMs = options.clock.monotonicMs();
     this.#checkpointer = new Checkpointer(state.engine, options.config.store.journalBytesMax);
-    const arrivals = new ArrivalClock(options);
+    const arrivals = new ArrivalClock({
+      ...options,
+      holding: state.engine.isHolding,
+      aheadOf: (nowMs) => state.engine.aheadOf(nowMs),
+    });
     this.#committer = new Committer({
       ...options,
       arrivals,
@@ -107,16 +108,26 @@ export class Agent {
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
     });
-    this.#intake = new IntakeStage({ ...options, arrivals, committer: this.#committer });
+    this.#refusals = new Refusals(options);
+    const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
+    this.#intake = new IntakeStage({ ...options, ...stages });
   }
 
-  /** @throws WeirError when the store cannot be opened */
+  /** @throws WeirError when the store cannot be opened, and `no-profiles` */
   static async start(options: AgentOptions): Promise<Agent> {
     const { disk } = options.outside ?? realOutside;
     const state = await openState(options.config, { ...options, disk: disk(options.config.store.path) });
     const agent = new Agent(options, state);
-    await agent.#useProfiles(withKept(options.profiles, options.brokenProfiles, state.kept));
+    const profiles = withKept(options.profiles, options.brokenProfiles, state.kept, options.observer);
+    try {
+      requireSome(profiles);
+    } catch (error) {
+      await state.store.close();
+      throw error;
+    }
+    await agent.#useProfiles(profiles, state.kept);
     agent.#committer.start();
+    agent.#refusals.start(() => state.engine.counts());
     state.store.log.onAppend(() => agent.#trimLog());
     agent.#trimLog();
     agent.#api = await agent.#startApi();
@@ -132,19 +143,20 @@ export class Agent {
   }
 
   /** Between two commits: the engine, the store and the routes change over together. */
-  async #useProfiles(profiles: readonly Profile[]): Promise<void> {
+  async #useProfiles(profiles: readonly Profile[], present: ReadonlyMap<string, Profile>): Promise<void> {
     const change = await this.#committer.exclusively(() => {
       const changing = changeProfiles({
         engine: this.#engine,
         store: this.#store,
         checkpointer: this.#checkpointer,
+        present,
         profiles,
       });
       this.#intake.use(new Router(profiles), profiles);
       this.#profiles = profiles;
       return changing;
     });
-    if (isChange(change)) this.#options.observer.emit(profilesChanged, described(change));
+    tellChange(change, this.#options.observer);
   }
 
   async #startApi(): Promise<LocalApi | undefined> {
@@ -215,12 +227,12 @@ export class Agent {
       this.#options.observer.emit(restartNeeded, { section });
     }
     const present = new Map(this.#profiles.map((profile) => [profile.id, profile]));
-    const profiles = withKept(next.profiles, next.brokenProfiles, present);
+    const profiles = withKept(next.profiles, next.brokenProfiles, present, this.#options.observer);
     const changed = new Set(
       profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
     );
     await this.#stopSources(({ config }) => config.type === "serial" && changed.has(config.profile));
-    await this.#useProfiles(profiles);
+    await this.#useProfiles(profiles, present);
     this.#config = { ...this.#config, sources: next.config.sources, targets: next.config.targets };
     await this.#reloadSources();
     await this.#reloadOutlets();
@@ -315,6 +327,7 @@ export class Agent {
    */
   async stop(): Promise<boolean> {
     this.#stopStatus();
+    this.#refusals.stop();
     const drained = this.#drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
     const inTime = await this.#within(
@@ -348,29 +361,4 @@ export class Agent {
 /** What a target depends on; as for sources. */
 function makingOfOutlet(config: TargetConfig): string {
   return JSON.stringify([config, config.type === "mqtt" ? config.password?.reveal() : undefined]);
-}
-
-/** Profiles that are broken now stay as they were, so that a slip of the pen closes no windows. */
-function withKept(
-  profiles: readonly Profile[],
-  broken: readonly string[],
-  kept: ReadonlyMap<string, Profile>,
-): readonly Profile[] {
-  const ids = new Set(profiles.map(({ id }) => id));
-  const rescued = broken.filter((id) => !ids.has(id)).flatMap((id) => kept.get(id) ?? []);
-  return [...profiles, ...rescued];
-}
-
-function isChange(change: ProfileChange): boolean {
-  return change.added.length + change.changed.length + change.removed.length > 0;
-}
-
-function described(change: ProfileChange) {
-  const list = (ids: readonly string[]) => ids.join(" ");
-  return {
-    added: list(change.added),
-    changed: list(change.changed),
-    removed: list(change.removed),
-    closedWindows: change.closedWindows,
-  };
 }

@@ -18,7 +18,7 @@ export interface OpenState {
   readonly store: Store;
   readonly engine: Engine;
   readonly processingMs: number;
-  /** Profiles as they are kept with the state, by id. */
+  /** The profiles that were in force, as they are kept with the state, by id. */
   readonly kept: ReadonlyMap<string, Profile>;
 }
 
@@ -47,7 +47,7 @@ export async function openState(config: Config, world: World & { readonly disk?:
     try {
       const compile = (definition: StoredDefinition): Profile | undefined => {
         const { profile } = loadProfile(definition.source, definition);
-        if (profile !== undefined) kept.set(profile.id, profile);
+        if (profile !== undefined && definition.retired !== true) kept.set(profile.id, profile);
         return profile;
       };
       const engineOptions = {

@@ -13,20 +13,28 @@ export interface AgentFiles {
   /** Undefined when the config itself is wrong; then there is nothing to run with. */
   readonly config: Config | undefined;
   readonly profiles: readonly Profile[];
-  /** Ids of the profiles that could not be read. */
-  readonly brokenProfiles: readonly string[];
+  /** Ids of the profiles that could not be read; `all` when no file of a profile could be found. */
+  readonly brokenProfiles: readonly string[] | "all";
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else. */
-export function readAgentFiles(file: string, env: NodeJS.ProcessEnv): AgentFiles {
-  const loaded = readConfig(file, env);
+/**
+ * Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else.
+ * @param inForce the gateway as the agent runs with it: what depends on it changes at the next start only
+ */
+export function readAgentFiles(
+  file: string,
+  env: NodeJS.ProcessEnv,
+  inForce?: Config["gateway"],
+): AgentFiles {
+  const loaded = readConfig(file, env, inForce === undefined ? {} : { gatewayInForce: inForce });
   const found = findProfiles(file, loaded);
   const diagnostics: Diagnostic[] = [...loaded.diagnostics, ...found.diagnostics];
+  const zone = inForce?.zone ?? loaded.profiles?.zone ?? "UTC";
   const profiles: Profile[] = [];
   const brokenProfiles: string[] = [];
   for (const path of found.files) {
-    const read = readProfile(path, loaded.config?.gateway.zone ?? "UTC");
+    const read = readProfile(path, zone);
     diagnostics.push(...read.diagnostics);
     if (read.profile === undefined) brokenProfiles.push(basename(path, extname(path)));
     else if (!profiles.some(({ id }) => id === read.profile?.id)) profiles.push(read.profile);
@@ -36,7 +44,8 @@ export function readAgentFiles(file: string, env: NodeJS.ProcessEnv): AgentFiles
     ...brokenProfiles.map((id) => ({ id, file: id })),
   ];
   diagnostics.push(...checkProfileIds(file, loaded, ids));
-  return { config: loaded.config, profiles, brokenProfiles, diagnostics };
+  const none = found.files.length === 0;
+  return { config: loaded.config, profiles, brokenProfiles: none ? "all" : brokenProfiles, diagnostics };
 }
 
 function readProfile(path: string, zone: string) {

@@ -60,7 +60,7 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly options: O;
   /** How many arguments besides options it takes; none when absent. */
   readonly positionals?: { readonly min?: number; readonly max?: number };
-  /** @returns the exit code; a thrown `WeirError` is printed with its hint and gives 1, or 2 for code `bad-usage` */
+  /** @returns the exit code; a thrown `WeirError` is printed with its hint and gives 1, or 2 for `bad-usage` and `no-profiles` */
   run(input: CommandArguments<O>, io: CommandIo): Promise<number>;
 }
 

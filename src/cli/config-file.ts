@@ -23,7 +23,7 @@ export function validateUsers(text: string, path: string): string | undefined {
 export function readConfig(
   file: string,
   env: Environment,
-  more: Pick<LoadOptions, "validateUsers"> = {},
+  more: Pick<LoadOptions, "validateUsers" | "gatewayInForce"> = {},
 ): LoadedConfig {
   return loadConfig(file, {
     ...more,

@@ -67,12 +67,15 @@ function findCommand(name: string, commands: readonly CommandEntry[]): CommandEn
   );
 }
 
+/** What is for a person to put right: trying again would not help. */
+const USAGE_CODES: ReadonlySet<string> = new Set(["bad-usage", "no-profiles"]);
+
 /** Prints what a person can act on; a stack only for what is not Weir's own, for then it is a defect. */
 function report(error: unknown, io: CommandIo): number {
   io.stderr.write(`weir: ${messageOf(error)}\n`);
   if (error instanceof WeirError) {
     if (error.hint !== undefined) io.stderr.write(`  ${error.hint}\n`);
-    return error.code === "bad-usage" ? EXIT.usage : EXIT.failure;
+    return USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.failure;
   }
   if (error instanceof Error && error.stack !== undefined) io.stderr.write(`${error.stack}\n`);
   return EXIT.failure;

@@ -178,6 +178,13 @@ export function timeReader(profile: Profile, device: string | undefined): (line:
 /** @throws WeirError `bad-usage` when the profile cannot be replayed as asked */
 export function checkReplayable(profile: Profile, arrivalPointer: string | undefined): void {
   if (arrivalPointer !== undefined) {
+    if (profile.format !== "json") {
+      throw new WeirError(
+        "bad-usage",
+        `--arrival is for JSON; the payloads of the profile ${profile.id} are ${profile.format}`,
+        { hint: "leave it out, or name the column as the event time: time.from in a copy of the profile" },
+      );
+    }
     try {
       compilePointer(arrivalPointer);
     } catch (error) {
@@ -193,7 +200,10 @@ export function checkReplayable(profile: Profile, arrivalPointer: string | undef
     "bad-usage",
     `the profile ${profile.id} takes the arrival time, which a recording does not have`,
     {
-      hint: "say where each payload carries it: --arrival /received --arrival-format epoch-ms",
+      hint:
+        profile.format === "json"
+          ? "say where each payload carries it: --arrival /received --arrival-format epoch-ms"
+          : "name the column or key that has the time: time.from in a copy of the profile",
     },
   );
 }

@@ -141,6 +141,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     for (const { bytes } of sorted.batches()) await writeText(io.stdout, bytes);
     progress.clear();
     await writeText(io.stderr, report(totals, performance.now() - beganMs));
+    await writeText(io.stderr, hintAbout(totals, request));
   } finally {
     sorted.close();
   }
@@ -258,6 +259,13 @@ function report(totals: ReplayTotals, elapsedMs: number): string {
   if (totals.conflicting > 0) rows.splice(2, 0, ["  of them at a taken time", count(totals.conflicting)]);
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   return rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`).join("");
+}
+
+/** Where payloads are found unidentified that a topic or port would have given a name. */
+function hintAbout({ rejected }: ReplayTotals, { profile, device }: Request): string {
+  if (rejected.unidentified === undefined || device !== undefined) return "";
+  const topic = profile.topics.length === 0 ? "" : ", which the topic tells where they come by MQTT";
+  return `weir: unidentified readings do not say their device${topic}; name it with --device ID\n`;
 }
 
 function count(n: number): string {

@@ -6,14 +6,15 @@ import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent } from "../model/log-event.js";
 import { createCounters } from "../observe/counters.js";
 import { createLogger } from "../observe/logger.js";
-import { createObserver } from "../observe/observer.js";
+import { type ClosableObserver, createObserver } from "../observe/observer.js";
 import { systemClock, systemRandom, systemTimers } from "../system/clock.js";
-import { createServiceManager } from "../system/sd-notify.js";
+import { createServiceManager, type ServiceManager } from "../system/sd-notify.js";
 import { handleSignals } from "../system/signals.js";
 import { type AgentFiles, readAgentFiles } from "./agent-files.js";
 import { type CommandIo, defineCommand, EXIT } from "./command.js";
 import { checkRoom } from "./disk-room.js";
 import { version } from "./dispatch.js";
+import { Ending } from "./ending.js";
 
 /** `weir run`: the agent in the foreground, as systemd or a terminal starts it. */
 const started = defineEvent<{
@@ -24,10 +25,20 @@ const started = defineEvent<{
   readonly memoryBytesMax: number;
   readonly diskBytesMax: number;
 }>("agent-started", "info", "taking readings");
-const stopped = defineEvent<{ readonly reason: string; readonly complete: boolean }>(
+const stopped = defineEvent<{ readonly reason: string }>(
   "agent-stopped",
   "info",
   "everything taken in is committed",
+);
+const cutShort = defineEvent<{ readonly reason: string }>(
+  "agent-cut-short",
+  "warn",
+  "the end came before everything taken in was committed; none of the rest was acknowledged, and what came by QoS 0 or a serial port of it is lost",
+);
+const stoppedStarting = defineEvent<{ readonly reason: string }>(
+  "agent-stopped-starting",
+  "warn",
+  "the end came before the start was complete; nothing that was acknowledged is lost",
 );
 const fatal = defineEvent<{ readonly code: string; readonly error: string; readonly stack: string }>(
   "agent-failed",
@@ -47,7 +58,7 @@ const reloaded = defineEvent<{ readonly problems: number }>(
 const reloadRefused = defineEvent<{ readonly problems: number }>(
   "reload-refused",
   "error",
-  "the config is wrong; the one in force stays",
+  "the config is wrong, or there is no profile; config and profiles in force stay",
 );
 
 export const command = defineCommand({
@@ -72,12 +83,25 @@ export const command = defineCommand({
     },
   },
   async run({ values }, io) {
-    const files = readAgentFiles(values.config, io.env);
-    if (files.config === undefined) {
-      printProblems(files.diagnostics, io);
-      return EXIT.usage;
+    const ending = new Ending(systemTimers);
+    let reload = () => Promise.resolve();
+    // From the first moment on: the default of SIGHUP is to end the process, without a word.
+    const unlisten = handleSignals({
+      stop: (signal) => ending.stop(signal),
+      reload: () => ending.inTurn(() => reload()),
+    });
+    try {
+      const files = readAgentFiles(values.config, io.env);
+      if (files.config === undefined) {
+        printProblems(files.diagnostics, io);
+        return EXIT.usage;
+      }
+      const service = new Service(values.config, files.config, io, ending);
+      reload = () => service.reload();
+      return await service.serve(files);
+    } finally {
+      unlisten();
     }
-    return await serve(values.config, { ...files, config: files.config }, io);
   },
 });
 
@@ -85,67 +109,112 @@ function printProblems(diagnostics: readonly Diagnostic[], io: CommandIo): void 
   for (const diagnostic of diagnostics) io.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
 }
 
-async function serve(
-  file: string,
-  files: AgentFiles & { readonly config: Config },
-  io: CommandIo,
-): Promise<number> {
-  const { config } = files;
-  const log = createLogger({
-    ...config.log,
-    clock: systemClock,
-    write: (line) => io.stderr.write(line),
-    journald: io.env.JOURNAL_STREAM !== undefined,
-  });
-  const counters = createCounters();
-  const observer = createObserver({ log, counters, timers: systemTimers });
-  const manager = createServiceManager({ env: io.env, timers: systemTimers, observer });
-  const report = (diagnostics: readonly Diagnostic[]) => {
-    for (const diagnostic of diagnostics)
-      observer.emit(fileProblem, { problem: formatDiagnostic(diagnostic) });
-  };
-  report(files.diagnostics);
-  const ending = new Ending();
-  const world = { clock: systemClock, timers: systemTimers, random: systemRandom, observer, counters };
-  const agent = await Agent.start({ ...world, ...files, onFatal: (error) => ending.fail(error) });
-  await checkRoom(config, agent.status().store.databaseBytes, observer);
-  observer.emit(started, facts(config));
-  const reload = async () => {
-    await manager.reloading();
-    const next = readAgentFiles(file, io.env);
-    report(next.diagnostics);
-    if (next.config === undefined) observer.emit(reloadRefused, { problems: next.diagnostics.length });
-    else {
-      await agent.reload({ ...next, config: next.config });
-      observer.emit(reloaded, { problems: next.diagnostics.length });
-    }
-    await manager.ready("running");
-  };
-  const unlisten = handleSignals({
-    stop: (signal) => ending.stop(signal),
-    reload: () => ending.inTurn(reload),
-  });
-  await manager.ready("running");
-  manager.watch(() => agent.healthy());
-  const reason = await ending.reason;
-  if (reason.failed) {
-    const { error } = reason;
-    const code = error instanceof WeirError ? error.code : "unexpected";
-    observer.emit(fatal, {
-      code,
-      error: messageOf(error),
-      stack: error instanceof Error ? (error.stack ?? "") : "",
+/** The agent as a service: its start, its reloads and its end. */
+class Service {
+  readonly #file: string;
+  readonly #config: Config;
+  readonly #io: CommandIo;
+  readonly #ending: Ending;
+  readonly #counters = createCounters();
+  readonly #observer: ClosableObserver;
+  readonly #manager: ServiceManager;
+  #agent: Agent | undefined;
+
+  constructor(file: string, config: Config, io: CommandIo, ending: Ending) {
+    this.#file = file;
+    this.#config = config;
+    this.#io = io;
+    this.#ending = ending;
+    const log = createLogger({
+      ...config.log,
+      clock: systemClock,
+      write: (line) => io.stderr.write(line),
+      journald: io.env.JOURNAL_STREAM !== undefined,
     });
-    observer.close();
+    this.#observer = createObserver({ log, counters: this.#counters, timers: systemTimers });
+    this.#manager = createServiceManager({ env: io.env, timers: systemTimers, observer: this.#observer });
+  }
+
+  /** @returns the exit code, when the agent has ended */
+  async serve(files: AgentFiles): Promise<number> {
+    let startFailure: { readonly error: unknown } | undefined;
+    this.#ending.start(() =>
+      this.#start(files).catch((error: unknown) => {
+        startFailure = { error };
+        throw error;
+      }),
+    );
+    const reason = await this.#ending.reason;
+    if (startFailure !== undefined) {
+      this.#observer.close();
+      throw startFailure.error;
+    }
+    return reason.failed ? this.#failed(reason.error) : await this.#stop(reason.signal);
+  }
+
+  async #start(files: AgentFiles): Promise<void> {
+    this.#report(files.diagnostics);
+    const agent = await Agent.start({
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      observer: this.#observer,
+      counters: this.#counters,
+      ...files,
+      config: this.#config,
+      onFatal: (error) => this.#ending.fail(error),
+    });
+    this.#agent = agent;
+    await checkRoom(this.#config, agent.status().store.databaseBytes, this.#observer);
+    this.#observer.emit(started, facts(this.#config));
+    await this.#manager.ready("running");
+    this.#manager.watch(() => agent.healthy());
+  }
+
+  async reload(): Promise<void> {
+    const agent = this.#agent;
+    if (agent === undefined) return;
+    await this.#manager.reloading();
+    const next = readAgentFiles(this.#file, this.#io.env, this.#config.gateway);
+    this.#report(next.diagnostics);
+    if (next.config === undefined || next.brokenProfiles === "all") {
+      this.#observer.emit(reloadRefused, { problems: next.diagnostics.length });
+    } else {
+      await agent.reload({ ...next, config: next.config });
+      this.#observer.emit(reloaded, { problems: next.diagnostics.length });
+    }
+    await this.#manager.ready("running");
+  }
+
+  #report(diagnostics: readonly Diagnostic[]): void {
+    for (const diagnostic of diagnostics) {
+      this.#observer.emit(fileProblem, { problem: formatDiagnostic(diagnostic) });
+    }
+  }
+
+  #failed(error: unknown): number {
+    const code = error instanceof WeirError ? error.code : "unexpected";
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    this.#observer.emit(fatal, { code, error: messageOf(error), stack });
+    this.#observer.close();
     return EXIT.failure;
   }
-  await manager.stopping("committing and checkpointing");
-  const complete = await agent.stop();
-  observer.emit(stopped, { reason: reason.signal, complete });
-  unlisten();
-  await manager.close();
-  observer.close();
-  return complete ? EXIT.ok : EXIT.failure;
+
+  async #stop(signal: string): Promise<number> {
+    const agent = this.#agent;
+    if (agent === undefined) {
+      // Recovery writes nothing that a crash in the middle of it would not leave in order.
+      this.#observer.emit(stoppedStarting, { reason: signal });
+      this.#observer.close();
+      return EXIT.failure;
+    }
+    await this.#manager.stopping("committing and checkpointing");
+    const complete = await agent.stop();
+    this.#observer.emit(complete ? stopped : cutShort, { reason: signal });
+    await this.#manager.close();
+    this.#observer.close();
+    return complete ? EXIT.ok : EXIT.failure;
+  }
 }
 
 function facts(config: Config) {
@@ -158,41 +227,4 @@ function facts(config: Config) {
     memoryBytesMax: bounds.memoryBytes,
     diskBytesMax: bounds.diskBytes,
   };
-}
-
-type Reason =
-  | { readonly failed: false; readonly signal: string }
-  | { readonly failed: true; readonly error: unknown };
-
-/** A reload waits for the commit before it, and that for a disk that may be full; an end must not. */
-const RELOAD_MS_MAX = 1_000;
-
-/** Why the agent ends, and the order of reloads: one after the other, none after the end has begun. */
-class Ending {
-  #end: (reason: Reason) => void = () => {};
-  readonly reason = new Promise<Reason>((resolve) => {
-    this.#end = resolve;
-  });
-  #turn: Promise<void> = Promise.resolve();
-  #ended = false;
-
-  /** Asking again changes nothing: the end is complete within five seconds anyway. */
-  stop(signal: string): void {
-    this.#ended = true;
-    const end = () => this.#end({ failed: false, signal });
-    systemTimers.after(RELOAD_MS_MAX, end);
-    void this.#turn.then(end);
-  }
-
-  fail(error: unknown): void {
-    this.#ended = true;
-    this.#end({ failed: true, error });
-  }
-
-  inTurn(work: () => Promise<void>): void {
-    this.#turn = this.#turn.then(async () => {
-      if (!this.#ended) await work();
-    });
-    this.#turn.catch((error: unknown) => this.fail(error));
-  }
 }

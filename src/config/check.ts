@@ -1,6 +1,6 @@
 /** Whether a config and the device profiles around it go together. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
 import { nearest } from "../model/nearest.js";
 import { cannotRead } from "./files.js";
@@ -20,8 +20,8 @@ export interface ProfileFiles {
 
 /** The profiles that a config's `profiles.path` holds. `file` is the config's, for messages. */
 export function findProfiles(file: string, loaded: LoadedConfig): ProfileFiles {
-  if (loaded.config === undefined) return { files: [], diagnostics: [] };
-  const folder = loaded.config.profiles.path;
+  if (loaded.profiles === undefined) return { files: [], diagnostics: [] };
+  const folder = loaded.profiles.path;
   const place = loaded.place(["profiles", "path"]);
   let names: string[];
   try {
@@ -67,4 +67,24 @@ export function checkProfileIds(
     diagnostics.push({ file, ...place, code: "unknown-profile", message, hint });
   }
   return diagnostics;
+}
+
+/** Files of targets that cannot be written because of their folder. The agent itself waits for a disk to be mounted. */
+export function checkTargetFolders(file: string, loaded: LoadedConfig): Diagnostic[] {
+  return (loaded.config?.targets ?? []).flatMap((target, index) => {
+    if (target.type !== "file") return [];
+    const folder = dirname(target.path);
+    const message = folderProblem(folder);
+    if (message === undefined) return [];
+    const hint = "create the folder of the target's file, or mount the disk that holds it";
+    return [{ file, ...loaded.place(["targets", index, "path"]), code: "no-folder", message, hint }];
+  });
+}
+
+function folderProblem(folder: string): string | undefined {
+  try {
+    return statSync(folder).isDirectory() ? undefined : `${folder} is not a folder`;
+  } catch (error) {
+    return cannotRead(folder, error);
+  }
 }

@@ -3,16 +3,19 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
 import { parseDocument } from "../schema/document.js";
+import { timeZone } from "../schema/types.js";
 import type { Path, Place } from "../schema/yaml.js";
-import type { z } from "../schema/zod.js";
+import { z } from "../schema/zod.js";
 import { cannotRead } from "./files.js";
-import { createConfigSchema } from "./schema.js";
+import { createConfigSchema, profiles } from "./schema.js";
 import type { ConfigContext } from "./types.js";
 import { type Environment, substituteVariables } from "./variables.js";
 
 export interface LoadOptions
   extends Pick<ConfigContext, "validateSchedule" | "validateTopic" | "validateUsers"> {
   readonly env: Environment;
+  /** The gateway of an agent that runs: defaults that depend on it stay as they are until the next start. */
+  readonly gatewayInForce?: Pick<Config["gateway"], "id" | "zone">;
 }
 
 type Parsed = z.output<ReturnType<typeof createConfigSchema>>;
@@ -40,6 +43,8 @@ export interface LoadedConfig {
   /** Undefined when there are diagnostics. */
   readonly config: Config | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** Where and how profiles are to be read, also when other parts are wrong; undefined when that cannot be told. */
+  readonly profiles: { readonly path: string; readonly zone: string } | undefined;
   /** Where a key's value stands in the file. */
   place(path: Path): Place;
 }
@@ -54,6 +59,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
     const message = cannotRead(file, error);
     return {
       config: undefined,
+      profiles: undefined,
       diagnostics: [{ file, line: 1, column: 1, code: "unreadable-file", message, hint }],
       place: () => ({ line: 1, column: 1 }),
     };
@@ -63,25 +69,36 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
 
 /** The same from a text; relative paths start at the folder of `file`. */
 export function parseConfig(text: string, file: string, options: LoadOptions): LoadedConfig {
-  const { env, ...checks } = options;
-  const schema = createConfigSchema({
+  const { env, gatewayInForce, ...checks } = options;
+  const context = {
     ...checks,
     folder: dirname(resolve(file)),
-    readFile: (path) => readFileSync(path, "utf8"),
-  });
-  const { value, diagnostics, place } = parseDocument(text, {
+    readFile: (path: string) => readFileSync(path, "utf8"),
+  };
+  const schema = createConfigSchema(context);
+  const { value, diagnostics, plain, place } = parseDocument(text, {
     file,
     schema,
     onText: substituteVariables(env),
   });
-  return { config: value === undefined ? undefined : fill(value), diagnostics, place };
+  const config = value === undefined ? undefined : fill(value, gatewayInForce ?? value.gateway);
+  return { config, diagnostics, profiles: profilesIn(plain, context), place };
 }
 
-function fill(parsed: Parsed): Config {
+function profilesIn(plain: unknown, context: ConfigContext): LoadedConfig["profiles"] {
+  const shape = z.object({ profiles: profiles(context), gateway: z.unknown().optional() });
+  const { success, data } = shape.safeParse(plain);
+  // What an unset variable stands for is not known.
+  if (!success || data.profiles.path.includes("${")) return undefined;
+  const gateway = z.object({ zone: timeZone() }).safeParse(data.gateway);
+  return { path: data.profiles.path, zone: gateway.data?.zone ?? "UTC" };
+}
+
+function fill(parsed: Parsed, gateway: Pick<Parsed["gateway"], "id" | "zone">): Config {
   return {
     ...parsed,
-    sources: parsed.sources.map((source) => fillSource(source, parsed.gateway.id)),
-    targets: parsed.targets.map((target) => fillTarget(target, parsed.gateway)),
+    sources: parsed.sources.map((source) => fillSource(source, gateway.id)),
+    targets: parsed.targets.map((target) => fillTarget(target, gateway)),
   };
 }
 
@@ -99,7 +116,10 @@ function fillSource(source: Parsed["sources"][number], gateway: string): SourceC
   }
 }
 
-function fillTarget(target: Parsed["targets"][number], gateway: Parsed["gateway"]): TargetConfig {
+function fillTarget(
+  target: Parsed["targets"][number],
+  gateway: Pick<Parsed["gateway"], "id" | "zone">,
+): TargetConfig {
   const timezone = target.timezone ?? gateway.zone;
   if (target.type === "file") return { ...target, timezone };
   return { ...target, timezone, clientId: target.clientId ?? `weir-${gateway.id}-out-${target.name}` };

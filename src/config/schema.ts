@@ -73,7 +73,7 @@ const limits = z
   .describe("Bounds of what devices can make the agent keep.")
   .prefault({});
 
-function profiles(context: ConfigContext) {
+export function profiles(context: ConfigContext) {
   return z
     .strictObject({
       path: filePath(context)

@@ -13,6 +13,7 @@ import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { type Plan, planProfile } from "./plan.js";
 import { reconfigureDevice } from "./reconfigure.js";
+import { aheadOfClock } from "./set-back.js";
 import type { Firing } from "./summarise.js";
 
 /**
@@ -323,6 +324,15 @@ export class Engine {
       this.#holding.delete(device);
     }
     return summaries;
+  }
+
+  /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
+  aheadOf(nowMs: number): { readonly devices: number; readonly byMs: number } {
+    const states = [...this.#byId.values()].filter(({ retired }) => !retired);
+    const ahead = states
+      .flatMap(({ plan, devices }) => [...devices.values()].map((each) => aheadOfClock(each, plan, nowMs)))
+      .filter((byMs) => byMs > 0);
+    return { devices: ahead.length, byMs: ahead.reduce((most, byMs) => Math.max(most, byMs), 0) };
   }
 
   counts(): DeviceCounts[] {

@@ -57,6 +57,12 @@ export function timeOfLate(on: Firing, device: Device, reading: Arriving): numbe
   return timeMs;
 }
 
+/** By how much the device's time is ahead, where it begins anew with the next reading of this clock; else 0. */
+export function aheadOfClock(device: Device, plan: Plan, nowMs: number): number {
+  const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs) - nowMs;
+  return aheadMs > Math.max(LIMITS.clockBackMsMax, plan.profile.time.maxFutureMs) ? aheadMs : 0;
+}
+
 function beginAnew(on: Firing, device: Device, timeMs: number): void {
   // As what they were until now.
   closeFolds(on, device, false);

@@ -94,6 +94,7 @@ export interface Profile extends EngineProfile {
   readonly file: string;
   /** Whether readings carry an event time of their own. */
   readonly hasEventTime: boolean;
+  readonly format: "json" | "csv" | "kv";
   /** Encoding of the text its payloads are. */
   readonly encoding: "utf-8" | "latin1";
   /** MQTT topics it claims: patterns with {name} for one level and {name...} for the rest. */

@@ -20,24 +20,53 @@ const clockUnset = defineEvent<object>(
   "warn",
   "the wall clock is not set yet; readings without an event time wait for it",
 );
-const clockSet = defineEvent<object>("clock-set", "info", "the wall clock is set");
+const clockSet = defineEvent<object>(
+  "clock-set",
+  "info",
+  "the wall clock is set; readings that waited for it get the times at which they came",
+);
+const clockBehind = defineEvent<Ahead>(
+  "clock-behind",
+  "warn",
+  "the wall clock is behind the readings in the store: it was set back while the agent was away, or was ahead before; what comes of windows up to those gets ids that end in /2",
+);
 
 /** Reading two clocks one after the other, one of them in whole milliseconds, is not more exact than this. */
 const JITTER_MS = 2;
 /** Smaller steps are made every day and harm nobody. */
 const TOLD_MS_MIN = 1_000;
 
+/** What has been stored under a clock that was ahead of this one. */
+export interface Ahead {
+  readonly devices: number;
+  /** Milliseconds by which the furthest is ahead. */
+  readonly byMs: number;
+}
+
+export interface ArrivalClockOptions {
+  readonly clock: Clock;
+  readonly observer: Observer;
+  /** Whether readings wait since an earlier life of the agent. */
+  readonly holding?: boolean;
+  /** Further than devices may be ahead of the wall clock; looked at once, when that can be trusted. */
+  readonly aheadOf?: (nowMs: number) => Ahead;
+}
+
 export class ArrivalClock {
   readonly #clock: Clock;
   readonly #observer: Observer;
+  #aheadOf: ArrivalClockOptions["aheadOf"];
   #offsetMs: number;
-  #trusted = true;
+  #trusted: boolean;
 
-  constructor({ clock, observer }: { readonly clock: Clock; readonly observer: Observer }) {
+  constructor({ clock, observer, holding = false, aheadOf }: ArrivalClockOptions) {
     this.#clock = clock;
     this.#observer = observer;
+    this.#aheadOf = aheadOf;
     this.#offsetMs = clock.wallMs() - clock.monotonicMs();
+    this.#trusted = !holding;
     this.look();
+    if (holding && !this.#trusted) observer.emit(clockUnset, {});
   }
 
   /** Whether the wall clock could be believed at the last look. */
@@ -69,6 +98,13 @@ export class ArrivalClock {
       this.#trusted = trusted;
       this.#observer.emit(trusted ? clockSet : clockUnset, {});
     }
+    if (trusted) this.#lookBack();
     return stepped ? byMs : 0;
+  }
+
+  #lookBack(): void {
+    const ahead = this.#aheadOf?.(this.#clock.wallMs());
+    this.#aheadOf = undefined;
+    if (ahead !== undefined && ahead.devices > 0) this.#observer.emit(clockBehind, ahead);
   }
 }

@@ -6,6 +6,7 @@ import type { FieldValue, ReadingSink } from "../model/reading.js";
 import type { RejectReason } from "../model/reasons.js";
 import type { ArrivalClock } from "./arrival-clock.js";
 import type { Committer } from "./committer.js";
+import type { Refusals } from "./refusals.js";
 
 /** Which profiles claim a topic, most specific first. */
 export interface TopicRouter {
@@ -29,19 +30,8 @@ export interface IntakeOptions {
   readonly committer: Committer;
   readonly arrivals: ArrivalClock;
   readonly observer: Observer;
+  readonly refusals: Refusals;
 }
-
-const payloadUnmatched = defineEvent<{ readonly source: string }>(
-  "payload-unmatched",
-  "debug",
-  "a payload on a topic that no profile claims",
-);
-const readingRejected = defineEvent<{
-  readonly profile: string;
-  readonly device: string;
-  readonly reason: string;
-  readonly detail: string;
-}>("reading-rejected", "debug", "a reading could not be decoded");
 
 const valueUnreadable = defineEvent<{
   readonly profile: string;
@@ -94,7 +84,7 @@ export class IntakeStage {
     const taken =
       delivery.stream === undefined ? this.#routed(delivery, arrivalMs) : this.#streamed(delivery, arrivalMs);
     if (!taken) {
-      this.#options.observer.emit(payloadUnmatched, { source: delivery.source });
+      if (!this.#isStatus(delivery)) this.#options.refusals.unclaimed(delivery.source, delivery.topic);
       delivery.committed();
       return;
     }
@@ -107,10 +97,7 @@ export class IntakeStage {
     const { topic } = delivery;
     if (topic === undefined || this.#router === undefined) return false;
     const route = this.#router.route(topic);
-    if (route === undefined) {
-      this.#noteStatus(delivery, topic);
-      return false;
-    }
+    if (route === undefined) return false;
     for (const { profile, captures } of route.candidates) {
       this.#sink.begin(profile, delivery, arrivalMs);
       if (profile.decode(delivery.payload, { captures, topic, arrivalMs }, this.#sink)) return true;
@@ -118,12 +105,14 @@ export class IntakeStage {
     return false;
   }
 
-  #noteStatus(delivery: Delivery, topic: string): void {
-    if (delivery.payload.length > STATUS_BYTES_MAX) return;
-    const hit = this.#router?.routeStatus(topic, Buffer.from(delivery.payload).toString("latin1"));
-    if (hit === undefined) return;
+  /** Whether a device says on this topic that it is there or not, and no reading. */
+  #isStatus({ topic, payload }: Delivery): boolean {
+    if (topic === undefined || payload.length > STATUS_BYTES_MAX) return false;
+    const hit = this.#router?.routeStatus(topic, Buffer.from(payload).toString("latin1"));
+    if (hit === undefined) return false;
     const device = hit.captures.device ?? topic;
     this.#options.observer.emit(deviceStatus, { profile: hit.profile.id, device, state: hit.status });
+    return true;
   }
 
   #streamed(delivery: Delivery, arrivalMs: number): boolean {
@@ -198,7 +187,7 @@ class BlockSink implements ReadingSink {
   reject(device: string | undefined, reason: RejectReason, detail: string): void {
     const name = device ?? UNKNOWN_DEVICE;
     const profile = this.#profile!;
-    this.#options.observer.emit(readingRejected, { profile: profile.id, device: name, reason, detail });
+    this.#options.refusals.undecoded({ profile: profile.id, device: name, reason, detail });
     this.#options.committer.builder.reject(profile.hash, name, reason);
   }
 }

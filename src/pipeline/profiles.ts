@@ -25,9 +25,11 @@ export async function changeProfiles(on: {
   readonly engine: Engine;
   readonly store: Store;
   readonly checkpointer: Checkpointer;
+  /** Those in force until now, by id. */
+  readonly present: ReadonlyMap<string, Profile>;
   readonly profiles: readonly Profile[];
 }): Promise<ProfileChange> {
-  const { engine, store, checkpointer, profiles } = on;
+  const { engine, store, checkpointer, present, profiles } = on;
   const before = new Map(engine.profiles().map((profile) => [profile.id, profile.hash]));
   const wanted = new Set(profiles.map((profile) => profile.id));
   const summaries: Summary[] = [];
@@ -48,7 +50,12 @@ export async function changeProfiles(on: {
   }
   const removed = [...before.keys()].filter((id) => !wanted.has(id));
   // A removed profile keeps its definition, because its devices keep their counts.
-  for (const id of removed) summaries.push(...engine.retire(id));
+  for (const id of removed) {
+    summaries.push(...engine.retire(id));
+    const profile = present.get(id);
+    if (profile === undefined) continue;
+    records.push(store.definitionOperation(profile.hash, encodeDefinition(profile, { retired: true })));
+  }
   if (records.length > 0 || summaries.length > 0) {
     const share = checkpointer.everything();
     const commit = { ...share.commit, records: [...share.commit.records, ...records] };

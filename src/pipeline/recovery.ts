@@ -24,10 +24,15 @@ export interface StoredDefinition {
   readonly source: string;
   readonly zone: string;
   readonly file: string;
+  /** Whether it was removed and is kept for the counts of its devices only. */
+  readonly retired?: boolean;
 }
 
-export function encodeDefinition(profile: Profile): string {
-  const definition: StoredDefinition = { source: profile.source, zone: profile.zone, file: profile.file };
+export function encodeDefinition(
+  { source, zone, file }: Profile,
+  { retired = false }: { readonly retired?: boolean } = {},
+): string {
+  const definition: StoredDefinition = { source, zone, file, ...(retired ? { retired } : {}) };
   return JSON.stringify(definition);
 }
 
@@ -42,11 +47,14 @@ export async function recover(
 ): Promise<Recovered> {
   const engine = new Engine(options);
   for (const [hash, text] of await store.definitions()) {
-    const profile = compile(JSON.parse(text) as StoredDefinition);
+    const definition = JSON.parse(text) as StoredDefinition;
+    const profile = compile(definition);
     if (profile === undefined || profile.hash !== hash) {
       throw new CorruptRecord(`the stored profile definition ${hash} cannot be read`);
     }
     engine.addProfile(profile);
+    // Its devices were stored without windows.
+    if (definition.retired === true) engine.retire(profile.id);
   }
   let processingMs = await restoreDevices(store, engine);
   engine.resumeAt(store.journalFrom - 1);

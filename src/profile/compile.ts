@@ -39,6 +39,7 @@ export function compileProfile(document: ProfileDocument, options: CompileOption
     zone,
     file,
     hasEventTime: document.time.from !== undefined,
+    format: document.decode.format,
     encoding: document.decode.format === "json" ? "utf-8" : document.decode.encoding,
     topics: mqtt?.topics ?? [],
     conditional: mqtt?.where !== undefined,

@@ -1,6 +1,6 @@
 import { LIMITS } from "../model/limits.js";
 import { byteSize, count, jsonPointer } from "../schema/types.js";
-import { z } from "../schema/zod.js";
+import { withRule, z } from "../schema/zod.js";
 
 const maxBytes = byteSize({ maxBytes: LIMITS.documentBytesMax }).prefault("64KiB").meta({
   description: "Longest payload; longer ones are counted as tooLarge.",
@@ -30,6 +30,23 @@ const json = z.strictObject({
   }),
 });
 
+/** Of two columns with one name only the first could be read. */
+function columnNames() {
+  return withRule(z.array(z.string().min(1).max(64)).min(1).max(1024), (names, report) => {
+    const seen = new Map<unknown, number>();
+    for (const [index, name] of Object.values(names).entries()) {
+      const first = seen.get(name);
+      if (first === undefined) {
+        seen.set(name, index);
+        continue;
+      }
+      const message = `column ${first + 1} has the name "${name}" already`;
+      const hint = `each needs its own; "#${index + 1}" asks for a column without its name`;
+      report({ code: "duplicate-name", message, hint, path: [index] });
+    }
+  });
+}
+
 const csv = z.strictObject({
   format: z
     .literal("csv")
@@ -43,7 +60,7 @@ const csv = z.strictObject({
   header: z.boolean().default(false).meta({
     description: "Whether the first row names the columns. In a file or on a serial line it comes once.",
   }),
-  columns: z.array(z.string().min(1).max(64)).min(1).max(1024).optional().meta({
+  columns: columnNames().optional().meta({
     description: "Names of the columns where no header gives them.",
   }),
   quote: z.string().max(1).default('"').meta({

@@ -20,6 +20,8 @@ export interface ParsedDocument<T> {
   /** Undefined when there are diagnostics. */
   readonly value: T | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** What stands there, unchecked; undefined where nothing sensible can be said. */
+  readonly plain: unknown;
   /** Where a value (or its key) stands; where it does not exist, the nearest thing around it. */
   place(path: Path, of?: "key" | "value"): Place;
 }
@@ -47,6 +49,7 @@ export function parseDocument<T>(text: string, options: ParseOptions<T>): Parsed
   return {
     value: diagnostics.length === 0 ? (value as T) : undefined,
     diagnostics,
+    plain: tree.unfolded ? plain : undefined,
     place: (path, of) => tree.place(path, of),
   };
 }
@@ -72,7 +75,7 @@ function diagnosticOf(finding: Finding, tree: YamlTree): Omit<Diagnostic, "file"
 }
 
 function failed<T>(diagnostics: readonly Diagnostic[]): ParsedDocument<T> {
-  return { value: undefined, diagnostics, place: () => ({ line: 1, column: 1 }) };
+  return { value: undefined, diagnostics, plain: undefined, place: () => ({ line: 1, column: 1 }) };
 }
 
 function inOrder(diagnostics: Diagnostic[]): Diagnostic[] {

@@ -41,8 +41,26 @@ export function validate<T>(
   source: Source,
 ): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
   const result = schema.safeParse(source.value, { error: noteSchema });
-  if (result.success) return { value: result.data, findings: [] };
-  return { value: undefined, findings: result.error.issues.flatMap((issue) => explain(issue, [], source)) };
+  const findings = result.success ? [] : result.error.issues.flatMap((issue) => explain(issue, [], source));
+  for (const path of prototypeKeys(source.value)) {
+    const told = findings.some((finding) => finding.path.join("\0") === path.join("\0"));
+    const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
+    if (!told && !kept) findings.push({ path, at: "key", code: "bad-name", message: NOT_A_NAME });
+  }
+  if (findings.length > 0) return { value: undefined, findings };
+  return { value: result.data, findings };
+}
+
+/** zod's records pass over this key as if it were not there, and so would we without a word. */
+const PROTOTYPE = "__proto__";
+const NOT_A_NAME = `"${PROTOTYPE}" cannot be a name`;
+
+function prototypeKeys(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    const at = [...path, Array.isArray(value) ? Number(key) : key];
+    return key === PROTOTYPE ? [at] : prototypeKeys(child, at);
+  });
 }
 
 const noteSchema: z.core.$ZodErrorMap = (issue) => {

@@ -34,6 +34,8 @@ export class BrokerConnection {
   readonly certified: boolean;
   /** Name the client logged in with. */
   user: string | undefined;
+  /** Whether its CONNECT came without a client id. */
+  nameless = false;
   readonly #leave: (bytes: number) => void;
   /** By size of the payload, so that thousands of publishes that wait need not have a function each. */
   readonly #leaving = new Map<number, () => void>();

@@ -55,6 +55,11 @@ export class BrokerDoor {
       return refusal("identifier", "the client id is too long");
     }
     if (connection === undefined) return refusal("unavailable", "the connection is gone");
+    // MQTT 3.1.1, 3.1.3.1: under the id that it would be given it could never find its session again.
+    if (connection.nameless && !client.clean) {
+      this.#refused(knock, "client-id");
+      return refusal("identifier", "a session that is kept needs a client id");
+    }
     const verdict = await this.#authenticator
       .check({
         username,

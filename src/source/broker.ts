@@ -56,6 +56,11 @@ export const clientLost = defineEvent<About & { readonly reason: string; readonl
   "info",
   "the connection of a client failed or broke a rule",
 );
+export const versionRefused = defineEvent<{ readonly source: string; readonly address: string }>(
+  "broker-version-refused",
+  "warn",
+  "a client speaks another version of MQTT, such as 5, and was not let in; set it to MQTT 3.1.1",
+);
 export const packetTooLarge = defineEvent<About & { readonly bytes: number }>(
   "broker-packet-too-large",
   "warn",
@@ -189,7 +194,10 @@ export class BrokerSource implements Source {
       maxTopicLevels: options.topicLevelsMax,
       preConnect: (client, packet, callback) => {
         const connection = this.#connections.get(client.conn);
-        if (connection !== undefined) this.#lobby.spoke(connection.socket);
+        if (connection !== undefined) {
+          this.#lobby.spoke(connection.socket);
+          connection.nameless = packet.clientId === "";
+        }
         const problem = packet.will === undefined ? undefined : badWillTopic(packet.will.topic);
         if (problem === undefined) callback(null, true);
         else callback(new Error(problem), false);
@@ -261,6 +269,10 @@ export class BrokerSource implements Source {
       callback(new Error("topics under $SYS belong to the broker"));
       return;
     }
+    if (!isText(packet.topic)) {
+      callback(new Error("the topic is not UTF-8"));
+      return;
+    }
     if (this.#stopping) {
       callback(new Error("the broker is stopping"));
       return;
@@ -306,7 +318,12 @@ export class BrokerSource implements Source {
   #onLost(client: Client, error: Error): void {
     // What follows the end of a connection, such as an acknowledgement that has nowhere to go, is no news.
     if (client.closed) return;
-    this.#parts.observer.emit(clientLost, {
+    const { observer } = this.#parts;
+    if (WRONG_VERSION.test(error.message)) {
+      observer.emit(versionRefused, { source: this.name, address: addressOf(client.conn as Socket) });
+      return;
+    }
+    observer.emit(clientLost, {
       source: this.name,
       client: client.id ?? "",
       reason: reasonOf(error),
@@ -337,12 +354,24 @@ export class BrokerSource implements Source {
 /** aedes does not look at the topic of a will. */
 function badWillTopic(topic: string): string | undefined {
   if (topic === "") return "the topic of the will is empty";
+  if (!isText(topic)) return "the topic of the will is not UTF-8";
   return /[#+]/.test(topic) ? "the topic of the will has a wildcard" : undefined;
+}
+
+/**
+ * MQTT 3.1.1, 1.5.3: what is no UTF-8 or has a null character ends the connection. The parser puts U+FFFD where bytes
+ * are no UTF-8, so that different names would become one; that somebody means that character is less likely.
+ */
+function isText(topic: string): boolean {
+  return !topic.includes("\uFFFD") && !topic.includes("\0");
 }
 
 function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? "";
 }
+
+/** aedes's, as it sends CONNACK 1. */
+const WRONG_VERSION = /unacceptable protocol version/;
 
 /** aedes's errors have no codes; those worth counting apart. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -350,6 +379,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/connect did not arrive/i, "no-connect"],
   [/drain timeout/i, "slow-subscriber"],
   [/too many levels/i, "topic-levels"],
+  [/not UTF-8/, "topic-encoding"],
   [/maxInflightInbound|await their PUBREL|queue limit/i, "inflight"],
   [/\$SYS/, "reserved-topic"],
   [/ECONNRESET|EPIPE|ETIMEDOUT|closed/, "reset"],

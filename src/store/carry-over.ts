@@ -48,6 +48,9 @@ const AHEAD_MS = 60_000;
 /** And by as much where nothing can be read that would tell. */
 const AHEAD_MS_UNTOLD = 600_000;
 
+/** Of a target whose position cannot be read: it may have got everything, so all of it goes again, as it is. */
+const UNTOLD: Cursor = { confirmed: 0, reserved: 0 };
+
 export interface CarryOver {
   readonly disk: Disk;
   readonly database: Database;
@@ -114,6 +117,9 @@ class OldStore {
     for (const { confirmed, reserved } of cursors.values()) {
       book.head = Math.max(book.head, confirmed, reserved);
     }
+    for (const [target, cursor] of cursors) {
+      if (cursor === UNTOLD) cursors.set(target, { confirmed: 0, reserved: book.head });
+    }
     const earlier = await this.#read(old, LOSSES_KEY, decodeLosses);
     const key = KEYS.meta("log");
     await this.#on.database.write([
@@ -129,8 +135,7 @@ class OldStore {
     const cursors = new Map<string, Cursor>();
     const space = keySpace("c");
     for await (const [key, value] of entriesOf(old, space)) {
-      const cursor = intact(() => decodeCursor(value, key));
-      if (cursor !== undefined) cursors.set(key.slice(space.gte.length), cursor);
+      cursors.set(key.slice(space.gte.length), intact(() => decodeCursor(value, key)) ?? UNTOLD);
     }
     return cursors;
   }

@@ -99,7 +99,8 @@ export class Run {
   static async on(opened: Opened, options: RunOptions): Promise<Run> {
     const run = new Run(opened, options);
     const { engine, store } = opened;
-    await changeProfiles({ engine, store, checkpointer: run.#checkpointer, profiles: [numberedProfile] });
+    const [checkpointer, profiles] = [run.#checkpointer, [numberedProfile]];
+    await changeProfiles({ engine, store, checkpointer, present: new Map(), profiles });
     return run;
   }
 

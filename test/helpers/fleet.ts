@@ -89,9 +89,18 @@ export class Fleet {
     return this.#devices.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** What the agent has accepted when it has everything. */
-  get accepted(): number {
-    return this.#devices.reduce((sum, device) => sum + acceptedOf(device), 0);
+  /** Waits until the agent has read everything of every device; a reading counted twice does not stand for another. */
+  async taken(agent: AgentProcess, timeoutMs = 20_000): Promise<void> {
+    await until(
+      async () => {
+        const { byDevice } = await agent.status();
+        return this.#devices.every((device) => {
+          const counts = byDevice.find((each) => each.device === device.name);
+          return (counts?.accepted ?? 0) >= acceptedOf(device);
+        });
+      },
+      { what: "the agent has read it all", timeoutMs },
+    );
   }
 
   /** Every device sends what it has held back and the reading that closes its windows. */
@@ -162,6 +171,15 @@ export class Fleet {
 
   /** Holds agent and upstream to the promises. To be called after `finish`. */
   async expectKept(agent: AgentProcess, received: Summaries): Promise<void> {
+    const log = await agent.summaries();
+    const missing = () => log.filter((line) => !received.first.includes(line));
+    await until(() => received.first.length >= log.length && missing().length === 0, {
+      what: "upstream has all of the log",
+    }).catch((error: Error) => {
+      throw new Error(
+        `${error.message}; it lacks ${missing().length}: ${missing().slice(0, 3).join("\n")}\n${agent.tail()}`,
+      );
+    });
     await this.expectEachOnce(agent, received);
     await this.#silent(received);
     await this.delivered(agent, received);

@@ -82,11 +82,13 @@ export interface ConnectOptions {
   readonly username?: string;
   readonly password?: string;
   readonly keepaliveS?: number;
+  /** 4 is MQTT 3.1.1. */
+  readonly version?: number;
   readonly will?: { readonly topic: string; readonly payload: string };
 }
 
 export function connectPacket(clientId: string, options: ConnectOptions = {}): Buffer {
-  const { clean = true, username, password, keepaliveS = 60, will } = options;
+  const { clean = true, username, password, keepaliveS = 60, version = 4, will } = options;
   let flags = clean ? 2 : 0;
   const parts = [text(clientId)];
   if (will !== undefined) {
@@ -101,12 +103,17 @@ export function connectPacket(clientId: string, options: ConnectOptions = {}): B
     flags |= 0x40;
     parts.push(text(password));
   }
-  const head = Buffer.concat([text("MQTT"), Buffer.from([4, flags, keepaliveS >> 8, keepaliveS & 0xff])]);
+  const head = Buffer.concat([
+    text("MQTT"),
+    Buffer.from([version, flags, keepaliveS >> 8, keepaliveS & 0xff]),
+  ]);
+  // MQTT 5 has properties there: none.
+  if (version === 5) parts.unshift(Buffer.from([0]));
   return packet(0x10, Buffer.concat([head, ...parts]));
 }
 
 export interface PublishOptions {
-  readonly topic: string;
+  readonly topic: string | Buffer;
   readonly payload: string | Buffer;
   readonly qos?: 0 | 1 | 2;
   readonly messageId?: number;
@@ -140,7 +147,7 @@ export function fixedHeader(first: number, length: number): Buffer {
   return Buffer.from(bytes);
 }
 
-function text(value: string): Buffer {
+function text(value: string | Buffer): Buffer {
   const bytes = Buffer.from(value);
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }

@@ -1,5 +1,6 @@
 /** How the agent begins and ends: with half of its world missing, beside another one, and under load. */
-import { mkdir } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
@@ -49,7 +50,7 @@ describe("the agent", () => {
       const ended = await agent.end(signal);
       expect(ended).toMatchObject({ code: 0, signal: null });
       expect(ended.elapsedMs).toBeLessThan(5_000);
-      expect(agent.events("agent-stopped")).toMatchObject([{ complete: true }]);
+      expect(agent.events("agent-stopped")).toMatchObject([{ reason: signal }]);
       expect(load.done).toBe(false);
       await agent.start();
       // It was checkpointed: nothing has to be replayed.
@@ -130,6 +131,37 @@ describe("the agent", () => {
     expect(await agent.ended()).toMatchObject({ code: 2 });
     expect(agent.tail()).toMatch(/weir\.yaml:\d+:\d+ /);
   });
+
+  it("does not begin without a profile, from a file or from the store: it would keep no reading", async () => {
+    const agent = await AgentProcess.prepare({ config: brokerConfig(await freePort()) });
+    agent.spawn();
+    expect(await agent.ended()).toMatchObject({ code: 2 });
+    expect(agent.tail()).toMatch(/weir\.yaml:\d+:\d+ no-profiles /);
+    expect(agent.tail()).toContain("there is no device profile to begin with");
+  });
+
+  it.each(["SIGHUP", "SIGTERM"] as const)(
+    "heeds %s that comes while it starts, when it has",
+    async (signal) => {
+      const agent = await AgentProcess.prepare({ config: brokerConfig(await freePort()) });
+      const path = join(agent.folder, "profiles", "numbered.yaml");
+      execFileSync("mkfifo", [path]);
+      agent.spawn();
+      // Opens when the agent begins to read, and the agent waits for what is written.
+      const pipe = await open(path, "w");
+      agent.signal(signal);
+      await writeFile(`${path}.next`, NUMBERED_PROFILE);
+      await rename(`${path}.next`, path);
+      await pipe.write(NUMBERED_PROFILE);
+      await pipe.close();
+      if (signal === "SIGHUP") await agent.logged("reloaded");
+      const ended = signal === "SIGHUP" ? await agent.end("SIGTERM") : await agent.ended();
+      expect(ended).toMatchObject({ code: 0, signal: null });
+      const told = agent.log.map(({ event }) => event).filter((event) => /^(agent|reload)/.test(event));
+      const reloaded = signal === "SIGHUP" ? ["reloaded"] : [];
+      expect(told).toEqual(["agent-started", ...reloaded, "agent-stopped"]);
+    },
+  );
 
   it("sets a store aside whose records are damaged, and begins a new one", async () => {
     const agent = await AgentProcess.prepare({

@@ -1,6 +1,6 @@
 /** SIGHUP on a running agent: good files take effect without a gap, bad ones change nothing. */
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
@@ -34,6 +34,9 @@ const MINUTELY = "{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }";
 const MINUTELY_MAX = "{ name: 1m, tumbling: 1m, fields: { x: [count, sum, max] } }";
 const HOURLY = "{ name: 1h, tumbling: 1h, fields: { x: [count, sum] } }";
 const PROFILE = profile({ windows: [MINUTELY, HOURLY] });
+const SPARE = profile({ windows: [HOURLY] })
+  .replace("id: room", "id: spare")
+  .replace("r/{device}", "s/{device}");
 
 interface Running {
   readonly agent: AgentProcess;
@@ -122,7 +125,7 @@ describe("a reload", () => {
   });
 
   it("closes the windows of a profile that is gone, and takes readings again when it is back", async () => {
-    const { agent, publish, summaries } = await running();
+    const { agent, publish, summaries } = await running({ profiles: { room: PROFILE, spare: SPARE } });
     await publish(1);
     await agent.removeProfile("room");
     await agent.reload();
@@ -145,6 +148,45 @@ describe("a reload", () => {
     await publish(MINUTE + 1);
     const { byDevice } = await agent.status();
     expect(byDevice).toMatchObject([{ accepted: 4, rejected: {}, openWindows: 1 }]);
+  });
+
+  it.each(["is missing", "is empty", "is no folder"])(
+    "when the folder of the profiles %s is refused, and so is taking away every profile at a start",
+    async (hazard) => {
+      const { agent, publish, summaries } = await running({ profiles: { room: PROFILE, spare: SPARE } });
+      await publish(1);
+      await agent.removeProfile("spare");
+      await agent.reload();
+      const folder = join(agent.folder, "profiles");
+      await rename(folder, `${folder}.aside`);
+      if (hazard === "is empty") await mkdir(folder);
+      if (hazard === "is no folder") await writeFile(folder, "");
+      await agent.reload("reload-refused");
+      expect(JSON.stringify(agent.events("file-problem"))).toContain("weir.yaml:");
+      await publish(2);
+      await agent.kill();
+      await agent.start();
+      // What was taken away before stays away.
+      expect(agent.events("profiles-kept")).toMatchObject([{ profiles: "room" }]);
+      expect(agent.events("profiles-changed")).toEqual([]);
+      await publish(3, MINUTE);
+      expect((await summaries()).map(brief)).toEqual([
+        ["1m/12:00:00Z", 0, true, false, { count: 3, sum: 3 }],
+      ]);
+      expectAccounted((await agent.status()).byDevice);
+    },
+  );
+
+  it("with another zone of the gateway says that a restart is needed, and until then keeps the old one", async () => {
+    const { agent } = await running();
+    const text = await readFile(join(agent.folder, "weir.yaml"), "utf8");
+    await agent.write("weir.yaml", text.replace("zone: UTC", "zone: Pacific/Auckland"));
+    await agent.reload();
+    expect(agent.events("restart-needed")).toMatchObject([{ section: "gateway" }]);
+    expect(agent.events("profiles-changed")).toHaveLength(1);
+    await agent.kill();
+    await agent.start();
+    expect(agent.events("profiles-changed")).toMatchObject([{ changed: "room" }]);
   });
 
   it("opens a broker whose user file had a mistake, when it is mended", async () => {

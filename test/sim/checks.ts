@@ -123,7 +123,8 @@ function checkOnce(receipts: Receipts, { gateway }: Simulated): Found {
     if (summary.retracted || unsure) continue;
     const device = deviceOf(summary);
     const overlaps = OVERLAPPING.includes(summary.window.kind);
-    const inWindow = setOf(`${device} ${fineName(summary)}`);
+    // With its store an agent loses the memory of what it has taken in and not acknowledged yet.
+    const inWindow = setOf(`${device} ${fineName(summary)}${summary.incomplete ? " incomplete" : ""}`);
     for (const { number } of members) {
       if (!overlaps && inWindow.has(number)) {
         throw new Error(`${receipts.target}: reading ${number} is in ${summary.id} and in another window`);

@@ -35,6 +35,8 @@ export class SimulatedDisk {
   readonly #dice: Dice;
   faults: DiskFaults;
   full = false;
+  /** How often anything has failed because it was full. */
+  refusals = 0;
   /** Keys of values in which a bit has turned. */
   readonly rotted: string[] = [];
   /** Databases that were set aside. */
@@ -84,6 +86,11 @@ export class SimulatedDisk {
       this.#keys = undefined;
     }
     this.#beforeTear = undefined;
+  }
+
+  noRoom(): DiskError {
+    this.refusals++;
+    return new DiskError("full", "no space left on device", undefined);
   }
 
   get isHeld(): boolean {
@@ -201,7 +208,7 @@ class MountedDisk implements Disk {
   open(): Promise<KeyValues> {
     return this.answer(5, () => {
       if (this.#disk.isHeld) throw new DiskError("locked", "another process has it open", undefined);
-      if (this.#disk.full) throw new DiskError("full", "no space left on device", undefined);
+      if (this.#disk.full) throw this.#disk.noRoom();
       const opened = new OpenedDisk(this.#disk, this, this.#kernel, this.#dice);
       this.#disk.recoverAndHold(opened, this.#opened);
       this.#opened = true;
@@ -246,7 +253,7 @@ class MountedDisk implements Disk {
 
   takesWrites(): Promise<void> {
     return this.answer(1, () => {
-      if (this.#disk.full) throw new DiskError("full", "no space left on device", undefined);
+      if (this.#disk.full) throw this.#disk.noRoom();
     });
   }
 
@@ -285,7 +292,7 @@ class OpenedDisk implements KeyValues {
     this.#kernel.after(ms * dice.next(), () => {
       failure = this.#failure();
       if (this.#mount.dead || failure !== undefined) return;
-      if (this.#disk.full) failure = new DiskError("full", "no space left on device", undefined);
+      if (this.#disk.full) failure = this.#disk.noRoom();
       else if (torn) failure = new DiskError("failed", "input/output error in the log", undefined);
       if (failure !== undefined) this.#disk.tear();
       else if (!unsynced || there) this.#disk.apply(operations);

@@ -2,6 +2,7 @@ import { Agent } from "../../src/agent/agent.js";
 import type { Outside } from "../../src/agent/parts.js";
 import type { AgentStatus } from "../../src/agent/status.js";
 import { type Config, parseConfig } from "../../src/config/load.js";
+import { messageOf } from "../../src/model/errors.js";
 import type { Observer } from "../../src/model/log-event.js";
 import type { Profile } from "../../src/model/profile.js";
 import { createCounters } from "../../src/observe/counters.js";
@@ -29,6 +30,8 @@ interface Life {
   broker: SimulatedBroker | undefined;
   agent: Agent | undefined;
   stopping: boolean;
+  /** Of the disk, when it began. */
+  readonly refusals: number;
   alive: boolean;
 }
 
@@ -84,6 +87,7 @@ export class Gateway {
       broker: undefined,
       agent: undefined,
       stopping: false,
+      refusals: disk.refusals,
       alive: true,
     };
     this.#life = life;
@@ -120,7 +124,9 @@ export class Gateway {
   /** A store that cannot be opened at present ends the process, and systemd tries again. */
   #startFailed(life: Life, error: unknown): void {
     if (!life.alive) return;
-    if (!this.#on.disk.full) this.#on.kernel.fail(error);
+    // It may have got room in the meantime.
+    const full = /no space left/.test(messageOf(error)) && this.#on.disk.refusals > life.refusals;
+    if (!full) this.#on.kernel.fail(error);
     this.#end(life);
     this.#startLater();
   }

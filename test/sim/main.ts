@@ -28,13 +28,11 @@ interface Task {
   readonly to: number;
   readonly every: number;
   readonly options: Omit<SimulationOptions, "seed">;
-  readonly canary: string | undefined;
 }
 
 type News = { readonly outcome: Outcome } | { readonly failure: string };
 
 async function work(task: Task, tell: (news: News) => void): Promise<void> {
-  if (task.canary !== undefined) CANARIES[task.canary]!();
   for (let seed = task.from; seed <= task.to; seed += task.every) {
     const options = { ...task.options, seed };
     try {
@@ -53,10 +51,11 @@ async function told(failure: SimulationFailure, options: SimulationOptions): Pro
   }
   const shortest = await shrink(failure, options);
   const hours = options.horizonMs / 3_600_000;
+  const planted = options.canary === undefined ? "" : ` --canary "${options.canary}"`;
   return [
     failure.message,
     `shortest beginning found: ${shortest.message}`,
-    `repeat it: scripts/sim --seed ${options.seed} --hours ${hours} --steps ${shortest.stepsMax}`,
+    `repeat it: scripts/sim --seed ${options.seed} --hours ${hours} --steps ${shortest.stepsMax}${planted}`,
   ].join("\n");
 }
 
@@ -82,7 +81,11 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return values.help === true ? 0 : 2;
   }
-  const steps = values.steps === undefined ? {} : { stepsMax: Number(values.steps) };
+  const options = {
+    horizonMs,
+    ...(values.steps === undefined ? {} : { stepsMax: Number(values.steps) }),
+    ...(values.canary === undefined ? {} : { canary: values.canary }),
+  };
   const tally = new Tally();
   const failures: string[] = [];
   const tell = (news: News) => {
@@ -94,7 +97,7 @@ async function main(): Promise<number> {
     }
   };
   const tasks = Array.from({ length: jobs }, (_, i): Task => {
-    return { from: from! + i, to: to!, every: jobs, options: { horizonMs, ...steps }, canary: values.canary };
+    return { from: from! + i, to: to!, every: jobs, options };
   });
   await Promise.all(tasks.map((task) => (jobs === 1 ? work(task, tell) : inChild(task, tell, failures))));
   process.stdout.write(`simulator: ${tally.line()}, ${failures.length} failed\n`);

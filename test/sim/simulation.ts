@@ -1,4 +1,5 @@
 import type { Agent } from "../../src/agent/agent.js";
+import { CANARIES } from "./canaries.js";
 import { checkEnd, checkUp } from "./checks.js";
 import { SimulatedClient } from "./client.js";
 import { EPOCH_MS, WallClock } from "./clocks.js";
@@ -28,6 +29,8 @@ export interface SimulationOptions {
   readonly horizonMs: number;
   /** Healing begins after so many steps at the latest: how a failure is cut down to its shortest beginning. */
   readonly stepsMax?: number;
+  /** Name of a fault that is planted for this simulation: what it counts begins anew, so that the seed repeats it. */
+  readonly canary?: string;
 }
 
 export interface Outcome {
@@ -64,6 +67,15 @@ const CLOSING_MS = 4 * 24 * HOUR_MS;
 
 /** @throws SimulationFailure */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
+  const undo = options.canary === undefined ? () => {} : CANARIES[options.canary]!();
+  try {
+    return await run(options);
+  } finally {
+    undo();
+  }
+}
+
+async function run(options: SimulationOptions): Promise<Outcome> {
   const { seed, horizonMs, stepsMax = Number.POSITIVE_INFINITY } = options;
   const dice = new Dice(seed);
   const simulated = build(dice, horizonMs);

@@ -165,6 +165,34 @@ describeWithTools(["faketime"], "a gateway whose clock is wrong", () => {
     tell("clocks", `${figures}, 0 lost, 0 doubled, 0 misplaced; ${parts} windows told apart by their part`);
   });
 
+  it("is told of in the log also when it was set, or set back, while the agent was away", async () => {
+    const clock = await FakeClock.create();
+    const port = await freePort();
+    const agent = await AgentProcess.prepare({
+      config: `sources: [{ name: local, type: broker, listen: "127.0.0.1:${port}" }]`,
+      profiles: { arriving: ARRIVAL_PROFILE },
+      env: clock.env,
+    });
+    const load = new Load([
+      { port, clientId: "d", messages: messages("a/d"), qos: 1, inflightMax: 1, firstMax: 0 },
+    ]);
+    const life = async (aheadMs: number) => {
+      await agent.kill();
+      clock.set(aheadMs);
+      await agent.start();
+      const wanted = load.acknowledged + 1;
+      load.allow(1);
+      await until(() => load.acknowledged === wanted, { what: "a reading is acknowledged" });
+      const said = agent.log.slice(agent.log.findLastIndex(({ event }) => event === "state-recovered"));
+      return said.map(({ event }) => event).filter((event) => event.startsWith("clock-"));
+    };
+    load.start();
+    expect(await life(10 * SECOND - Math.floor(Date.now() / SECOND) * SECOND)).toEqual(["clock-unset"]);
+    expect(await life(2 * HOUR)).toEqual(["clock-set"]);
+    expect(await life(0)).toEqual(["clock-behind"]);
+    expect(await life(0)).toEqual([]);
+  });
+
   describeWithTools(["mosquitto"], "under the load of twenty devices", () => {
     it("loses and doubles nothing, whenever the clock is stepped and the process killed", {
       timeout: TIMEOUT_MS,

@@ -108,9 +108,7 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
     }
     await agent.logged("agent-started");
     await fleet.finish();
-    await until(async () => (await agent.status()).accepted >= fleet.accepted, {
-      what: "the agent has read it all",
-    });
+    await fleet.taken(agent);
     await fleet.expectKept(agent, received);
     const figures = `${KILLS_READING} kills; ${fleet.readings} readings, 0 lost, 0 doubled; ${starts(agent)}`;
     tell("kills, reading from a broker", figures);

@@ -123,8 +123,5 @@ async function keepSending(
 /** Every device comes to its end, and the agent has read it all. */
 async function finish(fleet: Fleet, agent: AgentProcess): Promise<void> {
   await fleet.finish();
-  await until(async () => (await agent.status()).accepted >= fleet.accepted, {
-    what: "the agent has read it all",
-    timeoutMs: PATIENCE_MS,
-  });
+  await fleet.taken(agent, PATIENCE_MS);
 }

@@ -93,10 +93,7 @@ describeWithTools(["mosquitto", "ip", "nft"], "an agent behind a firewall that l
     }
     expect(brokenLinks(agent)).toEqual(["cloud", "plant"]);
     await fleet.finish();
-    await until(async () => (await agent.status()).accepted >= fleet.accepted, {
-      what: "the agent has read it all",
-      timeoutMs: PATIENCE_MS,
-    });
+    await fleet.taken(agent, PATIENCE_MS);
     await fleet.expectKept(agent, received);
     tell(
       "network, partitions (noticed + back)",

@@ -114,6 +114,31 @@ describe("weir check", () => {
     expect(code).toBe(EXIT.usage);
   });
 
+  it("says that the folder of a target's file is missing, or none", async () => {
+    write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    write("plain", "");
+    const targets = ["archive/out.jsonl", "plain/out.jsonl", "good.jsonl"].map(
+      (path, i) => `  - { name: t${i}, type: file, path: ${path} }\n`,
+    );
+    const { lines, code } = await check("-c", write("weir.yaml", `${CONFIG}targets:\n${targets.join("")}`));
+    expect(lines[0]).toMatch(/^weir\.yaml:5:\d+ no-folder .*archive.* \(create the folder/);
+    expect(lines[1]).toMatch(/^weir\.yaml:6:\d+ no-folder plain is not a folder/);
+    expect(lines.slice(2)).toEqual(["1 config, 1 profile: 2 problems"]);
+    expect(code).toBe(EXIT.usage);
+  });
+
+  it("reads the profiles also when the config has problems, in the folder and zone that it tells", async () => {
+    mkdirSync(join(folder, "mine"));
+    write("mine/a.yaml", "id: a\nflieds: {}\n");
+    const config = CONFIG.replace("type: broker", "type: brokr");
+    const { lines } = await check("-c", write("weir.yaml", `${config}profiles: { path: mine }\n`));
+    expect(lines[0]).toMatch(/^mine\/a\.yaml:\d+:\d+ /);
+    expect(lines.at(-2)).toMatch(/^weir\.yaml:3:\d+ bad-value /);
+    const unset = await check("-c", write("weir.yaml", `${CONFIG}profiles: { path: "\${WEIR_UNSET}" }\n`));
+    expect(unset.lines[0]).toMatch(/^weir\.yaml:\d+:\d+ missing-variable /);
+    expect(unset.lines.at(-1)).toBe("1 config, no profiles: 1 problem");
+  });
+
   it("wants something to check", async () => {
     await expect(check()).rejects.toMatchObject({ code: "bad-usage" });
   });

@@ -118,4 +118,26 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
       code: "bad-usage",
     });
   });
+
+  it("says how to name the device where payloads leave that to the topic", async () => {
+    const profile = PROFILE.replace("identity: { from: /d }", 'match: { mqtt: { topics: ["s/{device}"] } }');
+    const file = { "r.jsonl": line("a", 0, 1) };
+    const without = await replay(file, [], profile);
+    expect(without.stderr).toMatch(/unidentified +1$/m);
+    expect(without.stderr).toMatch(/^weir: unidentified readings .*topic.* --device ID$/m);
+    const named = await replay(file, ["--device", "boiler"], profile);
+    expect(named.summaries).toMatchObject([{ device: "boiler" }]);
+    expect(named.stderr).not.toContain("--device");
+  });
+
+  it("does not take --arrival for payloads in which it could not find it", async () => {
+    const profile = PROFILE.replace("format: json", "format: csv, header: true").replaceAll(
+      /from: \//g,
+      "from: ",
+    );
+    await expect(replay({ "r.csv": "d,t,x\na,0,1\n" }, ["--arrival", "/t"], profile)).rejects.toMatchObject({
+      code: "bad-usage",
+      message: expect.stringContaining("csv"),
+    });
+  });
 });

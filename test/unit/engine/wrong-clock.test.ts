@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { LIMITS } from "../../../src/model/limits.js";
 import type { Summary } from "../../../src/model/summary.js";
 import { ClockGateway } from "../../helpers/clock-gateway.js";
 import { TRUE_START_MS } from "../../helpers/clock-scene.js";
@@ -178,6 +179,17 @@ describe("a wall clock that is stepped while a device without event time sends",
       "2026-06-01T14:01:00Z": 2,
       "2026-06-01T12:02:00Z/2": 2,
     });
+  });
+
+  it("is known to be behind, over a restart too, exactly when the device's time is to begin anew", () => {
+    const gateway = new ClockGateway(profile);
+    gateway.send(2, 30 * SECOND);
+    const lastMs = gateway.engine.counts()[0]!.lastTimeMs!;
+    gateway.restart();
+    const toleratedMs = Math.max(LIMITS.clockBackMsMax, profile.time.maxFutureMs);
+    expect(gateway.engine.aheadOf(lastMs - toleratedMs)).toEqual({ devices: 0, byMs: 0 });
+    const byMs = toleratedMs + 1;
+    expect(gateway.engine.aheadOf(lastMs - byMs)).toEqual({ devices: 1, byMs });
   });
 
   it("again and again never uses an id twice", () => {

@@ -8,6 +8,7 @@ import { withinBounds } from "../../../src/pipeline/held-bounds.js";
 import { engineProfile } from "../../helpers/engine.js";
 import { ManualClock, settle } from "../../helpers/manual-clock.js";
 import { Pipeline } from "../../helpers/pipeline.js";
+import { Recorder } from "../../helpers/recorder.js";
 import { temporaryFolder, until } from "../../helpers/tools.js";
 
 function begin(options: ConstructorParameters<typeof ManualClock>[0] = {}) {
@@ -57,6 +58,28 @@ describe("the clock of arrivals", () => {
     clock.stepWall(Date.UTC(2026, 5, 1), { trusted: true });
     arrivals.look();
     expect(told).toEqual(["clock-unset", "clock-stepped", "clock-set"]);
+  });
+
+  it.each([true, false])(
+    "tells how it stands with readings that wait since before a restart: %s",
+    (trusted) => {
+      const clock = new ManualClock({ trusted });
+      const told: string[] = [];
+      new ArrivalClock({ clock, observer: { emit: ({ name }) => told.push(name) }, holding: true });
+      expect(told).toEqual([trusted ? "clock-set" : "clock-unset"]);
+    },
+  );
+
+  it("tells once that the store is ahead of it, when it can be trusted", () => {
+    const clock = new ManualClock({ wallMs: 5_000, trusted: false });
+    const observer = new Recorder();
+    const aheadOf = (nowMs: number) => ({ devices: 2, byMs: Date.UTC(2027) - nowMs });
+    const arrivals = new ArrivalClock({ clock, observer, aheadOf });
+    expect(observer.named("clock-behind")).toEqual([]);
+    clock.stepWall(Date.UTC(2026), { trusted: true });
+    arrivals.look();
+    arrivals.look();
+    expect(observer.named("clock-behind")).toEqual([{ devices: 2, byMs: Date.UTC(2027) - Date.UTC(2026) }]);
   });
 });
 

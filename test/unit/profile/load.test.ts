@@ -111,6 +111,16 @@ describe("a bad profile", () => {
     ["of another format", { schema: "schema: device-profile/2" }, /1:9 bad-value .*device-profile\/1/],
     ["without windows", { windows: "" }, /missing-key .*windows/],
     [
+      "with two columns of one name",
+      { decode: "decode: { format: csv, columns: [a, b, a] }", fields: "fields: { x: { from: b } }" },
+      /5:\d+ duplicate-name column 1 has the name "a" already \(.*"#3"/,
+    ],
+    [
+      "with a field of a name that objects have",
+      { fields: "fields: { __proto__: { from: /x } }" },
+      /bad-name/,
+    ],
+    [
       "with a version that is a number",
       { version: "version: 1.2" },
       /3:10 bad-type .*\(put it in quotes: "1.2"\)/,

@@ -196,6 +196,18 @@ describe("the YAML that is understood", () => {
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });
 
+  it("does not pass over __proto__ where names are free, as if it were not there", () => {
+    const schema = z.strictObject({ a: z.record(z.string(), z.number()), b: z.array(z.number()).optional() });
+    const found = (text: string) =>
+      parseDocument(text, { file: "f", schema }).diagnostics.map(({ line, code }) => [line, code]);
+    expect(found("a:\n  x: 1\n  __proto__: 2\n")).toEqual([[3, "bad-name"]]);
+    expect(found("a:\n  __proto__: 2\nb: 7\n")).toEqual([
+      [2, "bad-name"],
+      [3, "bad-type"],
+    ]);
+    expect(found("a: {}\n__proto__: 2\n")).toEqual([[2, "unknown-key"]]);
+  });
+
   it("never throws and always gives a place within the file", () => {
     const piece = fc.constantFrom(
       "id: a\n",

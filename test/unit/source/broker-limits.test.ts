@@ -84,6 +84,42 @@ describe("the bounds of the embedded broker", () => {
     expect(observer.named("broker-client-lost")).toMatchObject([{ reason: "no-connect" }]);
   });
 
+  it("refuses a client without an id that wants its session kept, as it could never find it again", async () => {
+    const { port, observer } = await startBroker();
+    const refused = await RawMqtt.login(port, "", { clean: false });
+    expect(refused.ofType(CONNACK)).toEqual([Buffer.from([0x20, 2, 0, 2])]);
+    await refused.ended();
+    expect(observer.named("broker-login-refused")).toMatchObject([{ reason: "client-id" }]);
+    const clean = await RawMqtt.login(port, "");
+    expect(clean.ofType(CONNACK)[0]![3]).toBe(0);
+  });
+
+  it("tells a client of MQTT 5 that it is not understood, and the operator what to set", async () => {
+    const { port, observer } = await startBroker();
+    const modern = await RawMqtt.login(port, "dev", { version: 5 });
+    expect(modern.ofType(CONNACK)).toEqual([Buffer.from([0x20, 2, 0, 1])]);
+    await modern.ended();
+    expect(observer.named("broker-version-refused")).toMatchObject([
+      { address: expect.stringMatching(/127/) },
+    ]);
+    expect(observer.named("broker-client-lost")).toEqual([]);
+  });
+
+  it.each([0, 1, 2] as const)(
+    "ends a connection with a topic that is not UTF-8, QoS %s: two names could become one",
+    async (qos) => {
+      const { held, port, observer } = await startBroker();
+      const device = await RawMqtt.login(port, "dev");
+      device.send(publishPacket({ topic: Buffer.from("sensors/K\xfcche", "latin1"), payload: "{}", qos }));
+      await device.ended();
+      expect(held.deliveries).toEqual([]);
+      expect(observer.named("broker-client-lost")).toMatchObject([{ reason: "topic-encoding" }]);
+      const other = await RawMqtt.login(port, "dev");
+      other.send(publishPacket({ topic: "sensors/Küche", payload: "{}", qos }));
+      await until(() => held.deliveries.length === 1, { what: "the publish is taken in" });
+    },
+  );
+
   it("refuses client ids that are too long, and takes long ones", async () => {
     const { port, observer } = await startBroker({ clientIdBytesMax: 256 });
     const long = await RawMqtt.login(port, "x".repeat(256));

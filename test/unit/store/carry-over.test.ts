@@ -6,6 +6,7 @@ import { parseConfig } from "../../../src/config/load.js";
 import { WeirError } from "../../../src/model/errors.js";
 import type { Summary } from "../../../src/model/summary.js";
 import type { Disk, KeyValues } from "../../../src/store/disk.js";
+import { KEYS } from "../../../src/store/keys.js";
 import { LevelDisk } from "../../../src/store/level-disk.js";
 import { Store } from "../../../src/store/store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -50,7 +51,7 @@ async function open(path: string, disk: Disk = new LevelDisk(path)) {
 }
 
 /** A store with a log, of which some is sent, and with a manifest that cannot be read. */
-async function damagedStore(): Promise<string> {
+async function damagedStore(more = async (_: Store) => {}): Promise<string> {
   const path = await temporaryFolder();
   const store = await (await open(path)).opening;
   for (let n = 1; n <= ENTRIES; n += 100) {
@@ -59,6 +60,7 @@ async function damagedStore(): Promise<string> {
   }
   await store.save("cloud", { confirmed: 2_000, reserved: 2_500 });
   await store.save("archive", { confirmed: ENTRIES, reserved: ENTRIES });
+  await more(store);
   await store.close();
   const manifest = (await readdir(join(path, "db"))).find((name) => name.startsWith("MANIFEST"))!;
   await truncate(join(path, "db", manifest), 10);
@@ -94,6 +96,18 @@ describe("a store after one that was set aside", () => {
     expect(same.losses).toEqual(store.losses);
     expect(again.observer.events.map(({ name }) => name)).toEqual(["store-set-aside-kept"]);
     await same.close();
+  });
+
+  it("sends again as they are, and does not merge, the summaries of a target whose position is damaged", async () => {
+    const path = await damagedStore(async (store) => {
+      const garbage = { type: "put" as const, key: KEYS.cursor("cloud"), value: Buffer.alloc(9) };
+      await store.commit({ summaries: [], records: [garbage] });
+    });
+    const store = await (await open(path)).opening;
+    expect(await store.load("cloud")).toEqual({ confirmed: 0, reserved: ENTRIES });
+    expect(await store.load("archive")).toEqual({ confirmed: ENTRIES, reserved: ENTRIES });
+    expect(store.log.count()).toBe(ENTRIES);
+    await store.close();
   });
 
   it("has the same when the process died at any batch of taking it over", async () => {

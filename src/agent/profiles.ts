@@ -1,0 +1,58 @@
+import { WeirError } from "../model/errors.js";
+import { defineEvent, type Observer } from "../model/log-event.js";
+import type { Profile } from "../model/profile.js";
+import type { ProfileChange } from "../pipeline/profiles.js";
+
+/** Ids of profiles whose file is there but cannot be read; `all` when no file could be found. */
+export type BrokenProfiles = readonly string[] | "all";
+
+const profilesChanged = defineEvent<{
+  readonly added: string;
+  readonly changed: string;
+  readonly removed: string;
+  readonly closedWindows: number;
+}>("profiles-changed", "info", "the device profiles in force have changed");
+const profilesKept = defineEvent<{ readonly profiles: string }>(
+  "profiles-kept",
+  "error",
+  "these profiles cannot be read from their files; they stay in force as they are stored",
+);
+
+/**
+ * Profiles that are broken or nowhere to be found stay as they were, so that a slip of the pen or a half-done
+ * deployment closes no windows.
+ */
+export function withKept(
+  profiles: readonly Profile[],
+  broken: BrokenProfiles,
+  kept: ReadonlyMap<string, Profile>,
+  observer: Observer,
+): readonly Profile[] {
+  const ids = new Set(profiles.map(({ id }) => id));
+  const wanted = broken === "all" ? [...kept.keys()] : broken;
+  const rescued = wanted.filter((id) => !ids.has(id)).flatMap((id) => kept.get(id) ?? []);
+  if (rescued.length > 0) {
+    observer.emit(profilesKept, { profiles: rescued.map(({ id }) => id).join(" ") });
+  }
+  return [...profiles, ...rescued];
+}
+
+/** An agent without a profile would acknowledge every reading and keep none. @throws WeirError `no-profiles` */
+export function requireSome(profiles: readonly Profile[]): void {
+  if (profiles.length > 0) return;
+  throw new WeirError("no-profiles", "there is no device profile to begin with, and the store knows none", {
+    hint: "weir check tells what is wrong with the profiles",
+  });
+}
+
+export function tellChange(change: ProfileChange, observer: Observer): void {
+  const { added, changed, removed, closedWindows } = change;
+  if (added.length + changed.length + removed.length === 0) return;
+  const list = (ids: readonly string[]) => ids.join(" ");
+  observer.emit(profilesChanged, {
+    added: list(added),
+    changed: list(changed),
+    removed: list(removed),
+    closedWindows,
+  });
+}
