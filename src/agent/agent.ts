@@ -1,6 +1,7 @@
 import type { Config, SourceConfig, TargetConfig } from "../config/load.js";
 import { type LocalApi, localApiPath } from "../dashboard/api.js";
 import type { Engine } from "../engine/engine.js";
+import { CorruptRecord } from "../model/bytes.js";
 import type { Source } from "../model/delivery.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent } from "../model/log-event.js";
@@ -107,6 +108,7 @@ export class Agent {
       maxDelayMs: options.config.commit.maxDelay,
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
+      onFatal: (error) => void this.#giveUp(error),
     });
     this.#refusals = new Refusals(options);
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
@@ -127,7 +129,7 @@ export class Agent {
     }
     await agent.#useProfiles(profiles, state.kept);
     agent.#committer.start();
-    agent.#refusals.start(() => state.engine.counts());
+    agent.#refusals.start(state.engine);
     state.store.log.onAppend(() => agent.#trimLog());
     agent.#trimLog();
     agent.#api = await agent.#startApi();
@@ -285,7 +287,8 @@ export class Agent {
   }
 
   #publishStatus(): void {
-    const { devices, received, accepted, rejected } = this.status();
+    const { received, accepted, rejected } = this.#engine.totals();
+    const devices = this.#engine.deviceCount;
     for (const { part } of this.#outlets.values()) {
       if (!("publishStatus" in part.target) || typeof part.target.publishStatus !== "function") continue;
       part.target.publishStatus({
@@ -340,6 +343,13 @@ export class Agent {
     await this.#api?.close();
     await this.#store.close();
     return inTime;
+  }
+
+  /** What was found damaged in the store is noted there, so that the next start does not go on from it. */
+  async #giveUp(error: unknown): Promise<void> {
+    // Should that fail, the next life finds it again.
+    if (error instanceof CorruptRecord) await this.#store.condemn(messageOf(error)).catch(() => undefined);
+    this.#options.onFatal(error);
   }
 
   #drain(): Promise<void> {

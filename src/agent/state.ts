@@ -55,6 +55,7 @@ export async function openState(config: Config, world: World & { readonly disk?:
         devicesMax: config.limits.devices,
         mergeable: true,
         losses: store.losses,
+        residency: { bytesMax: config.limits.memoryBytesMax },
       };
       const { engine, processingMs, replayedBlocks } = await recover(store, engineOptions, compile);
       const facts = { devices: engine.deviceCount, blocks: replayedBlocks, sequence: engine.sequence };

@@ -1,8 +1,12 @@
 import type { Config } from "../config/load.js";
-import type { DeviceCounts, Engine } from "../engine/engine.js";
+import type { DeviceCounts } from "../engine/counts.js";
+import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { RefusedDevice } from "../engine/refused.js";
+import type { ResidencyStats } from "../engine/residency.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import type { Source } from "../model/delivery.js";
-import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import { LIMITS } from "../model/limits.js";
+import type { RejectReason } from "../model/reasons.js";
 import type { CounterSample, Counters } from "../observe/counters.js";
 import type { Store } from "../store/store.js";
 
@@ -42,10 +46,16 @@ export interface AgentStatus {
     readonly setAside: number;
     readonly setAsideBytes: number;
   };
+  /** What of the state is in memory, by estimate, and what is in the store only. */
+  readonly memory: ResidencyStats;
   readonly sources: readonly { readonly name: string; readonly state: string; readonly detail?: string }[];
   readonly targets: readonly ForwarderStatus[];
   /** For each device: received = accepted + Σ rejected. */
   readonly byDevice: readonly DeviceCounts[];
+  /** Devices that are not in `byDevice`, because there are too many that are in the store only. */
+  readonly notListed: number;
+  /** Devices that were refused because there are too many, since the start of the process. */
+  readonly refused: readonly RefusedDevice[];
   /** How often each event happened since the start of the process. */
   readonly events: readonly CounterSample[];
 }
@@ -60,23 +70,15 @@ export function statusOf(from: {
   readonly counters: Counters;
 }): AgentStatus {
   const { engine, store } = from;
-  const byDevice = engine.counts();
-  const sum = (pick: (counts: DeviceCounts) => number) =>
-    byDevice.reduce((total, each) => total + pick(each), 0);
-  const rejected: Partial<Record<RejectReason, number>> = {};
-  for (const reason of REJECT_REASONS) {
-    const count = sum((device) => device.rejected[reason] ?? 0);
-    if (count > 0) rejected[reason] = count;
-  }
+  const byDevice = listed(from);
+  const memory = engine.residency.stats();
+  const known = byDevice.filter(({ device }) => device !== UNKNOWN_DEVICE).length;
   return {
     gateway: from.gateway.id,
     site: from.gateway.site,
     uptimeMs: Math.round(from.uptimeMs),
     devices: engine.deviceCount,
-    received: sum((device) => device.received),
-    accepted: sum((device) => device.accepted),
-    waiting: sum((device) => device.waiting),
-    rejected,
+    ...engine.totals(),
     store: {
       ...(store.failing === undefined ? {} : { failing: store.failing }),
       writeMs: store.writeMs,
@@ -95,7 +97,15 @@ export function statusOf(from: {
     },
     sources: from.sources.map((source) => ({ name: source.name, ...source.status() })),
     targets: from.forwarders.map((forwarder) => forwarder.status()),
+    memory,
     byDevice,
+    notListed: engine.deviceCount - known,
+    refused: engine.refused.all(),
     events: from.counters.snapshot(),
   };
+}
+
+/** Those in memory, and as many of the others as a status may read, unless the store is being mended. */
+function listed({ engine, store }: { readonly engine: Engine; readonly store: Store }): DeviceCounts[] {
+  return engine.counts(store.isReadable ? LIMITS.statusDevicesMax : 0);
 }

@@ -1,6 +1,6 @@
 /**
  * What the config lets the agent use, added up: the promise that memory and disk are bounded, in numbers that are
- * logged at start-up. Sums are of the worst case, except for devices, whose state depends on their profiles.
+ * logged at start-up. Sums are of the worst case, except for what devices take, whose state depends on their profiles.
  */
 import { LIMITS } from "../model/limits.js";
 import type { Config, SourceConfig, TargetConfig } from "./load.js";
@@ -20,9 +20,9 @@ export interface Bounds {
   readonly memoryBytes: number;
 }
 
-/** A device with some ten fields and two windows open: slices, watermark, counters, names. */
-const DEVICE_MEMORY_BYTES = 4_096;
-/** The same as records. */
+/** What is kept in memory of a device whose state is in the store only (engine/roster.ts), with a name of some length. */
+const ROSTER_BYTES = 64;
+/** A device with some ten fields and two windows open, as records: slices, watermark, counters, names. */
 const DEVICE_DISK_BYTES = 4_096;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
@@ -43,7 +43,8 @@ export function boundsOf(config: Config): Bounds {
     ...databaseBounds(config),
     disk("database", LIMITS.databaseHeadRoomBytes),
     disk("reserve for a full disk", RESERVE_BYTES),
-    { ...memory("devices", limits.devices * DEVICE_MEMORY_BYTES), estimate: true },
+    { ...memory("limits.memoryBytesMax", limits.memoryBytesMax), estimate: true },
+    { ...memory("limits.devices", limits.devices * ROSTER_BYTES), estimate: true },
     memory("readings that wait for the clock", LIMITS.heldBytesMax),
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),

@@ -69,6 +69,15 @@ const limits = z
     devices: count({ max: 10_000_000 })
       .describe("Devices; readings of further ones are rejected as `overLimit`.")
       .default(10_000),
+    memoryBytesMax: byteSize({ minBytes: 1_000_000 })
+      .describe(
+        [
+          "Memory for devices, their open windows and duplicate filters, by estimate.",
+          "Beyond it what has not been used for longest is left to the store, and read back when something needs it;",
+          "while too little of it is stored, commits wait and sources are pushed back.",
+        ].join(" "),
+      )
+      .prefault("32MB"),
   })
   .describe("Bounds of what devices can make the agent keep.")
   .prefault({});

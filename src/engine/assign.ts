@@ -9,9 +9,14 @@ import { FOLDED_TIMES } from "./window-times.js";
  * window around it, so it lies wholly inside or wholly outside every window.
  */
 
-/** The slice for `timeMs`, made with its windows if need be; undefined when every window of that time is final. */
+/**
+ * The slice for `timeMs`, ready to be changed, made with its windows if need be; undefined when every window of that
+ * time is final.
+ */
 export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
-  return findSlice(device.slices, timeMs) ?? cut(device, plan, timeMs, watermarkMs);
+  const slice = findSlice(device.slices, timeMs) ?? cut(device, plan, timeMs, watermarkMs);
+  if (slice !== undefined) plan.slices.change(slice);
+  return slice;
 }
 
 function cut(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
@@ -32,7 +37,7 @@ function cut(device: Device, plan: Plan, timeMs: number, watermarkMs: number): S
   }
   if (dueMs <= watermarkMs) return undefined;
   const { epoch } = device;
-  const slice = plan.slices.make({ id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
+  const slice = plan.slices.make({ owner: device, id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
   for (const window of plan.windows) openWindows(device, window, timeMs, watermarkMs);
   device.nextDueMs = Math.min(device.nextDueMs, dueMs);
   insertByStart(device.slices, slice);

@@ -62,6 +62,12 @@ export interface Device {
   lostThroughMs: readonly number[];
   /** Ids of slices that have a stored record. */
   readonly stored: Set<number>;
+  /** Of its stored record (`sealMark`); undefined when there is none. */
+  mark: number | undefined;
+  /** Position of the block that last had to do with it. */
+  usedAt: number;
+  /** What it takes in memory, as of the last look (footprint.ts). */
+  weight: number;
 }
 
 /** Where a definition's series stands that is to have no holes. */
@@ -123,6 +129,9 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     redefined: [],
     lostThroughMs: [],
     stored: new Set(),
+    mark: undefined,
+    usedAt: 0,
+    weight: 0,
   };
 }
 

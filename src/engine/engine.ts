@@ -1,19 +1,26 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
-import { REASON_CODE, REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import { REASON_CODE } from "../model/reasons.js";
 import type { Summary } from "../model/summary.js";
-import { type Cleaner, createCleaner } from "./clean.js";
-import { type Device, newDevice, watermark } from "./device.js";
-import { DoubleHeap } from "./double-heap.js";
+import { createCleaner } from "./clean.js";
+import { counted, countsOf, type DeviceCounts, Tally, type TotalCounts } from "./counts.js";
+import { type Device, newDevice } from "./device.js";
 import { fireEarly } from "./early.js";
 import { advance, closeWindow, dropAll, fireChanged } from "./firing.js";
-import { advanceFolds, closeFolds, foldDues, renewFolds } from "./fold-firing.js";
+import { advanceFolds, closeFolds, renewFolds } from "./fold-firing.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
-import { type Plan, planProfile } from "./plan.js";
+import { planProfile } from "./plan.js";
+import type { ProfileState } from "./profile-state.js";
 import { reconfigureDevice } from "./reconfigure.js";
-import { aheadOfClock } from "./set-back.js";
+import { RefusedDevices } from "./refused.js";
+import { Residency, type ResidencyOptions } from "./residency.js";
+import { Roster } from "./roster.js";
+import { devicesAhead } from "./set-back.js";
+import { idleFloor } from "./silence.js";
+import { decodeDeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
 
 /**
@@ -39,6 +46,8 @@ export interface EngineOptions {
   readonly losses?: readonly LostState[];
   /** Emit summaries with the state that merging them needs; it costs about as much as the rest of a firing. */
   readonly mergeable?: boolean;
+  /** How much of the state may be in memory; all of it unless given. */
+  readonly residency?: ResidencyOptions;
 }
 
 /** A state that was lost. Windows that begin by then may have been emitted from it. */
@@ -48,39 +57,11 @@ export interface LostState {
   readonly ahead: ReadonlyMap<string, number>;
 }
 
-/** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
-export interface DeviceCounts {
-  readonly profile: string;
-  readonly device: string;
-  readonly received: number;
-  readonly accepted: number;
-  readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
-  /** Waiting for the clock to be set; counted as received once they are accepted or rejected. */
-  readonly waiting: number;
-  /** Accepted, but too late for at least one of several windows. */
-  readonly partlyLate: number;
-  /** Accepted, sharing their event time with a reading of other values. */
-  readonly conflicting: number;
-  /** Highest event time, milliseconds since the epoch; undefined before the first. */
-  readonly lastTimeMs: number | undefined;
-  readonly openWindows: number;
-}
-
 /** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
 export const UNKNOWN_DEVICE = "?";
 
-/** A profile and the devices that speak it. */
-export interface ProfileState {
-  plan: Plan;
-  cleaner: Cleaner;
-  /** Its windows are closed and it takes nothing in; only the counts of its devices are kept. */
-  retired: boolean;
-  readonly devices: Map<string, Device>;
-}
-
 export class Engine {
   readonly #options: EngineOptions;
-  readonly #heap = new DoubleHeap();
   readonly #byId = new Map<string, ProfileState>();
   readonly #byHash = new Map<string, ProfileState>();
   #deviceCount = 0;
@@ -89,9 +70,14 @@ export class Engine {
   readonly dirty = new Set<Device>();
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
+  /** What is in memory and what is not. */
+  readonly residency: Residency;
+  /** Devices that were refused because there are too many. */
+  readonly refused = new RefusedDevices();
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.residency = new Residency(options.residency ?? {}, this.dirty);
   }
 
   /** Position of the last block applied. */
@@ -129,12 +115,14 @@ export class Engine {
     if (this.#byId.has(profile.id)) {
       throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
     }
-    const state = {
-      plan: planProfile(profile, this.#heap),
+    const state: ProfileState = {
+      plan: planProfile(profile, this.residency),
       cleaner: createCleaner(profile),
       retired: false,
       devices: new Map(),
+      away: new Roster(),
     };
+    this.residency.add(state);
     this.#byId.set(profile.id, state);
     this.#byHash.set(profile.hash, state);
   }
@@ -155,6 +143,7 @@ export class Engine {
    */
   apply(block: Block): Summary[] {
     const summaries: Summary[] = [];
+    this.residency.now = block.sequence;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
@@ -175,6 +164,7 @@ export class Engine {
     if (device.replayedThrough >= block.sequence) return;
     this.#ingest({ state, device, block, group }, summaries);
     if (device.held.length > 0) this.#holding.add(device);
+    this.residency.relieve();
   }
 
   #ingest(
@@ -193,7 +183,12 @@ export class Engine {
     fireChanged(firing, device);
     if (state.plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
+    this.#touched(device);
+  }
+
+  #touched(device: Device): void {
     this.dirty.add(device);
+    this.residency.touched(device);
   }
 
   /** Gives the readings that waited for the clock the times at which they came. */
@@ -212,18 +207,21 @@ export class Engine {
   #refuse(state: ProfileState, block: Block, group: ReadingGroup): void {
     const device = this.#device(state, UNKNOWN_DEVICE, block)!;
     if (device.replayedThrough >= block.sequence) return;
+    this.refused.note(state.plan.profile.id, group.device, group.arrivals.length);
     const code = REASON_CODE.overLimit;
     device.rejected[code] = (device.rejected[code] ?? 0) + group.arrivals.length;
     for (let reason = 0; reason < group.rejected.length; reason++) {
       const count = group.rejected[reason] ?? 0;
       if (count > 0) device.rejected[reason] = (device.rejected[reason] ?? 0) + count;
     }
-    this.dirty.add(device);
+    this.#touched(device);
   }
 
   #device(state: ProfileState, name: string, block: Block): Device | undefined {
     const known = state.devices.get(name);
     if (known !== undefined) return known;
+    const row = state.away.find(name);
+    if (row >= 0) return this.#comeBack(state, row);
     if (name !== UNKNOWN_DEVICE && this.#deviceCount >= this.#options.devicesMax) return undefined;
     const device = newDevice(state.plan.profile.id, name, state.plan);
     device.lastSeenMs = block.processingMs;
@@ -233,32 +231,62 @@ export class Engine {
 
   /** Takes in a device that was stored. */
   adopt(state: ProfileState, device: Device): void {
+    this.#knowLosses(device);
+    state.devices.set(device.name, device);
+    this.residency.weigh(device);
+    if (device.held.length > 0) this.#holding.add(device);
+    if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+  }
+
+  /** Takes note of a stored device and leaves it where it is. @param header of its record */
+  noteAway(state: ProfileState, header: Parameters<Residency["note"]>[1]): void {
+    this.residency.note(state, header);
+    if (header.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+  }
+
+  #comeBack(state: ProfileState, row: number): Device {
+    const device = this.residency.load(state, row);
+    this.#knowLosses(device);
+    return device;
+  }
+
+  #knowLosses(device: Device): void {
     const { losses = [] } = this.#options;
     device.lostThroughMs = losses.map(({ throughMs, ahead }) =>
       Math.max(throughMs, ahead.get(device.name) ?? throughMs),
     );
-    state.devices.set(device.name, device);
-    if (device.held.length > 0) this.#holding.add(device);
-    if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+  }
+
+  /** Every device of a profile, which are all in memory then. */
+  #everyOf(state: ProfileState): Iterable<Device> {
+    for (const row of state.away.rows()) this.#comeBack(state, row);
+    return state.devices.values();
   }
 
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
   #applyTick(block: Block, summaries: Summary[]): void {
     for (const state of this.#byId.values()) {
-      for (const device of state.devices.values()) {
-        if (device.replayedThrough >= block.sequence) continue;
-        const floorMs = idleFloor(state.plan, device, block.processingMs);
-        if (floorMs === undefined) continue;
-        device.idleFloorMs = floorMs;
-        advance(this.#firing(state, summaries), device);
-        this.dirty.add(device);
+      for (const device of state.devices.values()) this.#silence(state, device, block, summaries);
+      for (const row of state.away.due(block.processingMs)) {
+        this.#silence(state, this.#comeBack(state, row), block, summaries);
       }
     }
+  }
+
+  #silence(state: ProfileState, device: Device, block: Block, summaries: Summary[]): void {
+    if (device.replayedThrough >= block.sequence) return;
+    const floorMs = idleFloor(state.plan, device, block.processingMs);
+    if (floorMs === undefined) return;
+    device.idleFloorMs = floorMs;
+    advance(this.#firing(state, summaries), device);
+    this.#touched(device);
+    this.residency.relieve();
   }
 
   /** Whether a tick at this processing time would do anything; if not, no block needs to be written for it. */
   tickDue(processingMs: number): boolean {
     for (const state of this.#byId.values()) {
+      if (state.away.isDue(processingMs)) return true;
       for (const device of state.devices.values()) {
         if (idleFloor(state.plan, device, processingMs) !== undefined) return true;
       }
@@ -266,11 +294,21 @@ export class Engine {
     return false;
   }
 
+  /**
+   * Processing time through which a tick may go so that it brings back about `LIMITS.loadsPerBlockMax` devices at most:
+   * the given one, or an earlier one.
+   */
+  tickThrough(processingMs: number): number {
+    const { loadsPerBlockMax } = LIMITS;
+    const times = [...this.#byId.values()].flatMap(({ away }) => away.wakeTimes(processingMs));
+    return times.length <= loadsPerBlockMax ? processingMs : times.sort((a, b) => a - b)[loadsPerBlockMax]!;
+  }
+
   /** Fires every open window as final: there will be no more input. */
   flush(): Summary[] {
     const summaries: Summary[] = [];
     for (const state of this.#byId.values()) {
-      for (const device of state.devices.values()) {
+      for (const device of this.#everyOf(state)) {
         const firing = this.#firing(state, summaries);
         for (const windows of device.open) {
           for (const window of windows) closeWindow(firing, device, window, false);
@@ -281,7 +319,7 @@ export class Engine {
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
         dropAll(state.plan, device);
-        this.dirty.add(device);
+        this.#touched(device);
       }
     }
     return summaries;
@@ -299,10 +337,10 @@ export class Engine {
       return [];
     }
     const summaries: Summary[] = [];
-    const plan = planProfile(profile, this.#heap);
-    for (const device of state.devices.values()) {
+    const plan = planProfile(profile, this.residency);
+    for (const device of this.#everyOf(state)) {
       reconfigureDevice(this.#firing(state, summaries), device, plan);
-      this.dirty.add(device);
+      this.#touched(device);
     }
     this.#byHash.delete(state.plan.profile.hash);
     this.#byHash.set(profile.hash, state);
@@ -328,15 +366,25 @@ export class Engine {
 
   /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
   aheadOf(nowMs: number): { readonly devices: number; readonly byMs: number } {
-    const states = [...this.#byId.values()].filter(({ retired }) => !retired);
-    const ahead = states
-      .flatMap(({ plan, devices }) => [...devices.values()].map((each) => aheadOfClock(each, plan, nowMs)))
-      .filter((byMs) => byMs > 0);
-    return { devices: ahead.length, byMs: ahead.reduce((most, byMs) => Math.max(most, byMs), 0) };
+    return devicesAhead(this.#byId.values(), nowMs);
   }
 
-  counts(): DeviceCounts[] {
-    return [...this.#byId.values()].flatMap((state) => [...state.devices.values()].map(countsOf));
+  /** @param awayMax devices that are read from the store for this, at most of each profile; the others are left out */
+  counts(awayMax = Number.POSITIVE_INFINITY): DeviceCounts[] {
+    return [...this.#byId.values()].flatMap((state) => [
+      ...[...state.devices.values()].map((device) => countsOf(counted(device))),
+      ...[...this.residency.records(state, awayMax)].map((record) => countsOf(decodeDeviceHeader(record))),
+    ]);
+  }
+
+  /** The counts of all devices, added up. */
+  totals(): TotalCounts {
+    const tally = new Tally();
+    tally.add(this.residency.away);
+    for (const { devices } of this.#byId.values()) {
+      for (const device of devices.values()) tally.add(counted(device));
+    }
+    return tally.total();
   }
 
   #firing(state: ProfileState, summaries: Summary[]): Firing {
@@ -348,46 +396,4 @@ export class Engine {
       emit: (summary) => summaries.push(summary),
     };
   }
-}
-
-/** Where silence moves the watermark of a device to; undefined when it changes nothing. */
-function idleFloor(plan: Plan, device: Device, processingMs: number): number | undefined {
-  const silentMs = processingMs - device.lastSeenMs;
-  const waiting = device.nextDueMs < Number.POSITIVE_INFINITY || device.folds.length > 0;
-  if (!waiting || silentMs < plan.profile.time.idleTimeoutMs) return undefined;
-  const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
-  const reachedMs = watermark(device, plan);
-  let floorMs = Number.NEGATIVE_INFINITY;
-  for (const windows of device.open) {
-    for (const window of windows) {
-      const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
-      if (finalMs <= estimateMs) floorMs = Math.max(floorMs, finalMs);
-      else if (window.endMs <= estimateMs) floorMs = Math.max(floorMs, window.endMs);
-    }
-  }
-  for (const dueMs of foldDues(device)) if (dueMs <= estimateMs) floorMs = Math.max(floorMs, dueMs);
-  return floorMs > reachedMs ? floorMs : undefined;
-}
-
-function countsOf(device: Device): DeviceCounts {
-  const rejected: Partial<Record<RejectReason, number>> = {};
-  let received = device.accepted;
-  REJECT_REASONS.forEach((reason, code) => {
-    const count = device.rejected[code] ?? 0;
-    if (count === 0) return;
-    rejected[reason] = count;
-    received += count;
-  });
-  return {
-    profile: device.profileId,
-    device: device.name,
-    received,
-    accepted: device.accepted,
-    rejected,
-    waiting: device.held.length,
-    partlyLate: device.partlyLate,
-    conflicting: device.conflicting,
-    lastTimeMs: Number.isFinite(device.maxTimeMs) ? device.maxTimeMs : undefined,
-    openWindows: device.open.reduce((sum, windows) => sum + windows.length, 0),
-  };
 }

@@ -153,10 +153,10 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
 export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   const slices = slicesOf(device, window);
   if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
-  if (slices.length === 1 && window.sealed === undefined) return slices[0]!.cells;
+  if (slices.length === 1 && window.sealed === undefined) return plan.slices.wake(slices[0]!).cells;
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
-  for (const slice of slices) mergeCells(plan, total, slice.cells);
+  for (const slice of slices) mergeCells(plan, total, plan.slices.wake(slice).cells);
   return total;
 }
 

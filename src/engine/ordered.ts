@@ -58,12 +58,13 @@ export function gatherSlices(plan: Plan, into: Cells, of: TimeLine): void {
   const { slices, retired } = of;
   if (plan.ordered.length === 0 || retired.length === 0) {
     for (const slice of [...retired, ...slices]) {
+      plan.slices.wake(slice);
       if (plan.ordered.length > 0) settle(plan, slice);
       mergeCells(plan, into, slice.cells);
     }
     return;
   }
-  for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, slice.cells);
+  for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, plan.slices.wake(slice).cells);
   const all = { epoch: 0, fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
   readRows(plan, of, all, (timeMs, values) => addOrdered(plan, into, timeMs, values));
 }
@@ -111,8 +112,8 @@ export function lastBefore(
 }
 
 function lastIn(plan: Plan, slice: Slice, field: OrderedField, beforeMs: number): Bound | undefined {
-  if (cellOf(slice.cells, field.countAt) === 0) return undefined;
   const memory = plan.slices;
+  if (cellOf(memory.wake(slice).cells, field.countAt) === 0) return undefined;
   for (let row = memory.firstRow(slice, beforeMs) - 1; row >= 0; row--) {
     const value = valueAt(memory, slice, row, field.place);
     if (isMissing(value)) continue;

@@ -13,9 +13,8 @@ import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
-import type { DoubleHeap } from "./double-heap.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
-import { SliceMemory } from "./slice.js";
+import { SliceMemory, type SliceRoom } from "./slice.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
 /**
@@ -124,7 +123,7 @@ export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
   flagged: 3,
 };
 
-export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
+export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
   const needs = profile.fields.map((field, i) => {
     const requests = profile.windows.flatMap(({ aggregates }) =>
       aggregates.filter((each) => each.field === i),
@@ -165,7 +164,7 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
     slots.length === 0 ? [] : [{ field, place: kept.indexOf(field), countAt: at.count!, slots }],
   );
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
-  const slices = new SliceMemory({ cellCount: next, kept, textual, heap });
+  const slices = new SliceMemory({ cellCount: next, kept, textual, room });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
   return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices };
 }

@@ -4,6 +4,7 @@ import { type Device, watermark } from "./device.js";
 import { closeWindow, dropRetired } from "./firing.js";
 import { closeFolds, renewFolds } from "./fold-firing.js";
 import type { Plan } from "./plan.js";
+import type { ProfileState } from "./profile-state.js";
 import { redefine } from "./redefinition.js";
 import type { Firing } from "./summarise.js";
 
@@ -57,10 +58,25 @@ export function timeOfLate(on: Firing, device: Device, reading: Arriving): numbe
   return timeMs;
 }
 
-/** By how much the device's time is ahead, where it begins anew with the next reading of this clock; else 0. */
-export function aheadOfClock(device: Device, plan: Plan, nowMs: number): number {
-  const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs) - nowMs;
-  return aheadMs > Math.max(LIMITS.clockBackMsMax, plan.profile.time.maxFutureMs) ? aheadMs : 0;
+/** Devices whose time begins anew with the next reading of this clock, and by how much the furthest of them is ahead. */
+export function devicesAhead(
+  states: Iterable<ProfileState>,
+  nowMs: number,
+): { readonly devices: number; readonly byMs: number } {
+  let devices = 0;
+  let furthestMs = 0;
+  for (const { plan, retired, away, devices: present } of states) {
+    if (retired) continue;
+    const toleratedMs = Math.max(LIMITS.clockBackMsMax, plan.profile.time.maxFutureMs);
+    const look = (timeMs: number) => {
+      if (timeMs - nowMs <= toleratedMs) return;
+      devices++;
+      furthestMs = Math.max(furthestMs, timeMs - nowMs);
+    };
+    for (const { maxTimeMs, idleFloorMs } of present.values()) look(Math.max(maxTimeMs, idleFloorMs));
+    for (const row of away.rows()) look(away.aheadMsOf(row));
+  }
+  return { devices, byMs: furthestMs };
 }
 
 function beginAnew(on: Firing, device: Device, timeMs: number): void {

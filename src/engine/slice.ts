@@ -10,6 +10,9 @@ import { DoubleHeap, type Row } from "./double-heap.js";
  * A slice also remembers the readings it holds, in time order, one row of numbers each: event time, a 53-bit hash of the
  * values, and the values that are needed in order: by windows whose bounds follow from the readings (fold.ts), and by
  * aggregates of an order (ordered.ts). That is the duplicate filter: exact for as long as the slice can change, and it lives and dies with it.
+ *
+ * What is in a slice may be in the store only (residency.ts). Whatever looks into it brings it back: `SliceMemory` does
+ * so in what it is asked, others call `SliceMemory.wake` before they look at the cells.
  */
 export interface Slice {
   /** Unique within the device, rising; names the stored record. */
@@ -21,9 +24,9 @@ export interface Slice {
   readonly epoch: number;
   /** Watermark from which all of its windows are final, and it is let go. */
   readonly dueMs: number;
-  readonly cells: Cells;
+  cells: Cells;
   /** Readings held, ascending by time, those of one time by hash: see `SliceMemory.width`. */
-  readonly rows: Row;
+  rows: Row;
   /** Texts in `rows`, which have a text's place here; undefined until there is one. */
   words: string[] | undefined;
   /** How many `rows` has room for. */
@@ -31,7 +34,39 @@ export interface Slice {
   held: number;
   /** How many rows, from the first on, its ordered accumulators have seen (ordered.ts). */
   gathered: number;
+  /** Whose it is. */
+  readonly owner: SliceOwner;
+  /** Whether there is more in it than in its stored record. */
+  dirty: boolean;
+  /** Whether its contents are in its stored record only. */
+  spilled: boolean;
+  /** Of its stored record (`sealMark`); undefined when there is none. */
+  mark: number | undefined;
+  /** Position of the block in which it was brought back, or last changed for the first time since it was stored. */
+  usedAt: number;
+  /** What `cells.extras` take, about, as of the last look. */
+  extraBytes: number;
 }
+
+/** The device of a slice, as far as its stored record goes. */
+export interface SliceOwner {
+  readonly profileId: string;
+  readonly name: string;
+}
+
+/** Where the slices of all devices have their memory, and where those come back from that were spilled. */
+export interface SliceRoom {
+  readonly heap: DoubleHeap;
+  /** Reads the stored contents into a slice that is empty. @throws CorruptRecord */
+  refill(slice: Slice, memory: SliceMemory): void;
+  /** To be told of every slice that begins to differ from its stored record. */
+  changed(slice: Slice): void;
+  /** And of every one that is let go; its memory is still there. */
+  dropped(slice: Slice): void;
+}
+
+const NO_CELLS: Cells = { numbers: new Float64Array(0), base: 0, extras: undefined };
+const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
 
 /** Cells of a row: event time, hash, then the kept values. */
 const HASH = 1;
@@ -48,10 +83,11 @@ export interface SliceLayout {
   /** Fields whose values are kept in rows, and which of them are texts. */
   readonly kept: readonly number[];
   readonly textual: readonly boolean[];
-  readonly heap: DoubleHeap;
+  readonly room: SliceRoom;
 }
 
 export interface SliceBounds {
+  readonly owner: SliceOwner;
   readonly id: number;
   readonly startMs: number;
   readonly endMs: number;
@@ -69,33 +105,82 @@ export class SliceMemory {
   /** Numbers in a row. */
   readonly width: number;
   readonly #heap: DoubleHeap;
+  readonly #room: SliceRoom;
 
-  constructor({ cellCount, kept, textual, heap }: SliceLayout) {
+  constructor({ cellCount, kept, textual, room }: SliceLayout) {
     this.cellCount = cellCount;
     this.kept = kept;
     this.textual = textual;
     this.width = VALUES + kept.length;
-    this.#heap = heap;
+    this.#room = room;
+    this.#heap = room.heap;
   }
 
-  make({ id, startMs, endMs, epoch, dueMs }: SliceBounds): Slice {
-    const cells = newCells(0);
-    this.#heap.take(this.cellCount, cells);
-    cells.numbers.fill(0, cells.base, cells.base + this.cellCount);
-    const rows: Row = { numbers: cells.numbers, base: 0 };
+  make(bounds: SliceBounds): Slice {
+    const slice = this.stub(bounds, undefined);
+    slice.spilled = false;
+    slice.dirty = true;
+    this.furnish(slice);
+    this.#room.changed(slice);
+    return slice;
+  }
+
+  /** A slice whose contents are in its stored record. */
+  stub({ owner, id, startMs, endMs, epoch, dueMs }: SliceBounds, mark: number | undefined): Slice {
     return {
       id,
       startMs,
       endMs,
       epoch,
       dueMs,
-      cells,
-      rows,
+      cells: NO_CELLS,
+      rows: NO_ROWS,
       words: undefined,
       capacity: 0,
       held: 0,
       gathered: 0,
+      owner,
+      dirty: false,
+      spilled: true,
+      mark,
+      usedAt: 0,
+      extraBytes: 0,
     };
+  }
+
+  /** Gives it empty cells. */
+  furnish(slice: Slice): void {
+    const cells = newCells(0);
+    this.#heap.take(this.cellCount, cells);
+    cells.numbers.fill(0, cells.base, cells.base + this.cellCount);
+    slice.cells = cells;
+    slice.rows = { numbers: cells.numbers, base: 0 };
+  }
+
+  /** Sees to it that the contents are in memory. */
+  wake(slice: Slice): Slice {
+    if (slice.spilled) this.#room.refill(slice, this);
+    return slice;
+  }
+
+  /** To be called before it is changed. */
+  change(slice: Slice): void {
+    if (slice.dirty) return;
+    this.wake(slice);
+    slice.dirty = true;
+    this.#room.changed(slice);
+  }
+
+  /** Leaves the contents to the stored record, which has all of them. */
+  spill(slice: Slice): void {
+    this.#giveBack(slice);
+    slice.cells = NO_CELLS;
+    slice.rows = NO_ROWS;
+    slice.words = undefined;
+    slice.capacity = 0;
+    slice.held = 0;
+    slice.gathered = 0;
+    slice.spilled = true;
   }
 
   /**
@@ -109,6 +194,7 @@ export class SliceMemory {
     fields: readonly number[],
     fill: (cells: Cells) => void,
   ): Slice {
+    from.wake(slice);
     const copy = this.make(slice);
     fill(copy.cells);
     this.reserve(copy, slice.held);
@@ -128,6 +214,18 @@ export class SliceMemory {
 
   /** Takes back what a slice has that nobody refers to any more. */
   drop(slice: Slice): void {
+    this.#room.dropped(slice);
+    if (!slice.spilled) this.#giveBack(slice);
+  }
+
+  /** What its cells and rows take, in bytes. */
+  bytesOf({ spilled, capacity }: Slice): number {
+    if (spilled) return 0;
+    const rows = capacity === 0 ? 0 : DoubleHeap.capacity(capacity * this.width);
+    return 8 * (DoubleHeap.capacity(this.cellCount) + rows);
+  }
+
+  #giveBack(slice: Slice): void {
     this.#heap.give(slice.cells, this.cellCount);
     if (slice.capacity > 0) this.#heap.give(slice.rows, slice.capacity * this.width);
   }
@@ -175,7 +273,7 @@ export class SliceMemory {
 
   /** Whether a reading is already held; does not change the slice. */
   sight(slice: Slice, timeMs: number, hash: number): Sighting {
-    const { held } = slice;
+    const { held } = this.wake(slice);
     const { width } = this;
     const { numbers, base } = slice.rows;
     if (held === 0 || numbers[base + (held - 1) * width]! < timeMs) return "new";
@@ -207,7 +305,8 @@ export class SliceMemory {
   }
 
   /** Index of the first held reading from `timeMs` on, or behind it. */
-  firstRow({ rows, held }: Slice, timeMs: number, behind = false): number {
+  firstRow(slice: Slice, timeMs: number, behind = false): number {
+    const { rows, held } = this.wake(slice);
     const { numbers, base } = rows;
     const { width } = this;
     let low = 0;

@@ -1,25 +1,28 @@
-import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
+import { ByteReader, ByteWriter, type KeyedRecord, sealMark } from "../model/bytes.js";
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
+import type { Counted } from "./counts.js";
 import type { Device, OpenWindow, Series } from "./device.js";
 import { newDevice } from "./device.js";
 import { goAhead, readFold, writeFold } from "./fold-codec.js";
 import { type HeldReading, hold } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan } from "./plan.js";
-import { type Slice, VALUES } from "./slice.js";
+import { idleFrom } from "./silence.js";
+import { type Slice, type SliceBounds, type SliceMemory, type SliceOwner, VALUES } from "./slice.js";
 
 /**
- * How a device and its slices are stored: one record for the device, one for each slice. They are written
- * together, in one batch, at one journal position, and that position is in the device's record.
+ * How a device and its slices are stored: one record for the device, one for each slice. Those that have changed are
+ * written together, in one batch, at one journal position, and that position is in the device's record.
  *
- * A device record: position, profile id and hash, name, its slices' marks, counters, clock state, windows (name,
- * bounds, revision, ids of their slices), last values of slices that were let go, duplicate memories, readings that wait for the clock. A slice record: id, bounds, cells, readings held. By the
- * marks the device knows its slices again: one that is missing, of an earlier time or not its own is damage. Cells are laid out
- * by the plan of the profile with that hash, so a device must be restored under the very definition it was stored
- * under, and reconfigured afterwards.
+ * A device record: position, profile id and hash, name; what has to be known of a device that is not in memory (counts,
+ * clock state, when silence has to be looked at); its slices (bounds, marks of their records); windows (name, bounds,
+ * revision), last values of slices that were let go, duplicate memories, readings that wait for the clock. A slice
+ * record: id, bounds, cells, readings held. By the marks the device knows its slices again: one that is missing, of an
+ * earlier time or not its own is damage. Cells are laid out by the plan of the profile with that hash, so a device must
+ * be restored under the very definition it was stored under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 6;
+const DEVICE_VERSION = 7;
 const SLICE_VERSION = 2;
 
 const writer = new ByteWriter();
@@ -28,23 +31,24 @@ export interface DevicePlace {
   /** Journal position that the device's state includes. */
   readonly sequence: number;
   readonly key: string;
-  /** What `encodeSlice` gave for each of its slices. */
-  readonly slices: readonly Uint8Array[];
 }
 
-export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices }: DevicePlace): Uint8Array {
+/** All of its slices must be stored, or be in the same batch. */
+export function encodeDevice(device: Device, plan: Plan, { sequence, key }: DevicePlace): Uint8Array {
   writer.varint(sequence);
   writer.text(plan.profile.hash);
   writer.text(device.profileId);
   writer.text(device.name);
-  writer.varint(slices.length);
-  writer.varint(sumOfMarks(slices));
   writer.varint(device.accepted);
   writeCounts(device.rejected);
   writer.varint(device.partlyLate);
   writer.varint(device.conflicting);
   writer.double(device.maxTimeMs);
   writer.double(device.idleFloorMs);
+  writer.varint(device.held.length);
+  writer.varint(device.open.reduce((sum, windows) => sum + windows.length, 0));
+  writer.double(idleFrom(plan, device));
+  writeSlices([...device.slices, ...device.retired]);
   writer.double(device.lastSeenMs);
   // Both decide when windows fire, and a replay that fires otherwise than it was tells revisions that nobody has.
   writer.double(device.advancedToMs);
@@ -70,13 +74,23 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key, slices
   writer.varint(device.epoch);
   for (const fold of device.folds) writeFold(writer, fold, plan);
   writeMemories(device);
-  writer.varint(device.held.length);
   for (const reading of device.held) writeHeld(reading);
   return writer.seal(DEVICE_VERSION, key);
 }
 
-function sumOfMarks(slices: readonly Uint8Array[]): number {
-  return slices.reduce((sum, slice) => sum + sealMark(slice), 0);
+/** What is needed to cut no time twice, and to know the records again. */
+function writeSlices(slices: readonly Slice[]): void {
+  writer.varint(slices.length);
+  let beforeMs = 0;
+  for (const { id, startMs, endMs, epoch, dueMs, mark } of slices) {
+    writer.varint(id);
+    writer.number(startMs - beforeMs);
+    writer.number(endMs - startMs);
+    writer.varint(epoch);
+    writer.number(dueMs - endMs);
+    writer.varint(mark!);
+    beforeMs = endMs;
+  }
 }
 
 function writeCounts(counts: readonly number[]): void {
@@ -153,18 +167,16 @@ export function encodeSlice(slice: Slice, plan: Plan, key: string): Uint8Array {
   return writer.seal(SLICE_VERSION, key);
 }
 
-function decodeSlice({ key, value }: KeyedRecord, plan: Plan): Slice {
+/** Reads the contents of a slice into one that is empty. @throws CorruptRecord */
+export function readSlice({ key, value }: KeyedRecord, slice: Slice, memory: SliceMemory): void {
   const reader = ByteReader.open(value, SLICE_VERSION, key);
-  const slice = plan.slices.make({
-    id: reader.varint(),
-    startMs: reader.number(),
-    endMs: reader.number(),
-    epoch: reader.varint(),
-    dueMs: reader.double(),
-  });
-  readCells(reader, plan.cellCount, slice.cells);
-  readSliceRows(reader, slice, plan);
-  return slice;
+  reader.varint();
+  reader.number();
+  reader.number();
+  reader.varint();
+  reader.double();
+  readCells(reader, memory.cellCount, slice.cells);
+  readSliceRows(reader, slice, memory);
 }
 
 /** Times as steps from the one before; hashes are as good as random. */
@@ -182,13 +194,14 @@ function writeRows(slice: Slice, { slices: { width } }: Plan): void {
   for (const word of slice.words ?? []) writer.text(word);
 }
 
-function readSliceRows(reader: ByteReader, slice: Slice, { slices }: Plan): void {
-  slice.held = reader.count();
-  slices.reserve(slice, slice.held);
+function readSliceRows(reader: ByteReader, slice: Slice, memory: SliceMemory): void {
+  const held = reader.count();
+  memory.reserve(slice, held);
+  slice.held = held;
   const { numbers, base } = slice.rows;
-  const { width } = slices;
+  const { width } = memory;
   let timeMs = slice.startMs;
-  for (let i = base; i < base + slice.held * width; i += width) {
+  for (let i = base; i < base + held * width; i += width) {
     timeMs += reader.number();
     numbers[i] = timeMs;
     numbers[i + 1] = reader.varint();
@@ -198,44 +211,76 @@ function readSliceRows(reader: ByteReader, slice: Slice, { slices }: Plan): void
   if (words.length > 0) slice.words = words;
 }
 
-/** Which definition a stored device needs, before it can be decoded. */
-export interface DeviceHeader {
+/** What has to be known of a device that is not in memory, and which definition it needs to be decoded. */
+export interface DeviceHeader extends Counted {
   readonly sequence: number;
   readonly profileHash: string;
-  readonly profileId: string;
-}
-
-/** A device's record and those of its slices. */
-export interface StoredDevice {
-  readonly device: KeyedRecord;
-  readonly slices: readonly KeyedRecord[];
+  readonly idleFloorMs: number;
+  /** Processing time at which silence has to be looked at. */
+  readonly wakeMs: number;
 }
 
 /** @throws CorruptRecord, as all of the following */
-export function decodeDeviceHeader({ key, value }: KeyedRecord): DeviceHeader {
+export function decodeDeviceHeader({ key, value }: KeyedRecord): DeviceHeader & {
+  readonly sliceCount: number;
+  readonly lastSeenMs: number;
+} {
   const reader = ByteReader.open(value, DEVICE_VERSION, key);
-  return { sequence: reader.varint(), profileHash: reader.text(), profileId: reader.text() };
+  const header = readHeader(reader);
+  const sliceCount = readSlices(reader, header).length;
+  return { ...header, sliceCount, lastSeenMs: reader.double() };
 }
 
-/** @param plan of the profile named in the header */
-export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
-  const { key, value } = stored.device;
+function readHeader(reader: ByteReader): DeviceHeader {
+  return {
+    sequence: reader.varint(),
+    profileHash: reader.text(),
+    profileId: reader.text(),
+    name: reader.text(),
+    accepted: reader.varint(),
+    rejected: Array.from({ length: reader.count() }, () => reader.varint()),
+    partlyLate: reader.varint(),
+    conflicting: reader.varint(),
+    maxTimeMs: reader.double(),
+    idleFloorMs: reader.double(),
+    waiting: reader.varint(),
+    openWindows: reader.varint(),
+    wakeMs: reader.double(),
+  };
+}
+
+type StoredSlice = SliceBounds & { readonly mark: number };
+
+function readSlices(reader: ByteReader, owner: SliceOwner): StoredSlice[] {
+  let beforeMs = 0;
+  return Array.from({ length: reader.count() }, () => {
+    const id = reader.varint();
+    const startMs = beforeMs + reader.number();
+    const endMs = startMs + reader.number();
+    const epoch = reader.varint();
+    const dueMs = endMs + reader.number();
+    beforeMs = endMs;
+    return { owner, id, startMs, endMs, epoch, dueMs, mark: reader.varint() };
+  });
+}
+
+/** A stored device; the contents of its slices stay in the store. @param plan of the profile named in the header */
+export function decodeDevice({ key, value }: KeyedRecord, plan: Plan): Device {
   const reader = ByteReader.open(value, DEVICE_VERSION, key);
-  const sequence = reader.varint();
-  reader.text();
-  const profileId = reader.text();
-  const device = newDevice(profileId, reader.text(), plan);
-  device.replayedThrough = sequence;
-  for (const slice of readSlices(reader, stored.slices, plan)) {
-    device.slices.push(slice);
-    device.stored.add(slice.id);
+  const header = readHeader(reader);
+  const device = newDevice(header.profileId, header.name, plan);
+  device.mark = sealMark(value);
+  device.replayedThrough = header.sequence;
+  device.accepted = header.accepted;
+  device.rejected.push(...header.rejected);
+  device.partlyLate = header.partlyLate;
+  device.conflicting = header.conflicting;
+  device.maxTimeMs = header.maxTimeMs;
+  device.idleFloorMs = header.idleFloorMs;
+  for (const stored of readSlices(reader, device)) {
+    device.slices.push(plan.slices.stub(stored, stored.mark));
+    device.stored.add(stored.id);
   }
-  device.accepted = reader.varint();
-  for (let i = 0, n = reader.count(); i < n; i++) device.rejected[i] = reader.varint();
-  device.partlyLate = reader.varint();
-  device.conflicting = reader.varint();
-  device.maxTimeMs = reader.double();
-  device.idleFloorMs = reader.double();
   device.lastSeenMs = reader.double();
   device.advancedToMs = reader.double();
   device.nextDueMs = reader.double();
@@ -263,16 +308,8 @@ export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   device.slices.splice(0, device.slices.length, ...slices.sort((a, b) => a.startMs - b.startMs));
   for (const [i, fold] of device.folds.entries()) goAhead(plan, device, fold, aheadMs[i]!);
   readMemories(reader, device);
-  for (let n = reader.count(); n > 0; n--) hold(device, readHeld(reader));
+  for (let n = header.waiting; n > 0; n--) hold(device, readHeld(reader));
   return device;
-}
-
-function readSlices(reader: ByteReader, stored: readonly KeyedRecord[], plan: Plan): Slice[] {
-  const [count, sum] = [reader.varint(), reader.varint()];
-  if (count !== stored.length || sum !== sumOfMarks(stored.map(({ value }) => value))) {
-    throw new CorruptRecord("the slices of a device are not those that it was stored with");
-  }
-  return stored.map((record) => decodeSlice(record, plan));
 }
 
 function readWindows(reader: ByteReader, device: Device, plan: Plan): void {

@@ -54,6 +54,12 @@ export const LIMITS = {
   redefinitionsPerWindowMax: 8,
   /** Window names with such changes that a device remembers. */
   redefinedWindowsMax: 128,
+  /** Devices that one commit brings back into memory, or makes; more of them wait for the next one. */
+  loadsPerBlockMax: 4_096,
+  /** Names of devices that are remembered because they were refused. */
+  refusedNamesMax: 1_000,
+  /** Devices that are read from the store for a status. */
+  statusDevicesMax: 10_000,
   /** Routes remembered by topic. */
   routeCacheTopicsMax: 20_000,
   /** Summaries whose positions are held while the log is made coarser; about 16 bytes each. */

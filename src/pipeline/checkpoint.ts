@@ -1,6 +1,7 @@
 import type { Device } from "../engine/device.js";
 import type { Engine } from "../engine/engine.js";
 import { encodeDevice, encodeSlice } from "../engine/snapshot.js";
+import { sealMark } from "../model/bytes.js";
 import { LIMITS } from "../model/limits.js";
 import type { Operation } from "../store/disk.js";
 import { KEYS } from "../store/keys.js";
@@ -16,12 +17,13 @@ import type { Commit } from "../store/store.js";
  * positions, which replay knows how to handle: every device skips what it has seen.
  */
 export interface Share {
-  readonly commit: Pick<Commit, "records" | "dropJournalThrough">;
+  readonly commit: Pick<Commit, "records" | "replaced" | "dropJournalThrough">;
   /** To be called when the batch is durable. */
   readonly written: () => void;
 }
 
 const SHARE_BYTES_MAX = 512 * 1024;
+const FORCED_SHARE_BYTES_MAX = 2 * 1024 * 1024;
 const NOTHING: Share = { commit: { records: [] }, written: () => {} };
 
 export class Checkpointer {
@@ -51,6 +53,12 @@ export class Checkpointer {
     return this.#share(SHARE_BYTES_MAX);
   }
 
+  /** What has to be written so that memory can be cleared; undefined when all of it is stored. */
+  forcedShare(): Share | undefined {
+    if (!this.pending) this.#begin();
+    return this.pending ? this.#share(FORCED_SHARE_BYTES_MAX) : undefined;
+  }
+
   /** The whole state at once: for an orderly end and for a change of definition. */
   everything(): Share {
     this.#begin();
@@ -58,53 +66,56 @@ export class Checkpointer {
   }
 
   #begin(): void {
-    this.#queue = [...this.#engine.dirty];
+    // They are taken from the end.
+    this.#queue = [...this.#engine.dirty].sort((a, b) => b.usedAt - a.usedAt);
     this.#through = this.#engine.sequence;
   }
 
   #share(bytesMax: number): Share {
     const records: Operation[] = [];
+    const replaced = new Map<string, number>();
     const written: Device[] = [];
     let bytes = 0;
     while (this.#queue.length > 0 && bytes < bytesMax) {
       const device = this.#queue.pop()!;
-      bytes += this.#encode(device, records);
+      bytes += this.#encode(device, records, replaced);
       written.push(device);
     }
     const finished = this.#queue.length === 0;
     for (const device of written) this.#engine.dirty.delete(device);
     return {
-      commit: finished ? { records, dropJournalThrough: this.#through } : { records },
-      written: () => {
-        for (const device of written) {
-          const live = new Set([...device.slices, ...device.retired].map((slice) => slice.id));
-          device.stored.clear();
-          for (const id of live) device.stored.add(id);
-        }
-      },
+      commit: { records, replaced, ...(finished ? { dropJournalThrough: this.#through } : {}) },
+      written: () => this.#engine.residency.stored(),
     };
   }
 
-  #encode(device: Device, records: Operation[]): number {
-    const plan = this.#engine.profileState(device.profileId)!.plan;
+  #encode(device: Device, records: Operation[], replaced: Map<string, number>): number {
+    const { profileId, name, stored } = device;
+    const { plan } = this.#engine.profileState(profileId)!;
     let bytes = 0;
-    const put = (key: string, value: Uint8Array) => {
+    const put = (key: string, value: Uint8Array): number => {
       records.push({ type: "put", key, value });
       bytes += value.length;
-      return value;
+      return sealMark(value);
     };
-    const slices: Uint8Array[] = [];
     const live = new Set<number>();
     for (const slice of [...device.slices, ...device.retired]) {
       live.add(slice.id);
-      const key = KEYS.slice(device.profileId, device.name, slice.id);
-      slices.push(put(key, encodeSlice(slice, plan, key)));
+      if (!slice.dirty) continue;
+      const key = KEYS.slice(profileId, name, slice.id);
+      slice.mark = put(key, encodeSlice(slice, plan, key));
+      slice.dirty = false;
+      stored.add(slice.id);
+      this.#engine.residency.measure(slice);
     }
-    for (const id of device.stored) {
-      if (!live.has(id)) records.push({ type: "del", key: KEYS.slice(device.profileId, device.name, id) });
+    for (const id of stored) {
+      if (live.has(id)) continue;
+      records.push({ type: "del", key: KEYS.slice(profileId, name, id) });
+      stored.delete(id);
     }
-    const key = KEYS.device(device.profileId, device.name);
-    put(key, encodeDevice(device, plan, { sequence: this.#engine.sequence, key, slices }));
+    const key = KEYS.device(profileId, name);
+    if (device.mark !== undefined) replaced.set(key, device.mark);
+    device.mark = put(key, encodeDevice(device, plan, { sequence: this.#engine.sequence, key }));
     return bytes;
   }
 }

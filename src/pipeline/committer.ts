@@ -8,6 +8,7 @@ import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
+import { makeRoom } from "./room.js";
 
 /**
  * Group commit: the one place where readings become durable, and so the heart of the promise that what is
@@ -150,14 +151,16 @@ export class Committer {
     const builder = this.#builder;
     this.#builder = new BlockBuilder();
     this.#lastCommitMs = this.#options.clock.monotonicMs();
-    const block = this.#blockOf(builder);
     const { engine, store, checkpointer } = this.#options;
+    while (!store.isReadable) await store.readable();
+    const block = this.#blockOf(builder);
     const summaries = engine.apply(block);
     const share = checkpointer.nextShare(store);
     await store.commit({ block, summaries, ...share.commit });
     share.written();
-    this.#leaveOutStall();
     for (const committed of builder.waiting) committed();
+    await makeRoom(this.#options);
+    this.#leaveOutStall();
   }
 
   #blockOf(builder: BlockBuilder): Block {
@@ -233,8 +236,11 @@ export class Committer {
    * When it fails nothing is committed any more: how far it got is not known.
    */
   async exclusively<T>(change: () => Promise<T>): Promise<T> {
-    do await this.drain();
-    while (this.#inFlight !== undefined || !this.#builder.isEmpty);
+    const { store } = this.#options;
+    do {
+      await this.drain();
+      if (!store.isReadable) await store.readable();
+    } while (this.#inFlight !== undefined || !this.#builder.isEmpty || !store.isReadable);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
     const changing = change();

@@ -1,12 +1,19 @@
 import { Engine, type EngineOptions } from "../engine/engine.js";
 import { decodeDevice, decodeDeviceHeader } from "../engine/snapshot.js";
-import { CorruptRecord } from "../model/bytes.js";
+import { CorruptRecord, sealMark } from "../model/bytes.js";
 import type { EngineProfile, Profile } from "../model/profile.js";
 import type { Store } from "../store/store.js";
+import { Checkpointer } from "./checkpoint.js";
+import { makeRoom } from "./room.js";
 
 /**
  * Getting the engine back to where the store says it was: stored devices first, then the journal over them. What
  * the journal's blocks caused is in the summary log already, in the same batches, so replay emits nothing.
+ *
+ * Of the devices as many are brought into memory as half of the bound has room for; of the others only what the roster
+ * wants to know is read, and no slice at all. Where the journal has changed more than memory has room for, records are
+ * written in between, each at the position to which the replay has come: a crash then leaves devices at different
+ * positions, as one in a checkpoint does.
  *
  * Readings were taken in under the profiles of that time, which may not be those of today; so the definitions are
  * kept with the state (source text and zone, by hash), and recovery runs under those. Changing over to today's is
@@ -45,7 +52,7 @@ export async function recover(
   options: EngineOptions,
   compile: (definition: StoredDefinition) => EngineProfile | undefined,
 ): Promise<Recovered> {
-  const engine = new Engine(options);
+  const engine = new Engine({ ...options, residency: { ...options.residency, reader: store } });
   for (const [hash, text] of await store.definitions()) {
     const definition = JSON.parse(text) as StoredDefinition;
     const profile = compile(definition);
@@ -60,8 +67,11 @@ export async function recover(
   engine.resumeAt(store.journalFrom - 1);
   let replayedBlocks = 0;
   let last = engine.sequence;
+  const checkpointer = new Checkpointer(engine, Number.POSITIVE_INFINITY);
   for await (const block of store.journal()) {
+    while (!store.isReadable) await store.readable();
     engine.apply(block);
+    await makeRoom({ engine, store, checkpointer, replaying: true });
     processingMs = Math.max(processingMs, block.processingMs);
     last = Math.max(last, block.sequence);
     replayedBlocks++;
@@ -72,16 +82,21 @@ export async function recover(
 
 async function restoreDevices(store: Store, engine: Engine): Promise<number> {
   let processingMs = 0;
-  for await (const stored of store.devices()) {
-    const header = decodeDeviceHeader(stored.device);
+  for await (const record of store.devices()) {
+    const header = decodeDeviceHeader(record);
     const state = engine.profileState(header.profileId);
     if (state === undefined || state.plan.profile.hash !== header.profileHash) {
       throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
     }
-    const device = decodeDevice(stored, state.plan);
-    engine.adopt(state, device);
+    if (header.waiting > 0 || engine.residency.hasRoom) {
+      while (!store.isReadable) await store.readable();
+      engine.adopt(state, decodeDevice(record, state.plan));
+    } else {
+      const aheadMs = Math.max(header.maxTimeMs, header.idleFloorMs);
+      engine.noteAway(state, { ...header, aheadMs, mark: sealMark(record.value) });
+    }
     engine.resumeAt(header.sequence);
-    processingMs = Math.max(processingMs, device.lastSeenMs);
+    processingMs = Math.max(processingMs, header.lastSeenMs);
   }
   return processingMs;
 }

@@ -1,4 +1,7 @@
-import type { DeviceCounts } from "../engine/engine.js";
+import { counted, countsOf, type DeviceCounts } from "../engine/counts.js";
+import type { Engine } from "../engine/engine.js";
+import type { RefusedDevice } from "../engine/refused.js";
+import type { ResidencyWatch } from "../engine/residency.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { RejectReason } from "../model/reasons.js";
@@ -35,6 +38,15 @@ const readingsRefused = defineEvent<{
   readonly detail?: string;
   readonly count: number;
 }>("readings-refused", "warn", "readings are acknowledged and counted under this reason, and not kept");
+const deviceRefused = defineEvent<{
+  readonly profile: string;
+  readonly device: string;
+  readonly count: number;
+}>(
+  "device-refused",
+  "warn",
+  "there are as many devices as limits.devices allows; this one is refused, its readings acknowledged and not kept",
+);
 
 const SAY_EVERY_MS = 3_600_000;
 const LOOK_EVERY_MS = 10_000;
@@ -50,6 +62,12 @@ export interface RefusalsOptions {
   readonly observer: Observer;
 }
 
+/** Of the engine, what is looked at here. */
+export type Refusing = Pick<Engine, "counts"> & {
+  readonly refused: { all(): readonly RefusedDevice[] };
+  readonly residency: { watch: ResidencyWatch | undefined };
+};
+
 interface Kind {
   saidMs: number;
   /** Since it was said. */
@@ -61,7 +79,9 @@ export class Refusals {
   /** The one that was said longest ago comes first. */
   readonly #kinds = new Map<string, Kind>();
   /** What of each device has been looked at, by reason. */
-  #seen = new Map<string, readonly number[]>();
+  readonly #seen = new Map<string, readonly number[]>();
+  /** Readings of devices for which there was no room, as of the last look. */
+  readonly #refused = new Map<string, number>();
   #timer: Timer | undefined;
 
   constructor(options: RefusalsOptions) {
@@ -69,9 +89,23 @@ export class Refusals {
   }
 
   /** Looks at what the engine refuses, from now on. */
-  start(counts: () => readonly DeviceCounts[]): void {
-    this.#seen = seenOf(counts());
-    this.#timer = this.#options.timers.every(LOOK_EVERY_MS, () => this.#look(counts()));
+  start(engine: Refusing): void {
+    const present = () => engine.counts(0);
+    this.#note(present());
+    this.#noteRefused(engine.refused.all(), () => {});
+    // What a device brings along from the store was looked at when it left, or by an earlier process.
+    engine.residency.watch = {
+      left: (device) => {
+        const counts = countsOf(counted(device));
+        this.#look([counts]);
+        this.#seen.delete(seenKey(counts));
+      },
+      cameBack: (device) => this.#note([countsOf(counted(device))]),
+    };
+    this.#timer = this.#options.timers.every(LOOK_EVERY_MS, () => {
+      this.#look(present());
+      this.#noteRefused(engine.refused.all(), (of, more) => this.#sayRefused(of, more));
+    });
   }
 
   stop(): void {
@@ -102,8 +136,9 @@ export class Refusals {
 
   #look(counts: readonly DeviceCounts[]): void {
     const { observer } = this.#options;
-    for (const { profile, device, rejected } of counts) {
-      const seen = this.#seen.get(`${profile} ${device}`);
+    for (const each of counts) {
+      const { profile, device, rejected } = each;
+      const seen = this.#seen.get(seenKey(each));
       TOLD_OF_ENGINE.forEach((reason, index) => {
         const more = (rejected[reason] ?? 0) - (seen?.[index] ?? 0);
         if (more <= 0) return;
@@ -111,7 +146,30 @@ export class Refusals {
         this.#say(keyOf(of), more, (count) => observer.emit(readingsRefused, { ...of, count }));
       });
     }
-    this.#seen = seenOf(counts);
+    this.#note(counts);
+  }
+
+  /** Only of those devices of which something was refused. */
+  #note(counts: readonly DeviceCounts[]): void {
+    for (const of of counts) {
+      const each = TOLD_OF_ENGINE.map((reason) => of.rejected[reason] ?? 0);
+      if (each.some((count) => count > 0)) this.#seen.set(seenKey(of), each);
+    }
+  }
+
+  #noteRefused(devices: readonly RefusedDevice[], say: (of: RefusedDevice, more: number) => void): void {
+    for (const of of devices) {
+      const key = `${of.profile} ${of.device}`;
+      const more = of.readings - (this.#refused.get(key) ?? 0);
+      this.#refused.set(key, of.readings);
+      if (more > 0) say(of, more);
+    }
+  }
+
+  #sayRefused({ profile, device }: RefusedDevice, more: number): void {
+    this.#say(`d ${profile} ${device}`, more, (count) =>
+      this.#options.observer.emit(deviceRefused, { profile, device, count }),
+    );
   }
 
   #say(key: string, more: number, say: (count: number) => void): void {
@@ -139,12 +197,6 @@ function keyOf({ profile, device, reason }: { readonly [K in "profile" | "device
   return `r ${profile} ${reason} ${device}`;
 }
 
-/** Of those devices only of which something was refused. */
-function seenOf(counts: readonly DeviceCounts[]): Map<string, readonly number[]> {
-  const seen = new Map<string, readonly number[]>();
-  for (const { profile, device, rejected } of counts) {
-    const each = TOLD_OF_ENGINE.map((reason) => rejected[reason] ?? 0);
-    if (each.some((count) => count > 0)) seen.set(`${profile} ${device}`, each);
-  }
-  return seen;
+function seenKey({ profile, device }: DeviceCounts): string {
+  return `${profile} ${device}`;
 }

@@ -172,6 +172,36 @@ export class Database {
     return await this.#reading((db) => db.get(key));
   }
 
+  /**
+   * At once, for those who cannot wait.
+   * @throws CorruptRecord
+   * @throws WeirError `store-read-failed`, retryable, while the database is closed for mending
+   */
+  getSync(key: string): Uint8Array | undefined {
+    try {
+      return this.#open().getSync(key);
+    } catch (error) {
+      throw readFailure(error);
+    }
+  }
+
+  /** Whether `getSync` can be asked. */
+  get isReadable(): boolean {
+    return this.#handle.db !== undefined;
+  }
+
+  /** Resolves when it can; by then it may be closed again. @throws WeirError `store-read-failed` when it never will */
+  async readable(): Promise<void> {
+    while (!this.isReadable) {
+      if (this.#closing) throw readFailure(new DiskError("failed", "closed", undefined));
+      await this.#tail;
+      if (this.isReadable) return;
+      // A renewal that could not open it again: a write would try, and there may be none that is due.
+      await this.renew();
+      if (!this.isReadable) await this.#pause(RETRY_FIRST_MS);
+    }
+  }
+
   /** All entries of a range, in key order. Reads while writes fail reject as retryable. */
   async *entries(range: Range): AsyncGenerator<[string, Uint8Array]> {
     const iterator = await this.#reading(async (db) => db.iterate(range));
@@ -225,13 +255,16 @@ export class Database {
 
   async #reading<T>(read: (db: KeyValues) => Promise<T>): Promise<T> {
     try {
-      const { db } = this.#handle;
-      if (db === undefined) throw new DiskError("failed", this.#failing ?? "closed", undefined);
-      return await read(db);
+      return await read(this.#open());
     } catch (error) {
-      if (error instanceof DiskError && error.fault === "damaged") throw new CorruptRecord(error.message);
-      throw new WeirError("store-read-failed", messageOf(error), { retryable: true, cause: error });
+      throw readFailure(error);
     }
+  }
+
+  #open(): KeyValues {
+    const { db } = this.#handle;
+    if (db === undefined) throw new DiskError("failed", this.#failing ?? "closed", undefined);
+    return db;
   }
 
   /** Abandons a write that keeps failing, waits for one that does not, and closes. */
@@ -241,6 +274,11 @@ export class Database {
     await this.#tail;
     await this.#handle.close();
   }
+}
+
+function readFailure(error: unknown): Error {
+  if (error instanceof DiskError && error.fault === "damaged") return new CorruptRecord(error.message);
+  return new WeirError("store-read-failed", messageOf(error), { retryable: true, cause: error });
 }
 
 function diskOf({ path, disk }: DatabaseOptions): Disk {

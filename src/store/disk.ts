@@ -24,6 +24,8 @@ export interface KeyValues {
   batch(operations: readonly Operation[]): Promise<void>;
   /** @throws DiskError as all of the following */
   get(key: string): Promise<Uint8Array | undefined>;
+  /** At once: what was in before the last batch that resolved, or after it. */
+  getSync(key: string): Uint8Array | undefined;
   keys(range: Range): Promise<string[]>;
   /** A consistent view of the database at this moment. */
   iterate(range: Range): KeyValueIterator;

@@ -37,8 +37,3 @@ export function keySpace(prefix: "c" | "d" | "j" | "l" | "m" | "s"): {
 export function numberOf(key: string): number {
   return Number.parseInt(key.slice(-NUMBER_DIGITS), 36);
 }
-
-/** The device's part of a slice key, which is its device key without the prefix. */
-export function deviceOfSlice(key: string): string {
-  return key.slice(1, -(NUMBER_DIGITS + 1));
-}

@@ -194,6 +194,9 @@ function sum(files: readonly SizedFile[]): number {
 interface Compactable {
   compactRange(start: string, end: string): Promise<void>;
 }
+interface Synchronous {
+  getSync(key: string): Uint8Array | undefined;
+}
 interface Repairable {
   repair(folder: string): Promise<void>;
 }
@@ -214,6 +217,14 @@ class LevelKeyValues implements KeyValues {
 
   get(key: string): Promise<Uint8Array | undefined> {
     return translated(() => this.#db.get(key));
+  }
+
+  getSync(key: string): Uint8Array | undefined {
+    try {
+      return (this.#db as unknown as Synchronous).getSync(key);
+    } catch (error) {
+      throw told(error, faultOf);
+    }
   }
 
   keys(range: Range): Promise<string[]> {
@@ -248,9 +259,13 @@ async function translated<T>(work: () => Promise<T>, fault = faultOf): Promise<T
   try {
     return await work();
   } catch (error) {
-    const cause = rootCause(error);
-    throw new DiskError(fault(cause), messageOf(cause), error);
+    throw told(error, fault);
   }
+}
+
+function told(error: unknown, fault: typeof faultOf): DiskError {
+  const cause = rootCause(error);
+  return new DiskError(fault(cause), messageOf(cause), error);
 }
 
 /** abstract-level wraps what LevelDB said. */

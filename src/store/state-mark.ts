@@ -9,7 +9,8 @@ import { LOSSES_KEY } from "./losses.js";
  * as they were before.
  *
  * - Devices, profile definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
- *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts).
+ *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts). There
+ *   may be a million devices, so their marks are not kept here: whoever writes a record says which one it replaces.
  * - Journal: from which block on it is kept. The blocks follow one another, so one that is missing shows, unless it
  *   is the newest.
  * - The number of this state, counted up in every batch that changes it. A block says which one it builds on, so a
@@ -30,8 +31,10 @@ interface Expected {
 
 export class StateMark {
   readonly #expected: Expected;
-  /** Marks of the records there are, by key. */
+  /** Marks of the records there are, by key, without those of devices. */
   readonly #marks = new Map<string, number>();
+  #devices = 0;
+  /** Of the marks of all records. */
   #sum = 0;
   #number: number;
   #journalFrom: number;
@@ -71,20 +74,25 @@ export class StateMark {
     return this.#journalFrom;
   }
 
-  /** To be told of every record of these that is read at a start. @throws CorruptRecord */
+  /** To be told once of every record of these that is read at a start. @throws CorruptRecord */
   found(key: string, value: Uint8Array): void {
     if (value.length < 5) throw new CorruptRecord("the record is cut");
-    this.#set(key, sealMark(value));
+    if (isDevice(key)) this.#setDevice(sealMark(value), undefined);
+    else this.#set(key, sealMark(value));
+  }
+
+  get #records(): number {
+    return this.#marks.size + this.#devices;
   }
 
   /** To be called when all of them are read. @throws CorruptRecord */
   verify(): void {
     const { records, sum } = this.#expected;
-    if (this.#marks.size === records && this.#sum === sum) return;
+    if (this.#records === records && this.#sum === sum) return;
     throw new CorruptRecord(
-      this.#marks.size === records
+      this.#records === records
         ? "a record of the stored state is not the newest"
-        : `the stored state has ${this.#marks.size} records, not ${records}`,
+        : `the stored state has ${this.#records} records, not ${records}`,
     );
   }
 
@@ -93,11 +101,21 @@ export class StateMark {
     return operations.some(({ key }) => isMarked(key));
   }
 
-  /** The operation that goes into the batch of these; they count from now on. */
-  change(operations: readonly Operation[], dropJournalThrough: number): Operation {
+  /**
+   * The operation that goes into the batch of these; they count from now on.
+   * @param replaced marks of the device records in whose place others come, by key
+   */
+  change(
+    operations: readonly Operation[],
+    dropJournalThrough: number,
+    replaced?: ReadonlyMap<string, number>,
+  ): Operation {
     for (const operation of operations) {
-      if (!isMarked(operation.key)) continue;
-      this.#set(operation.key, operation.type === "put" ? sealMark(operation.value) : undefined);
+      const { key } = operation;
+      if (!isMarked(key)) continue;
+      const mark = operation.type === "put" ? sealMark(operation.value) : undefined;
+      if (isDevice(key)) this.#setDevice(mark, replaced?.get(key));
+      else this.#set(key, mark);
     }
     this.#journalFrom = Math.max(this.#journalFrom, dropJournalThrough + 1);
     this.#number++;
@@ -108,9 +126,14 @@ export class StateMark {
     const writer = new ByteWriter();
     writer.varint(this.#number);
     writer.varint(this.#journalFrom);
-    writer.varint(this.#marks.size);
+    writer.varint(this.#records);
     writer.varint(this.#sum);
     return { type: "put", key: KEY, value: writer.seal(VERSION, KEY) };
+  }
+
+  #setDevice(mark: number | undefined, before: number | undefined): void {
+    this.#sum += (mark ?? 0) - (before ?? 0);
+    this.#devices += (mark === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
   }
 
   #set(key: string, mark: number | undefined): void {
@@ -120,6 +143,10 @@ export class StateMark {
   }
 }
 
+function isDevice(key: string): boolean {
+  return key.startsWith(DEVICES);
+}
+
 function isMarked(key: string): boolean {
-  return key.startsWith(DEVICES) || key.startsWith(DEFINITIONS) || key === LOSSES_KEY;
+  return isDevice(key) || key.startsWith(DEFINITIONS) || key === LOSSES_KEY;
 }

@@ -9,7 +9,7 @@ import { StoredCursors } from "./cursors.js";
 import { Database, type DatabaseOptions, setAside } from "./database.js";
 import type { Operation } from "./disk.js";
 import { decodeBlock, encodeBlock } from "./journal-codec.js";
-import { deviceOfSlice, KEYS, keySpace, numberOf } from "./keys.js";
+import { KEYS, keySpace, numberOf } from "./keys.js";
 import { LogCheck } from "./log-check.js";
 import { decodeLosses, LOSSES_KEY, type StateLoss } from "./losses.js";
 import { StateMark } from "./state-mark.js";
@@ -44,6 +44,8 @@ export interface Commit {
   readonly records: readonly Operation[];
   /** Journal blocks up to this position are in the records and can go. */
   readonly dropJournalThrough?: number;
+  /** Marks (`sealMark`) of the device records in whose place others come, by key. */
+  readonly replaced?: ReadonlyMap<string, number>;
 }
 
 /** Format of the whole database; a program does not touch one that is newer than itself. Format 1 was never released. */
@@ -51,6 +53,8 @@ const FORMAT = 2;
 /** How the format is written down: the same in every format to come. */
 const FORMAT_VERSION = 1;
 const DEFINITION_VERSION = 1;
+const CONDEMNED_KEY = KEYS.meta("condemned");
+const CONDEMNED_VERSION = 1;
 
 export class Store implements Cursors {
   readonly #database: Database;
@@ -94,6 +98,10 @@ export class Store implements Cursors {
     const database = await Database.open(options);
     try {
       await claim(database, options.path);
+      const condemned = await database.get(CONDEMNED_KEY);
+      if (condemned !== undefined) {
+        throw new CorruptRecord(ByteReader.open(condemned, CONDEMNED_VERSION, CONDEMNED_KEY).text());
+      }
       if ((await database.disk.leftBehind()) !== undefined) await takeOver(database, options);
       const mark = await StateMark.read((key) => database.get(key));
       const losses = await readLosses(database, mark);
@@ -173,7 +181,7 @@ export class Store implements Cursors {
     }
     if (through > 0) operations.push(this.log.bookkeeping(summaries));
     if (through > 0 || this.#mark.concerns(commit.records)) {
-      operations.push(this.#mark.change(commit.records, through));
+      operations.push(this.#mark.change(commit.records, through, commit.replaced));
     }
     await this.#database.write(operations);
     if (tail !== undefined || through > 0) this.#journalTail = Math.max(tail ?? 0, through + 1);
@@ -207,29 +215,49 @@ export class Store implements Cursors {
     this.log.reach(logHead);
   }
 
-  /** Device records, each with its slices' records. @throws CorruptRecord when they are not all there */
-  async *devices(): AsyncGenerator<{
-    readonly device: KeyedRecord;
-    readonly slices: readonly KeyedRecord[];
-  }> {
-    const slices = this.#database.entries(keySpace("s"));
-    let next = await slices.next();
-    try {
-      for await (const [key, device] of this.#database.entries(keySpace("d"))) {
-        const name = key.slice(1);
-        this.#mark.found(key, device);
-        const own: KeyedRecord[] = [];
-        while (!next.done && inOrder(deviceOfSlice(next.value[0]), name)) {
-          const [sliceKey, value] = next.value;
-          if (deviceOfSlice(sliceKey) === name) own.push({ key: sliceKey, value });
-          next = await slices.next();
-        }
-        yield { device: { key, value: device }, slices: own };
-      }
-      this.#mark.verify();
-    } finally {
-      await slices.return(undefined);
+  /** Device records; to be gone over once. @throws CorruptRecord when they are not all there */
+  async *devices(): AsyncGenerator<KeyedRecord> {
+    for await (const [key, value] of this.#database.entries(keySpace("d"))) {
+      this.#mark.found(key, value);
+      yield { key, value };
     }
+    this.#mark.verify();
+  }
+
+  /** Whether single records can be read at once. */
+  get isReadable(): boolean {
+    return this.#database.isReadable;
+  }
+
+  /** Resolves when they can, for as long as nobody closes the database to mend it: ask `isReadable` again. */
+  readable(): Promise<void> {
+    return this.#database.readable();
+  }
+
+  /** The stored record of a device. @throws CorruptRecord, and WeirError `store-read-failed` when it is not readable */
+  device(profile: string, device: string): KeyedRecord | undefined {
+    return this.#record(KEYS.device(profile, device));
+  }
+
+  /** And that of one of its slices; throws as `device` does. */
+  slice(profile: string, device: string, id: number): KeyedRecord | undefined {
+    return this.#record(KEYS.slice(profile, device, id));
+  }
+
+  #record(key: string): KeyedRecord | undefined {
+    const value = this.#database.getSync(key);
+    return value === undefined ? undefined : { key, value };
+  }
+
+  /**
+   * Notes that a record was found damaged while the agent ran: the next start sets the store aside, as it does with what
+   * it finds itself.
+   */
+  async condemn(reason: string): Promise<void> {
+    const writer = new ByteWriter();
+    writer.text(reason);
+    const key = CONDEMNED_KEY;
+    await this.#database.write([{ type: "put", key, value: writer.seal(CONDEMNED_VERSION, key) }]);
   }
 
   /** Profile definitions by hash, as kept with `definitionOperation`; to be read before the devices. */
@@ -273,11 +301,6 @@ export class Store implements Cursors {
     await this.#check.stop();
     await this.#database.close();
   }
-}
-
-/** LevelDB orders keys by their bytes, which is not the order of UTF-16 code units. */
-function inOrder(a: string, b: string): boolean {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0;
 }
 
 /** Sees to it that the store is one of this format. @throws WeirError `store-too-new`, CorruptRecord */

@@ -1,7 +1,8 @@
-import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
+import type { StateReader } from "../../src/engine/residency.js";
 import { decodeDevice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
+import { type KeyedRecord, sealMark } from "../../src/model/bytes.js";
 import type { EngineProfile, Field } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
 import type { Summary } from "../../src/model/summary.js";
@@ -111,19 +112,26 @@ export function newEngine(profile: EngineProfile, devicesMax = 1000): Engine {
 
 /** A new engine with the state of the old one, through stored records. */
 export function restored(engine: Engine, profile: EngineProfile): Engine {
-  const next = newEngine(profile);
+  const slices = new Map<string, KeyedRecord>();
+  const keyOf = (device: string, id: number) => `s${device} ${id}`;
+  const reader: StateReader = {
+    device: () => undefined,
+    slice: (_, device, id) => slices.get(keyOf(device, id)),
+  };
+  const next = new Engine({ gateway: "gw", devicesMax: 1000, residency: { reader } });
+  next.addProfile(profile);
   const state = engine.profileState(profile.id)!;
+  const to = next.profileState(profile.id)!;
   for (const device of state.devices.values()) {
-    const slices = [...device.slices, ...device.retired].map((slice) => {
-      const key = `s${device.name}${slice.id}`;
-      return { key, value: encodeSlice(slice, state.plan, key) };
-    });
+    for (const slice of [...device.slices, ...device.retired]) {
+      const key = keyOf(device.name, slice.id);
+      const value = encodeSlice(state.plan.slices.wake(slice), state.plan, key);
+      slices.set(key, { key, value });
+      slice.mark = sealMark(value);
+    }
     const key = `d${device.name}`;
-    const place = { sequence: engine.sequence, key, slices: slices.map(({ value }) => value) };
-    const value = encodeDevice(device, state.plan, place);
-    const to = next.profileState(profile.id)!;
-    const copy: Device = decodeDevice({ device: { key, value }, slices }, to.plan);
-    next.adopt(to, copy);
+    const value = encodeDevice(device, state.plan, { sequence: engine.sequence, key });
+    next.adopt(to, decodeDevice({ key, value }, to.plan));
   }
   next.resumeAt(engine.sequence);
   return next;

@@ -46,6 +46,7 @@ export class MemoryDisk implements Disk {
     return {
       batch: (operations) => this.#batch(operations),
       get: (key) => this.#answer(() => this.entries.get(key)),
+      getSync: (key) => this.entries.get(key),
       keys: (range) => this.#answer(() => this.#keys(range)),
       iterate: (range) => this.#iterate(range),
       compact: () => this.#answer(() => undefined),

@@ -317,6 +317,11 @@ class OpenedDisk implements KeyValues {
     return this.#read(() => this.#disk.entries.get(key));
   }
 
+  getSync(key: string): Uint8Array | undefined {
+    if (!this.#disk.isHeldBy(this)) throw new DiskError("failed", "the database is not open", undefined);
+    return this.#disk.entries.get(key);
+  }
+
   keys(range: Range): Promise<string[]> {
     return this.#read(() => keysIn(this.#disk, range));
   }

@@ -2,6 +2,7 @@ import { Agent } from "../../src/agent/agent.js";
 import type { Outside } from "../../src/agent/parts.js";
 import type { AgentStatus } from "../../src/agent/status.js";
 import { type Config, parseConfig } from "../../src/config/load.js";
+import { CorruptRecord } from "../../src/model/bytes.js";
 import { messageOf } from "../../src/model/errors.js";
 import type { Observer } from "../../src/model/log-event.js";
 import type { Profile } from "../../src/model/profile.js";
@@ -105,7 +106,9 @@ export class Gateway {
       outside: this.#outsideOf(life),
       onFatal: (error) => {
         // An end in good order gives up a write that cannot get through.
-        if (!life.stopping) kernel.fail(error);
+        if (life.stopping) return;
+        if (error instanceof CorruptRecord && disk.rotted.length > 0) this.#die(life);
+        else kernel.fail(error);
       },
     }).then(
       (agent) => {
@@ -119,6 +122,13 @@ export class Gateway {
       },
       (error: unknown) => this.#startFailed(life, error),
     );
+  }
+
+  /** It has ended itself, and systemd starts it again. */
+  #die(life: Life): void {
+    if (!life.alive) return;
+    this.#end(life);
+    this.#startLater();
   }
 
   /** A store that cannot be opened at present ends the process, and systemd tries again. */
@@ -244,5 +254,6 @@ function configOf(scenario: Scenario): Config {
   const { config, diagnostics } = parseConfig(text, "/simulated/weir.yaml", { env: {} });
   if (config === undefined) throw new Error(JSON.stringify(diagnostics));
   // Bounds below what a config may ask for, so that a short simulation meets them.
-  return { ...config, store: { ...config.store, ...scenario.store } };
+  const limits = { ...config.limits, memoryBytesMax: scenario.memoryBytesMax };
+  return { ...config, limits, store: { ...config.store, ...scenario.store } };
 }

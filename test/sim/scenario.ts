@@ -16,6 +16,8 @@ export interface Scenario {
   readonly store: { readonly journalBytesMax: number; readonly logBytesMax: number };
   readonly commitDelayMs: number;
   readonly devicesMax: number;
+  /** For devices and slices; with the least of them everything leaves memory that is stored. */
+  readonly memoryBytesMax: number;
   readonly disk: DiskFaults;
   /** Between devices and gateway, and between gateway and upstream. */
   readonly local: NetworkFaults;
@@ -81,6 +83,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
     },
     commitDelayMs: dice.pick([0, 100, 100, 1_000, 10_000]),
     devicesMax: dice.chance(0.2) ? Math.max(1, devices.length - 1) : 100,
+    memoryBytesMax: dice.fork("memory").pick([0, 5_000, 20_000, 32_000_000]),
     disk: {
       syncMs: dice.pick([1, 10, 50]),
       slow: dice.pick([0, 0.01, 0.2]),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { DeviceCounts } from "../../../src/engine/engine.js";
+import type { DeviceCounts } from "../../../src/engine/counts.js";
 import type { RejectReason } from "../../../src/model/reasons.js";
-import { Refusals } from "../../../src/pipeline/refusals.js";
+import { Refusals, type Refusing } from "../../../src/pipeline/refusals.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { Recorder } from "../../helpers/recorder.js";
 
@@ -22,6 +22,10 @@ function begin() {
 function countsOf(device: string, rejected: DeviceCounts["rejected"]): DeviceCounts {
   const none = { received: 0, accepted: 0, waiting: 0, partlyLate: 0, conflicting: 0, openWindows: 0 };
   return { profile: "p", device, rejected, lastTimeMs: undefined, ...none };
+}
+
+function refusing(of: Partial<Refusing>): Refusing {
+  return { counts: () => [], refused: { all: () => [] }, residency: { watch: undefined }, ...of };
 }
 
 describe("what is acknowledged and not kept", () => {
@@ -68,7 +72,7 @@ describe("what is acknowledged and not kept", () => {
   it("by the engine is warned of too, though not what an earlier life has refused, nor duplicates", () => {
     const { clock, refusals, warned } = begin();
     let counts = [countsOf("a", { future: 7 }), countsOf("b", {})];
-    refusals.start(() => counts);
+    refusals.start(refusing({ counts: () => counts }));
     clock.advance(LOOK);
     expect(warned()).toEqual([]);
     counts = [countsOf("a", { future: 9, duplicate: 5 }), countsOf("b", { late: 1 })];

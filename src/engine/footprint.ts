@@ -1,0 +1,50 @@
+import type { Cells, Extra } from "../aggregate/cells.js";
+import type { Device } from "./device.js";
+
+/**
+ * About what a device takes in memory, in bytes, beside the rows of its slices, which the heap counts. The figures are
+ * those of V8 with pointers of eight bytes, as measured by scripts/bench memory.
+ */
+
+/** The object, its lists, its name, its entry among the others. */
+const DEVICE_BYTES = 1_000;
+const WINDOW_BYTES = 168;
+const DEFINITION_BYTES = 32;
+const SLICE_BYTES = 280;
+const FOLD_BYTES = 1_000;
+const TOLD_BYTES = 96;
+/** A short text, its time and its entry. */
+const KEY_BYTES = 96;
+const DELIVERY_BYTES = 8;
+const REDEFINITION_BYTES = 64;
+
+export function weightOf(device: Device): number {
+  let bytes =
+    DEVICE_BYTES +
+    SLICE_BYTES * (device.slices.length + device.retired.length) +
+    DEFINITION_BYTES * device.open.length +
+    REDEFINITION_BYTES * device.redefined.length;
+  for (const windows of device.open) bytes += WINDOW_BYTES * windows.length;
+  for (const { told } of device.folds) bytes += FOLD_BYTES + TOLD_BYTES * told.length;
+  if (device.keys !== undefined) bytes += KEY_BYTES * device.keys.firstSeen.size;
+  if (device.deliveries !== undefined) bytes += DELIVERY_BYTES * device.deliveries.size;
+  return bytes;
+}
+
+const EXTRA_BYTES = 64;
+const CHARACTER_BYTES = 2;
+const NUMBER_BYTES = 8;
+const ENTRY_BYTES = 64;
+
+/** The same of what cells have beside their numbers. */
+export function extraBytesOf({ extras }: Cells): number {
+  let bytes = 0;
+  for (const extra of extras?.values() ?? []) bytes += EXTRA_BYTES + sizeOf(extra);
+  return bytes;
+}
+
+function sizeOf(extra: Extra): number {
+  if (typeof extra === "string") return CHARACTER_BYTES * extra.length;
+  if (extra instanceof Map) return ENTRY_BYTES * extra.size;
+  return extra instanceof Uint8Array ? extra.length : NUMBER_BYTES * extra.length;
+}
