@@ -1,0 +1,82 @@
+import { Engine } from "../../src/engine/engine.js";
+import type { StateReader } from "../../src/engine/residency.js";
+import { decodeDeviceHeader } from "../../src/engine/snapshot.js";
+import type { Block } from "../../src/model/block.js";
+import { type KeyedRecord, sealMark } from "../../src/model/bytes.js";
+import type { EngineProfile } from "../../src/model/profile.js";
+import type { Summary } from "../../src/model/summary.js";
+import { Checkpointer } from "../../src/pipeline/checkpoint.js";
+import { KEYS, keySpace } from "../../src/store/keys.js";
+
+/** An engine whose state leaves memory, over records in a map; its journal is whatever was not checkpointed. */
+export class SpillingEngine {
+  engine: Engine;
+  readonly #records = new Map<string, Uint8Array>();
+  readonly #bytesMax: number;
+  #profile: EngineProfile;
+  #checkpointer: Checkpointer;
+  #journal: Block[] = [];
+
+  constructor(profile: EngineProfile, bytesMax: number) {
+    this.#profile = profile;
+    this.#bytesMax = bytesMax;
+    this.engine = this.#newEngine();
+    this.#checkpointer = new Checkpointer(this.engine, 0);
+  }
+
+  #newEngine(): Engine {
+    const record = (key: string): KeyedRecord | undefined => {
+      const value = this.#records.get(key);
+      return value === undefined ? undefined : { key, value };
+    };
+    const reader: StateReader = {
+      device: (profile, device) => record(KEYS.device(profile, device)),
+      slice: (profile, device, id) => record(KEYS.slice(profile, device, id)),
+    };
+    const residency = { reader, bytesMax: this.#bytesMax };
+    const engine = new Engine({ gateway: "gw", devicesMax: 1000, residency });
+    engine.addProfile(this.#profile);
+    return engine;
+  }
+
+  apply(block: Block): Summary[] {
+    this.#journal.push(block);
+    return this.engine.apply(block);
+  }
+
+  /** Changes the definition, and stores everything, as a reload does. */
+  reconfigure(profile: EngineProfile): Summary[] {
+    const summaries = this.engine.reconfigure(profile);
+    this.#profile = profile;
+    this.store();
+    return summaries;
+  }
+
+  /** Writes what has changed; it may go now. */
+  store(): void {
+    const { commit, written } = this.#checkpointer.everything();
+    for (const operation of commit.records) {
+      if (operation.type === "put") this.#records.set(operation.key, operation.value);
+      else this.#records.delete(operation.key);
+    }
+    this.#journal = [];
+    written();
+    this.engine.residency.relieve();
+  }
+
+  /** Dies, and comes back from what is stored and the journal behind it. */
+  restart(): void {
+    const { sequence } = this.engine;
+    this.engine = this.#newEngine();
+    this.#checkpointer = new Checkpointer(this.engine, 0);
+    const state = this.engine.profileState(this.#profile.id)!;
+    for (const [key, value] of this.#records) {
+      if (!key.startsWith(keySpace("d").gte)) continue;
+      const header = decodeDeviceHeader({ key, value });
+      const aheadMs = Math.max(header.maxTimeMs, header.idleFloorMs);
+      this.engine.noteAway(state, { ...header, aheadMs, mark: sealMark(value) });
+    }
+    this.engine.resumeAt(sequence - this.#journal.length);
+    for (const block of this.#journal) this.engine.apply(block);
+  }
+}

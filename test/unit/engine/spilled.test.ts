@@ -1,0 +1,205 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Block } from "../../../src/model/block.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  finalBodies,
+  hopping,
+  newEngine,
+  type TestReading,
+  tumbling,
+} from "../../helpers/engine.js";
+import { SpillingEngine } from "../../helpers/spilling.js";
+import { oracle } from "../../oracle/oracle.js";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const LATE = 2 * MINUTE;
+const STATS = ["count", "sum", "mean", "first", "last", "min", "max", "p95", "distinct"];
+const ORDERED = ["timeAverage", "delta", "transitions"];
+const plain = [{ field: 0, names: STATS }];
+const all = [
+  { field: 0, names: [...STATS, ...ORDERED] },
+  { field: 1, names: ["count", "mode", "last"] },
+];
+
+const bounded = [
+  tumbling("10s", 10 * SECOND, plain, LATE),
+  hopping("1m/20s", [MINUTE, 20 * SECOND], plain, LATE),
+];
+const folded: EngineProfile["windows"] = [
+  {
+    name: "session",
+    kind: { type: "session", gapMs: 7_000, maxMs: MINUTE },
+    allowedLatenessMs: LATE,
+    aggregates: all,
+  },
+  {
+    name: "three",
+    kind: { type: "count", size: 3, maxAgeMs: MINUTE },
+    allowedLatenessMs: LATE,
+    aggregates: all,
+  },
+  {
+    name: "sliding",
+    kind: { type: "sliding", sizeMs: 15_000, emit: ([x]) => (x as number) > 40, source: "x > 40" },
+    allowedLatenessMs: LATE,
+    aggregates: all,
+  },
+];
+const profiles: Readonly<Record<string, EngineProfile["windows"]>> = {
+  bounded,
+  ordered: [tumbling("10s", 10 * SECOND, all, LATE), tumbling("1m", MINUTE, all, LATE)],
+  folded: [...folded, tumbling("30s", 30 * SECOND, all)],
+  "filled, early and global": [
+    { ...tumbling("10s", 10 * SECOND, plain, LATE), fill: "previous" },
+    { ...tumbling("1m", MINUTE, plain, LATE), earlyMs: 5_000 },
+    { name: "ever", kind: { type: "global" }, allowedLatenessMs: 0, aggregates: plain },
+  ],
+};
+
+function profileOf(windows: EngineProfile["windows"], rest: Partial<EngineProfile> = {}): EngineProfile {
+  return engineProfile({
+    fields: [field("x"), field("state", { type: "string" })],
+    time: { ...engineProfile().time, outOfOrdernessMs: 3_000, idleTimeoutMs: 20 * SECOND },
+    windows,
+    ...rest,
+  });
+}
+
+const reading = fc.record({
+  device: fc.constantFrom("a", "b", "c", "d"),
+  /** Behind the time that the run has come to. */
+  behindMs: fc.oneof(
+    fc.constant(0),
+    fc.integer({ min: 0, max: 170 }).map((s) => s * SECOND),
+  ),
+  values: fc.tuple(fc.integer({ min: 0, max: 60 }), fc.constantFrom("on", "off")),
+  again: fc.integer({ min: 0, max: 6 }),
+});
+const step = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("block" as const), readings: fc.array(reading, { maxLength: 6 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("store" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const) }) },
+); // biome-ignore format: a table
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Makes blocks of what the steps say, some readings of which have come before. */
+class Script {
+  readonly arrived: (TestReading & { readonly device: string })[] = [];
+  #nowMs = Date.UTC(2026, 0, 14, 12);
+  #processingMs = 0;
+  #sequence = 0;
+
+  block(profile: EngineProfile, step: Extract<Step, { readonly do: "block" | "silence" }>): Block {
+    const silent = step.do === "silence";
+    this.#processingMs += silent ? 40 * SECOND : SECOND;
+    const readings = silent ? [] : step.readings.map((each) => this.#reading(each));
+    const timing = { processingMs: this.#processingMs, tick: true };
+    return new BlockMaker(profile, this.#sequence++).block(readings, timing);
+  }
+
+  #reading({
+    device,
+    behindMs,
+    values,
+    again,
+  }: typeof reading extends fc.Arbitrary<infer T> ? T : never): TestReading {
+    this.#nowMs += 2 * SECOND;
+    const before = again === 0 ? this.arrived[Math.floor(this.arrived.length / 2)] : undefined;
+    const made = before ?? { device, timeMs: this.#nowMs - behindMs, arrivalMs: this.#nowMs, values };
+    this.arrived.push(made);
+    return made;
+  }
+}
+
+interface Outcome {
+  readonly summaries: Summary[];
+  readonly script: Script;
+  readonly bounded: SpillingEngine;
+}
+
+/** Lets an engine with a bound and one without go through the same, and compares what they say. */
+function compared(
+  first: EngineProfile,
+  second: EngineProfile,
+  steps: readonly Step[],
+  bytesMax: number,
+): Outcome {
+  const script = new Script();
+  const unbounded = newEngine(first);
+  const bounded = new SpillingEngine(first, bytesMax);
+  const summaries: Summary[] = [];
+  let profile = first;
+  const same = (said: Summary[], expected: Summary[]) => {
+    expect(said.sort(byDevice)).toEqual(expected.sort(byDevice));
+    summaries.push(...said);
+  };
+  for (const each of steps) {
+    if (each.do === "store") bounded.store();
+    else if (each.do === "restart") bounded.restart();
+    else if (each.do === "reconfigure") {
+      profile = profile === first ? second : first;
+      same(bounded.reconfigure(profile), unbounded.reconfigure(profile));
+    } else {
+      const block = script.block(profile, each);
+      same(bounded.apply(block), unbounded.apply(block));
+      expect(bounded.engine.totals()).toEqual(unbounded.totals());
+    }
+  }
+  const byName = (a: { readonly device: string }, b: { readonly device: string }) =>
+    a.device < b.device ? -1 : 1;
+  expect(bounded.engine.counts().sort(byName)).toEqual(unbounded.counts().sort(byName));
+  same(bounded.engine.flush(), unbounded.flush());
+  return { summaries, script, bounded };
+}
+
+/** Silence, changes and an end are told device by device, in whatever order they are kept. */
+function byDevice(a: Summary, b: Summary): number {
+  return a.device === b.device ? 0 : a.device < b.device ? -1 : 1;
+}
+
+describe("what leaves memory", () => {
+  it.each(Object.keys(profiles))("changes nothing of what is said: windows %s", (name) => {
+    const first = profileOf(profiles[name]!);
+    const second = profileOf(profiles[name]!.slice(0, -1), { hash: "hash-2" });
+    let [deviceLoads, sliceLoads] = [0, 0];
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, 4_000, 9_000), (steps, bytesMax) => {
+        const { bounded } = compared(first, second, steps, bytesMax);
+        deviceLoads += bounded.engine.residency.stats().deviceLoads;
+        sliceLoads += bounded.engine.residency.stats().sliceLoads;
+      }),
+      { numRuns: 150 },
+    );
+    expect(deviceLoads).toBeGreaterThan(50);
+    expect(sliceLoads).toBeGreaterThan(50);
+  });
+
+  it("gives the oracle's bytes for late readings and duplicates of what is not in memory", () => {
+    const profile = profileOf(bounded, {
+      time: {
+        ...engineProfile().time,
+        outOfOrdernessMs: 4 * MINUTE,
+        idleTimeoutMs: Number.POSITIVE_INFINITY,
+      },
+    });
+    const steps = fc.array(
+      step.filter((each) => each.do !== "reconfigure" && each.do !== "silence"),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(steps, (all) => {
+        const { summaries, script } = compared(profile, profile, all, 0);
+        expect(finalBodies(summaries)).toEqual(oracle(profile, script.arrived));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
