@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { measureEngine } from "./engine-bench.js";
+import { type MemoryLoad, measureMemory } from "./memory-bench.js";
 import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.js";
 import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
 import { PROC_AVAILABLE } from "./process-figures.js";
@@ -11,7 +12,7 @@ const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
 
 Benches: engine (pre-parsed readings), replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
 Only by its name: wear, what reaches the disk in a day by rate and commit.maxDelay, as a table; needs the rights to
-mount a small loop device, or counts less without them.
+mount a small loop device, or counts less without them; and memory, what ten thousand and a million devices take of it.
 
   --json               one object per line: bench, metric, value, unit, reference, ratio
   --quick              short and once: to see that it works, not for figures
@@ -35,7 +36,7 @@ interface Settings {
 }
 
 const BENCHES = ["engine", "replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
-const BY_NAME = ["wear"] as const;
+const BY_NAME = ["wear", "memory"] as const;
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
   quick: { warmUpMs: 100, durationMs: 300 },
@@ -126,6 +127,22 @@ async function wear(settings: Settings): Promise<void> {
   else process.stdout.write(`${wearTable(points)}\n${WEAR_NOTES}`);
 }
 
+/** By the name of the bench. Once is enough: it takes minutes, and hardly differs. */
+const CROWDS: Readonly<Record<string, MemoryLoad>> = {
+  "memory-10k": { devices: 10_000, rounds: 30 },
+  "memory-1M": { devices: 1_000_000, rounds: 3 },
+};
+
+async function memory(settings: Settings): Promise<Metric[]> {
+  const once = { ...settings, repetitions: 1 };
+  const crowds = settings.quick ? { "memory-1k": { devices: 1_000, rounds: 3 } } : CROWDS;
+  const metrics: Metric[] = [];
+  for (const [bench, load] of Object.entries(crowds)) {
+    metrics.push(...(await repeat(once, bench, () => measureMemory(load, settings.nodeOptions))));
+  }
+  return metrics;
+}
+
 async function main(): Promise<void> {
   const settings = readSettings();
   if (!PROC_AVAILABLE) throw new TypeError("the figures come from /proc, which only Linux has");
@@ -133,6 +150,10 @@ async function main(): Promise<void> {
   for (const bench of settings.benches) {
     if (bench === "wear") {
       await wear(settings);
+      continue;
+    }
+    if (bench === "memory") {
+      metrics.push(...(await memory(settings)));
       continue;
     }
     if (bench === "engine") {

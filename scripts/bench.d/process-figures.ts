@@ -7,6 +7,7 @@ import { join } from "node:path";
 export interface ProcessFigures {
   /** User and system time of all its threads. */
   readonly cpuMs: number;
+  readonly residentBytes: number;
   readonly residentPeakBytes: number;
   /** What it has caused to be written to disk; undefined where the system does not count it. */
   readonly writtenBytes: number | undefined;
@@ -23,6 +24,7 @@ export function figuresOf(pid: number): ProcessFigures {
   const fields = stats.slice(stats.lastIndexOf(")") + 2).split(" ");
   return {
     cpuMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
+    residentBytes: numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB/m)! * 1_024,
     residentPeakBytes: numberIn(`/proc/${pid}/status`, /^VmHWM:\s+(\d+) kB/m)! * 1_024,
     writtenBytes: numberIn(`/proc/${pid}/io`, /^write_bytes: (\d+)/m),
   };

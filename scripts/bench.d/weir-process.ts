@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child } from "./child.js";
 
-const config = (maxDelayMs: number) => `gateway: { id: bench }
+const config = (maxDelayMs: number, devicesMax: number) => `gateway: { id: bench }
 store: { path: store }
+limits: { devices: ${devicesMax} }
 commit: { maxDelay: ${maxDelayMs}ms }
 profiles: { path: profiles }
 sources:
@@ -41,12 +42,17 @@ export class WeirProcess {
   /** @param nodeOptions for profiling; @param within where the folder is made */
   static async start(
     nodeOptions: readonly string[],
-    { maxDelayMs = 100, within = tmpdir() } = {},
+    { maxDelayMs = 100, devicesMax = 10_000, within = tmpdir() } = {},
   ): Promise<WeirProcess> {
     const folder = await mkdtemp(join(within, "weir-bench-"));
     await mkdir(join(folder, "profiles"));
-    await writeFile(join(folder, "weir.yaml"), config(maxDelayMs));
+    await writeFile(join(folder, "weir.yaml"), config(maxDelayMs, devicesMax));
     await writeFile(join(folder, "profiles/bench.yaml"), PROFILE);
+    return await WeirProcess.startIn(folder, nodeOptions);
+  }
+
+  /** Starts an agent in a folder in which another one has ended. */
+  static async startIn(folder: string, nodeOptions: readonly string[]): Promise<WeirProcess> {
     const child = new Child(
       [...nodeOptions, "dist/main.js", "run", "-c", join(folder, "weir.yaml")],
       "stderr",

@@ -15,6 +15,7 @@ import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { planProfile } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import { reconfigureDevice } from "./reconfigure.js";
+import { type LostState, lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
 import { Residency, type ResidencyOptions } from "./residency.js";
 import { Roster } from "./roster.js";
@@ -48,13 +49,6 @@ export interface EngineOptions {
   readonly mergeable?: boolean;
   /** How much of the state may be in memory; all of it unless given. */
   readonly residency?: ResidencyOptions;
-}
-
-/** A state that was lost. Windows that begin by then may have been emitted from it. */
-export interface LostState {
-  readonly throughMs: number;
-  /** Later times, by device. */
-  readonly ahead: ReadonlyMap<string, number>;
 }
 
 /** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
@@ -98,6 +92,11 @@ export class Engine {
   /** What waits for the clock to be set: of one device, and in bytes of memory of all. */
   heldOf(profileHash: string, device: string): number {
     return this.#byHash.get(profileHash)?.devices.get(device)?.held.length ?? 0;
+  }
+
+  /** Whether a device is in memory. */
+  isPresent(profileHash: string, device: string): boolean {
+    return this.#byHash.get(profileHash)?.devices.has(device) === true;
   }
 
   get heldBytes(): number {
@@ -251,10 +250,7 @@ export class Engine {
   }
 
   #knowLosses(device: Device): void {
-    const { losses = [] } = this.#options;
-    device.lostThroughMs = losses.map(({ throughMs, ahead }) =>
-      Math.max(throughMs, ahead.get(device.name) ?? throughMs),
-    );
+    device.lostThroughMs = lostThrough(this.#options.losses ?? [], device.name);
   }
 
   /** Every device of a profile, which are all in memory then. */

@@ -7,10 +7,10 @@ import type { Device } from "./device.js";
  */
 
 /** The object, its lists, its name, its entry among the others. */
-const DEVICE_BYTES = 1_000;
+const DEVICE_BYTES = 1_500;
 const WINDOW_BYTES = 168;
 const DEFINITION_BYTES = 32;
-const SLICE_BYTES = 280;
+const SLICE_BYTES = 250;
 const FOLD_BYTES = 1_000;
 const TOLD_BYTES = 96;
 /** A short text, its time and its entry. */

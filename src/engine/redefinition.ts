@@ -26,6 +26,18 @@ export function partAfter(redefined: readonly Redefinition[], name: string, star
   return part;
 }
 
+/** A state that was lost. Windows that begin by then may have been emitted from it. */
+export interface LostState {
+  readonly throughMs: number;
+  /** Later times, by device. */
+  readonly ahead: ReadonlyMap<string, number>;
+}
+
+/** Times through which windows of a device may have been emitted from states that were lost. */
+export function lostThrough(losses: readonly LostState[], device: string): readonly number[] {
+  return losses.map(({ throughMs, ahead }) => Math.max(throughMs, ahead.get(device) ?? throughMs));
+}
+
 /** Which part of a window comes next, see `OpenWindow.part`. */
 export function partOf(
   device: { readonly lostThroughMs: readonly number[]; readonly redefined: readonly Redefinition[] },

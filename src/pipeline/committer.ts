@@ -8,7 +8,7 @@ import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
-import { makeRoom } from "./room.js";
+import { inPortions, makeRoom } from "./room.js";
 
 /**
  * Group commit: the one place where readings become durable, and so the heart of the promise that what is
@@ -72,6 +72,10 @@ export class Committer {
   #processingMs: number;
   #monotonicMs: number;
   #lastTickMs = Number.NEGATIVE_INFINITY;
+  /** More devices have fallen silent than one block may bring back: the next one follows at once. */
+  #tickIsBehind = false;
+  /** Who waits until nothing is under way; silence can wait meanwhile. */
+  #drains = 0;
   #lastCommitMs: number;
 
   constructor(options: CommitterOptions) {
@@ -150,34 +154,50 @@ export class Committer {
   async #commit(): Promise<void> {
     const builder = this.#builder;
     this.#builder = new BlockBuilder();
-    this.#lastCommitMs = this.#options.clock.monotonicMs();
-    const { engine, store, checkpointer } = this.#options;
-    while (!store.isReadable) await store.readable();
-    const block = this.#blockOf(builder);
-    const summaries = engine.apply(block);
-    const share = checkpointer.nextShare(store);
-    await store.commit({ block, summaries, ...share.commit });
-    share.written();
-    for (const committed of builder.waiting) committed();
-    await makeRoom(this.#options);
-    this.#leaveOutStall();
-  }
-
-  #blockOf(builder: BlockBuilder): Block {
     const { engine, arrivals } = this.#options;
     builder.shift(arrivals.look());
     const { trusted, bootClock } = arrivals;
+    const clock = { trusted, bootClock };
     const processingMs = this.#advanceProcessing();
-    const tick = processingMs - this.#lastTickMs >= TICK_MS;
-    if (tick) this.#lastTickMs = processingMs;
-    return {
+    const isTick = processingMs - this.#lastTickMs >= TICK_MS;
+    if (isTick) this.#lastTickMs = processingMs;
+    const throughMs = isTick ? engine.tickThrough(processingMs) : processingMs;
+    this.#tickIsBehind = throughMs < processingMs;
+    const portions = inPortions(builder.groups(), engine);
+    if (portions.length === 0 && !this.#tickIsBehind) portions.push([]);
+    for (const [i, groups] of portions.entries()) {
+      if (i > 0) await makeRoom(this.#options);
+      const isLast = i === portions.length - 1;
+      await this.#write(clock, { groups, processingMs, tick: isTick && isLast && !this.#tickIsBehind });
+    }
+    for (const committed of builder.waiting) committed();
+    await makeRoom(this.#options);
+    if (this.#tickIsBehind) {
+      await this.#write(clock, { groups: [], processingMs: throughMs, tick: true });
+      await makeRoom(this.#options);
+    }
+    this.#leaveOutStall();
+  }
+
+  async #write(
+    { trusted, bootClock }: Pick<ArrivalClock, "trusted" | "bootClock">,
+    { groups, processingMs, tick }: Pick<Block, "groups" | "processingMs" | "tick">,
+  ): Promise<void> {
+    const { engine, store, checkpointer } = this.#options;
+    this.#lastCommitMs = this.#options.clock.monotonicMs();
+    while (!store.isReadable) await store.readable();
+    const block: Block = {
       sequence: engine.sequence + 1,
       processingMs,
       clockTrusted: trusted,
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
       tick,
-      groups: trusted ? builder.groups() : withinBounds(builder.groups(), engine),
+      groups: trusted ? groups : withinBounds(groups, engine),
     };
+    const summaries = engine.apply(block);
+    const share = checkpointer.nextShare(store);
+    await store.commit({ block, summaries, ...share.commit });
+    share.written();
   }
 
   #advanceProcessing(): number {
@@ -197,6 +217,11 @@ export class Committer {
   }
 
   #afterCommit(): void {
+    if (this.#tickIsBehind && this.#drains === 0 && !this.#stopped && !this.#failed) {
+      this.#lastTickMs = Number.NEGATIVE_INFINITY;
+      this.#cut();
+      return;
+    }
     if (this.#builder.isEmpty) return;
     if (this.#builder.bytes >= this.#options.maxBytes) {
       this.#cut();
@@ -222,11 +247,16 @@ export class Committer {
 
   /** Commits what has gathered and waits until nothing is under way. */
   async drain(): Promise<void> {
-    while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
-      if (this.#failed)
-        throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
-      if (this.#inFlight === undefined) this.#cut();
-      await this.#inFlight;
+    this.#drains++;
+    try {
+      while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
+        if (this.#failed)
+          throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
+        if (this.#inFlight === undefined) this.#cut();
+        await this.#inFlight;
+      }
+    } finally {
+      this.#drains--;
     }
   }
 

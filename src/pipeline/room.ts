@@ -1,4 +1,6 @@
 import type { Engine } from "../engine/engine.js";
+import type { ReadingGroup } from "../model/block.js";
+import { LIMITS } from "../model/limits.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
 
@@ -22,4 +24,31 @@ export async function makeRoom(on: {
     await store.commit({ summaries: [], ...rest, ...drop });
     share.written();
   }
+}
+
+/**
+ * Cuts what has gathered where it would bring back, or make, more devices than one block may: while a block is applied,
+ * what it has touched cannot leave memory.
+ */
+export function inPortions(
+  groups: readonly ReadingGroup[],
+  engine: Pick<Engine, "isPresent">,
+): (readonly ReadingGroup[])[] {
+  const { loadsPerBlockMax } = LIMITS;
+  if (groups.length === 0) return [];
+  if (groups.length <= loadsPerBlockMax) return [groups];
+  const portions: (readonly ReadingGroup[])[] = [];
+  let from = 0;
+  let loads = 0;
+  for (const [i, { profile, device }] of groups.entries()) {
+    if (engine.isPresent(profile, device)) continue;
+    if (loads === loadsPerBlockMax) {
+      portions.push(groups.slice(from, i));
+      from = i;
+      loads = 0;
+    }
+    loads++;
+  }
+  portions.push(groups.slice(from));
+  return portions;
 }
