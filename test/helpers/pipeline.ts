@@ -54,11 +54,13 @@ export class Pipeline {
       readonly logBytesMax?: number;
       readonly databaseBytesMax?: number;
       readonly clock?: ManualClock;
+      readonly memoryBytesMax?: number;
     } = {},
   ): Promise<Pipeline> {
-    const { clock = new ManualClock(), ...bounds } = rest;
+    const { clock = new ManualClock(), memoryBytesMax = Number.POSITIVE_INFINITY, ...bounds } = rest;
     const store = await openStore(path, { clock, ...bounds });
-    const recovered = await recover(store, { gateway: "gw", devicesMax: 100 }, () => profile);
+    const residency = { bytesMax: memoryBytesMax };
+    const recovered = await recover(store, { gateway: "gw", devicesMax: 100, residency }, () => profile);
     if (recovered.engine.profileState(profile.id) === undefined) {
       recovered.engine.addProfile(profile);
       const records = [store.definitionOperation(profile.hash, "{}")];
