@@ -53,7 +53,7 @@ export interface ResidencyWatch {
 
 /** Down to this part of the bound memory is cleared when it is reached. */
 const LOW_WATER = 0.8;
-/** After a look that found too little, the next one waits for so much growth, as a part of the bound. */
+/** After a look that found too little, the next one waits for so much growth, as a part of what there is. */
 const STEP = 1 / 32;
 /** Ages are told apart by powers of two, in positions of the journal. */
 const AGES = 54;
@@ -229,7 +229,7 @@ export class Residency implements SliceRoom {
         this.#letGo(state, device, eldest);
       }
     }
-    this.#lookAtBytes = this.bytes + this.#bytesMax * STEP;
+    this.#lookAtBytes = this.bytes * (1 + STEP);
     return !this.isOver;
   }
 

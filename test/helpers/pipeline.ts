@@ -55,12 +55,14 @@ export class Pipeline {
       readonly databaseBytesMax?: number;
       readonly clock?: ManualClock;
       readonly memoryBytesMax?: number;
+      readonly devicesMax?: number;
     } = {},
   ): Promise<Pipeline> {
-    const { clock = new ManualClock(), memoryBytesMax = Number.POSITIVE_INFINITY, ...bounds } = rest;
+    const { clock = new ManualClock(), memoryBytesMax = Number.POSITIVE_INFINITY, ...others } = rest;
+    const { devicesMax = 100, ...bounds } = others;
     const store = await openStore(path, { clock, ...bounds });
     const residency = { bytesMax: memoryBytesMax };
-    const recovered = await recover(store, { gateway: "gw", devicesMax: 100, residency }, () => profile);
+    const recovered = await recover(store, { gateway: "gw", devicesMax, residency }, () => profile);
     if (recovered.engine.profileState(profile.id) === undefined) {
       recovered.engine.addProfile(profile);
       const records = [store.definitionOperation(profile.hash, "{}")];

@@ -11,7 +11,8 @@ import { KEYS, keySpace } from "../../src/store/keys.js";
 /** An engine whose state leaves memory, over records in a map; its journal is whatever was not checkpointed. */
 export class SpillingEngine {
   engine: Engine;
-  readonly #records = new Map<string, Uint8Array>();
+  /** What is stored, by key. */
+  readonly records = new Map<string, Uint8Array>();
   readonly #bytesMax: number;
   #profile: EngineProfile;
   #checkpointer: Checkpointer;
@@ -26,7 +27,7 @@ export class SpillingEngine {
 
   #newEngine(): Engine {
     const record = (key: string): KeyedRecord | undefined => {
-      const value = this.#records.get(key);
+      const value = this.records.get(key);
       return value === undefined ? undefined : { key, value };
     };
     const reader: StateReader = {
@@ -56,8 +57,8 @@ export class SpillingEngine {
   store(): void {
     const { commit, written } = this.#checkpointer.everything();
     for (const operation of commit.records) {
-      if (operation.type === "put") this.#records.set(operation.key, operation.value);
-      else this.#records.delete(operation.key);
+      if (operation.type === "put") this.records.set(operation.key, operation.value);
+      else this.records.delete(operation.key);
     }
     this.#journal = [];
     written();
@@ -70,7 +71,7 @@ export class SpillingEngine {
     this.engine = this.#newEngine();
     this.#checkpointer = new Checkpointer(this.engine, 0);
     const state = this.engine.profileState(this.#profile.id)!;
-    for (const [key, value] of this.#records) {
+    for (const [key, value] of this.records) {
       if (!key.startsWith(keySpace("d").gte)) continue;
       const header = decodeDeviceHeader({ key, value });
       const aheadMs = Math.max(header.maxTimeMs, header.idleFloorMs);

@@ -85,4 +85,22 @@ describe("the state of an agent", () => {
       await rm(path, { recursive: true, force: true });
     }
   });
+
+  it("is set aside when an earlier process came upon a damaged record while it ran", async () => {
+    const path = await mkdtemp(join(tmpdir(), "weir-test-"));
+    try {
+      await fill(path);
+      const store = await openStore(path);
+      await store.condemn("a slice is missing");
+      await store.close();
+      const { state, names } = await start(path);
+      expect(names).toContain("store-set-aside");
+      await state.store.close();
+      const again = await start(path);
+      expect(again.names).not.toContain("store-set-aside");
+      await again.state.store.close();
+    } finally {
+      await rm(path, { recursive: true, force: true });
+    }
+  });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Block } from "../../../src/model/block.js";
+import { CorruptRecord } from "../../../src/model/bytes.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
 import {
@@ -202,4 +203,33 @@ describe("what leaves memory", () => {
       { numRuns: 150 },
     );
   });
+
+  it.each(["d", "s"])(
+    "ends the process where a record that is needed again is missing, older or another's: %s",
+    (space) => {
+      const profile = profileOf(bounded);
+      const blocks = new BlockMaker(profile);
+      const block = (device: string) =>
+        blocks.block([{ device, timeMs: Date.UTC(2026, 0, 14, 12), values: [1, "on"] }]);
+      const damages: ((engine: SpillingEngine, key: string, before: Uint8Array) => void)[] = [
+        ({ records }, key) => records.delete(key),
+        ({ records }, key, before) => records.set(key, before),
+        ({ records }, key) =>
+          records.set(key, [...records].find(([other]) => other[0] === space && other !== key)![1]),
+      ];
+      for (const damage of damages) {
+        const engine = new SpillingEngine(profile, 0);
+        const keyOf = () =>
+          [...engine.records.keys()].find((key) => key[0] === space && key.includes("\0a"))!;
+        for (const device of ["a", "b"]) engine.apply(block(device));
+        engine.store();
+        const before = engine.records.get(keyOf())!;
+        engine.apply(block("a"));
+        engine.store();
+        damage(engine, keyOf(), before);
+        engine.apply(block("b"));
+        expect(() => engine.apply(block("a"))).toThrow(CorruptRecord);
+      }
+    },
+  );
 });
