@@ -19,10 +19,33 @@ export class DoubleHeap {
   #page = new Float64Array(0);
   #at = 0;
   #bytes = 0;
+  /** Doubles that were handed out of each page that is full. */
+  readonly #full = new Map<Float64Array, number>();
 
   /** What rows in use take, in bytes; free ones that wait to be used again are not counted. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What pages take, in bytes, with the rows in them that are free. */
+  get pagesBytes(): number {
+    return 8 * PAGE * (this.#full.size + 1);
+  }
+
+  /** Gives up the pages in which every row is free. */
+  trim(): void {
+    const free = new Map<Float64Array, number>();
+    for (const [size, rows] of this.#free.entries()) {
+      for (const { numbers } of rows ?? []) free.set(numbers, (free.get(numbers) ?? 0) + capacityOf(size));
+    }
+    const gone = new Set(
+      [...this.#full].filter(([page, doubles]) => free.get(page) === doubles).map(([page]) => page),
+    );
+    if (gone.size === 0) return;
+    for (const page of gone) this.#full.delete(page);
+    for (const [size, rows] of this.#free.entries()) {
+      if (rows !== undefined) this.#free[size] = rows.filter(({ numbers }) => !gone.has(numbers));
+    }
   }
 
   /** Doubles that a row of this length has room for. */
@@ -47,6 +70,7 @@ export class DoubleHeap {
       return;
     }
     if (this.#at + capacity > this.#page.length) {
+      if (this.#at > 0) this.#full.set(this.#page, this.#at);
       this.#page = new Float64Array(PAGE);
       this.#at = 0;
     }

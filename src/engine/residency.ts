@@ -55,6 +55,8 @@ export interface ResidencyWatch {
 const LOW_WATER = 0.8;
 /** After a look that found too little, the next one waits for so much growth, as a part of what there is. */
 const STEP = 1 / 32;
+/** Pages may take so many times as much as the rows in them that are in use. */
+const WASTE_MAX = 2;
 /** Ages are told apart by powers of two, in positions of the journal. */
 const AGES = 54;
 
@@ -225,10 +227,12 @@ export class Residency implements SliceRoom {
     const eldest = this.#ageToGo(this.bytes - targetBytes);
     for (const state of this.#states) {
       for (const device of state.devices.values()) {
-        if (this.bytes <= targetBytes) return true;
-        this.#letGo(state, device, eldest);
+        if (this.bytes > targetBytes) this.#letGo(state, device, eldest);
       }
     }
+    // Rows of other lengths than those that are needed now may hold as much as the bound.
+    if (this.heap.pagesBytes > WASTE_MAX * this.heap.bytes) this.heap.trim();
+    if (this.bytes <= targetBytes) return true;
     this.#lookAtBytes = this.bytes * (1 + STEP);
     return !this.isOver;
   }

@@ -146,7 +146,14 @@ function onShare(change: (share: Share) => Share): () => void {
       };
     }),
   );
+  const undoForced = replace(Checkpointer.prototype, "forcedShare", (make) => {
+    return function (this: Checkpointer) {
+      const share = make.call(this);
+      return share === undefined ? undefined : change(share);
+    };
+  });
   return () => {
+    undoForced();
     for (const each of undo) each();
   };
 }

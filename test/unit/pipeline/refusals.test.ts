@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceCounts } from "../../../src/engine/counts.js";
+import { Engine } from "../../../src/engine/engine.js";
 import type { RejectReason } from "../../../src/model/reasons.js";
 import { Refusals, type Refusing } from "../../../src/pipeline/refusals.js";
+import { BlockMaker, engineProfile, tumbling } from "../../helpers/engine.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { Recorder } from "../../helpers/recorder.js";
+import { SpillingEngine } from "../../helpers/spilling.js";
 
 const HOUR = 3_600_000;
 const LOOK = 10_000;
@@ -91,5 +94,44 @@ describe("what is acknowledged and not kept", () => {
     const { warned, undecoded } = begin();
     undecoded("a", "retained");
     expect(warned()).toEqual([]);
+  });
+
+  it("is warned of by name where there is no room for a device", () => {
+    const { clock, refusals, warned } = begin();
+    const engine = new Engine({ gateway: "gw", devicesMax: 1 });
+    const profile = engineProfile();
+    engine.addProfile(profile);
+    const blocks = new BlockMaker(profile);
+    const send = (device: string) => engine.apply(blocks.block([{ device, timeMs: 0, values: [1] }]));
+    for (const device of ["first", "second", "third"]) send(device);
+    // What the journal told at the start was told by the life that it is of.
+    refusals.start(engine);
+    for (const device of ["third", "third", "fourth"]) send(device);
+    clock.advance(LOOK);
+    const refused = warned().filter(({ name }) => name === "device-refused");
+    expect(refused).toEqual([
+      { name: "device-refused", profile: "p", device: "third", count: 2 },
+      { name: "device-refused", profile: "p", device: "fourth", count: 1 },
+    ]);
+    expect(engine.counts().find(({ device }) => device === "?")?.rejected).toEqual({ overLimit: 5 });
+    refusals.stop();
+  });
+
+  it("is not told again of a device that has left memory and come back", () => {
+    const { clock, refusals, warned } = begin();
+    const profile = engineProfile({ windows: [tumbling("1m", 60_000, [{ field: 0, names: ["count"] }])] });
+    const stored = new SpillingEngine(profile, 0);
+    refusals.start(stored.engine);
+    const blocks = new BlockMaker(profile);
+    const send = (timeMs: number) => {
+      stored.apply(blocks.block([{ timeMs, values: [1] }]));
+      stored.store();
+    };
+    for (const timeMs of [600_000, 0, 600_001, 600_002]) send(timeMs);
+    expect(stored.engine.residency.stats()).toMatchObject({ devicesSpilled: 1, deviceLoads: 3 });
+    clock.advance(LOOK);
+    const first = { name: "readings-refused", profile: "p", device: "d", reason: "late" };
+    expect(warned()).toEqual([{ ...first, count: 1 }]);
+    refusals.stop();
   });
 });
