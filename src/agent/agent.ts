@@ -108,7 +108,7 @@ export class Agent {
       maxDelayMs: options.config.commit.maxDelay,
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
-      onFatal: (error) => void this.#giveUp(error),
+      onFatal: (error) => void this.#condemn(error).then(() => options.onFatal(error)),
     });
     this.#refusals = new Refusals(options);
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
@@ -156,9 +156,19 @@ export class Agent {
       });
       this.#intake.use(new Router(profiles), profiles);
       this.#profiles = profiles;
-      return changing;
+      // A window of a device that is in the store only may be closed by this.
+      return changing.catch(async (error: unknown) => {
+        await this.#condemn(error);
+        throw error;
+      });
     });
     tellChange(change, this.#options.observer);
+  }
+
+  /** What was found damaged in the store is noted there, so that the next start does not go on from it. */
+  async #condemn(error: unknown): Promise<void> {
+    // Should that fail, the next life finds it again.
+    if (error instanceof CorruptRecord) await this.#store.condemn(messageOf(error)).catch(() => undefined);
   }
 
   async #startApi(): Promise<LocalApi | undefined> {
@@ -343,13 +353,6 @@ export class Agent {
     await this.#api?.close();
     await this.#store.close();
     return inTime;
-  }
-
-  /** What was found damaged in the store is noted there, so that the next start does not go on from it. */
-  async #giveUp(error: unknown): Promise<void> {
-    // Should that fail, the next life finds it again.
-    if (error instanceof CorruptRecord) await this.#store.condemn(messageOf(error)).catch(() => undefined);
-    this.#options.onFatal(error);
   }
 
   #drain(): Promise<void> {

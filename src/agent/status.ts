@@ -4,7 +4,9 @@ import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
 import type { RefusedDevice } from "../engine/refused.js";
 import type { ResidencyStats } from "../engine/residency.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
+import { CorruptRecord } from "../model/bytes.js";
 import type { Source } from "../model/delivery.js";
+import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { RejectReason } from "../model/reasons.js";
 import type { CounterSample, Counters } from "../observe/counters.js";
@@ -107,5 +109,12 @@ export function statusOf(from: {
 
 /** Those in memory, and as many of the others as a status may read, unless the store is being mended. */
 function listed({ engine, store }: { readonly engine: Engine; readonly store: Store }): DeviceCounts[] {
-  return engine.counts(store.isReadable ? LIMITS.statusDevicesMax : 0);
+  if (!store.isReadable) return engine.counts(0);
+  try {
+    return engine.counts(LIMITS.statusDevicesMax);
+  } catch (error) {
+    // Whoever needs the record for more than this ends the process.
+    if (!(error instanceof CorruptRecord || error instanceof WeirError)) throw error;
+    return engine.counts(0);
+  }
 }

@@ -107,7 +107,7 @@ export class Gateway {
       onFatal: (error) => {
         // An end in good order gives up a write that cannot get through.
         if (life.stopping) return;
-        if (error instanceof CorruptRecord && disk.rotted.length > 0) this.#die(life);
+        if (this.#isRot(error)) this.#die(life);
         else kernel.fail(error);
       },
     }).then(
@@ -136,7 +136,7 @@ export class Gateway {
     if (!life.alive) return;
     // It may have got room in the meantime.
     const full = /no space left/.test(messageOf(error)) && this.#on.disk.refusals > life.refusals;
-    if (!full) this.#on.kernel.fail(error);
+    if (!full && !this.#isRot(error)) this.#on.kernel.fail(error);
     this.#end(life);
     this.#startLater();
   }
@@ -222,8 +222,15 @@ export class Gateway {
     const next = { config: this.#config, profiles: this.profiles, brokenProfiles: [] };
     life.agent.reload(next).catch((error: unknown) => {
       // An end in good order gives up a reload that waits for a write that cannot get through.
-      if (life.alive && !life.stopping) this.#on.kernel.fail(error);
+      if (!life.alive || life.stopping) return;
+      if (this.#isRot(error)) this.#die(life);
+      else this.#on.kernel.fail(error);
     });
+  }
+
+  /** A record that comes back from the disk otherwise than it was written. */
+  #isRot(error: unknown): boolean {
+    return error instanceof CorruptRecord && this.#on.disk.rotted.length > 0;
   }
 }
 
