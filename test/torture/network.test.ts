@@ -64,7 +64,7 @@ describeWithTools(["mosquitto"], "an agent in a network that fails", () => {
     await agent.start();
     // What is published before the first subscription is nobody's.
     await until(
-      () => sources.every(({ name }) => field.log().includes(`Sending SUBACK to weir-gw-in-${name}`)),
+      () => sources.every(({ name }) => field.log().includes(`Sending SUBACK to weir-gw-in-${name}\n`)),
       {
         what: "every source has subscribed",
         timeoutMs: PATIENCE_MS,
