@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Level } from "level";
 import { describe, expect, it } from "vitest";
 import { damageIn } from "../../../src/store/level-check.js";
-import { tablesIn } from "../../../src/store/level-manifest.js";
+import { filesIn } from "../../../src/store/level-manifest.js";
 import { damageOfTable } from "../../../src/store/level-table.js";
 import { seeded } from "../../helpers/seeded.js";
 import { temporaryFolder } from "../../helpers/tools.js";
@@ -38,7 +38,9 @@ describe("the tables of LevelDB", () => {
     const tables = await files(path, /\.ldb$/);
     const [manifest] = await files(path, /^MANIFEST/);
     expect(tables.length).toBeGreaterThan(1);
-    expect(tablesIn(manifest!.bytes)).toEqual(new Set(tables.map(({ name }) => Number.parseInt(name, 10))));
+    expect(filesIn(manifest!.bytes).tables).toEqual(
+      new Set(tables.map(({ name }) => Number.parseInt(name, 10))),
+    );
     for (const { bytes } of tables) expect(damageOfTable(bytes)).toBeUndefined();
     expect(await damageIn(path)).toBeUndefined();
   });
