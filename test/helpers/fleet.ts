@@ -168,6 +168,9 @@ export class Fleet {
 
   /** Holds what upstream has to the promises, whatever became of the log: nothing lost, nothing twice. */
   async expectEachOnce(agent: AgentProcess, received: Summaries): Promise<void> {
+    // What the agent counts as accepted may still be on its way to the disk, and its summaries in no log.
+    const placedAll = () => this.account(received).lost.length === 0;
+    await until(placedAll, { what: "every reading is in a window upstream" }).catch(() => undefined);
     await this.delivered(agent, received);
     expect(received.contradictions, "one revision says one thing").toEqual([]);
     const { lost, doubled, misplaced } = this.account(received);
