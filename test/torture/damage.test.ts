@@ -1,5 +1,5 @@
 /**
- * Every file of a store cut and bit-flipped at many places. Whatever is done to it, the agent's state opens: it is that
+ * Every file of a store cut and bit-flipped at many places, or gone. Whatever is done to it, the agent's state opens: it is that
  * of the last commit, or of an earlier one and that is reported, or the store is set aside and named. Then the run goes
  * on, and what state and log say in the end is held to an account of the readings of every commit, kept beside it: so no
  * wrong number is missed, nor an id that says two things.
@@ -116,7 +116,7 @@ const SECTOR = 512;
 function damageOf({ files }: Scene, random: Seeded): Damage {
   const { name, bytes } = files[random.below(files.length)]!;
   const at = random.below(bytes);
-  const kind = random.below(5);
+  const kind = random.below(6);
   const newest = files.findLast((file) => file.name.endsWith(".log"))?.name === name;
   const fileIn = (path: string) => join(path, "db", name);
   if (kind === 0) {
@@ -131,6 +131,7 @@ function damageOf({ files }: Scene, random: Seeded): Damage {
     const what = `${name} with ${to - from} bytes of ${fill} at ${from}`;
     return { what, cutsEnd, do: (path) => change(fileIn(path), (data) => data.fill(fill, from, to)) };
   }
+  if (kind === 2) return { what: `${name} gone`, cutsEnd: newest, do: (path) => rm(fileIn(path)) };
   const bit = random.below(8);
   const flip = (data: Buffer) => data.writeUInt8(data[at]! ^ (1 << bit), at);
   return {
@@ -294,6 +295,15 @@ async function withLevel<T>(path: string, work: (db: Level<string, Uint8Array>) 
   }
 }
 
+/** What LevelDB itself takes for a database that is to be begun, or that lacks nothing. */
+const LOSSES: Readonly<Record<string, (path: string) => Promise<void>>> = {
+  "the database is gone": (path) => rm(join(path, "db"), { recursive: true }),
+  "every file is gone": (path) => replaceAll(path, /./, remove),
+  "what is in the files is gone, and the list of them is there": (path) =>
+    replaceAll(path, /\d\.(ldb|log)$/, remove),
+  "the write-ahead log is gone": (path) => replaceAll(path, /\d\.log$/, remove),
+};
+
 /** By what is found in the store's folder. */
 const ODDITIES: Readonly<Record<string, (path: string) => Promise<void>>> = {
   "CURRENT is gone": (path) => rm(join(path, "db", "CURRENT")),
@@ -368,6 +378,18 @@ describe("a damaged store", () => {
     const result = await campaign(scene, rounds(60, 800), () => recordDamageOf(scene, random));
     tell("damage", `records of a store, ${result}`);
   }, 1_800_000);
+
+  it.each(Object.keys(SCENES))(
+    "%s is set aside, and told, where the newest of it or all of it is gone",
+    async (name) => {
+      const scene = await make(name);
+      for (const [what, how] of Object.entries(LOSSES)) {
+        const { outcome } = await outcomeOf(scene, { what, cutsEnd: false, do: how });
+        expect(outcome, what).toBe("set aside");
+      }
+    },
+    120_000,
+  );
 
   it("opens also where files are missing, or are something else altogether", async () => {
     const scene = await make("that crashed in its third life");
