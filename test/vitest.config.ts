@@ -8,7 +8,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     reporters: ["default", new SummaryReporter()],
     // The long form repeats a hundred times what the short one does a few times; scripts/torture ends what takes too long.
-    testTimeout: LONG ? 1_800_000 : 60_000,
+    testTimeout: LONG ? 1_800_000 : 120_000,
     hookTimeout: LONG ? 300_000 : 60_000,
     maxWorkers: 2,
   },

@@ -90,7 +90,7 @@ export class Fleet {
   }
 
   /** Waits until the agent has read everything of every device; a reading counted twice does not stand for another. */
-  async taken(agent: AgentProcess, timeoutMs = 20_000): Promise<void> {
+  async taken(agent: AgentProcess, timeoutMs?: number): Promise<void> {
     const lacking = async (): Promise<string[]> => {
       const { byDevice } = await agent.status();
       return this.#devices.flatMap((device) => {
@@ -102,7 +102,7 @@ export class Fleet {
     };
     await until(async () => (await lacking()).length === 0, {
       what: "the agent has read it all",
-      timeoutMs,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
     }).catch(async (error: Error) => {
       const { sources } = await agent.status();
       const about = [...(await lacking()), ...sources.map((source) => JSON.stringify(source))];
