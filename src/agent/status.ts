@@ -1,5 +1,6 @@
 import type { Config } from "../config/load.js";
-import type { DeviceCounts, Engine } from "../engine/engine.js";
+import type { DeviceCounts } from "../engine/counts.js";
+import type { Engine } from "../engine/engine.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import type { Source } from "../model/delivery.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";

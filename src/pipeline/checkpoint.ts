@@ -86,7 +86,7 @@ export class Checkpointer {
   }
 
   #encode(device: Device, records: Operation[]): number {
-    const plan = this.#engine.profileState(device.profileId)!.plan;
+    const { plan } = device;
     let bytes = 0;
     const put = (key: string, value: Uint8Array) => {
       records.push({ type: "put", key, value });

@@ -116,13 +116,13 @@ export function restored(engine: Engine, profile: EngineProfile): Engine {
   for (const device of state.devices.values()) {
     const slices = [...device.slices, ...device.retired].map((slice) => {
       const key = `s${device.name}${slice.id}`;
-      return { key, value: encodeSlice(slice, state.plan, key) };
+      return { key, value: encodeSlice(slice, device.plan, key) };
     });
     const key = `d${device.name}`;
     const place = { sequence: engine.sequence, key, slices: slices.map(({ value }) => value) };
-    const value = encodeDevice(device, state.plan, place);
+    const value = encodeDevice(device, device.plan, place);
     const to = next.profileState(profile.id)!;
-    const copy: Device = decodeDevice({ device: { key, value }, slices }, to.plan);
+    const copy: Device = decodeDevice({ device: { key, value }, slices }, next.planFor(to, device.name));
     next.adopt(to, copy);
   }
   next.resumeAt(engine.sequence);
