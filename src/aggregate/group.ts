@@ -37,7 +37,10 @@ export function partName(group: string, window: string): string {
 /** @param profiles those in force */
 export function shapeGroup(definition: GroupDefinition, profiles: readonly EngineProfile[]): GroupShape {
   const problems: GroupProblem[] = [];
-  const members = profiles.filter((profile) => takesProfile(definition.members, profile));
+  // In an order that is always the same: states are laid out by it.
+  const members = profiles
+    .filter((profile) => takesProfile(definition.members, profile))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
   if (members.length === 0) problems.push(noMembers(definition, profiles));
   for (const [index, { fields }] of definition.windows.entries()) {
     const path = ["windows", index, "fields"];

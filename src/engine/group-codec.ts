@@ -71,15 +71,11 @@ function writeWindow({ sealed, ...window }: GroupWindow, plan: Plan): void {
 }
 
 /** Restores a group from its record; `groups` has been prepared with the definitions of that time. @throws CorruptRecord */
-export function restoreGroup(
-  groups: Groups,
-  { key, value }: KeyedRecord,
-  lostThroughMs: readonly number[],
-): void {
+export function restoreGroup(groups: Groups, { key, value }: KeyedRecord): void {
   const reader = ByteReader.open(value, GROUP_VERSION, key);
   const sequence = reader.varint();
   const name = reader.text();
-  const past = { ...readPast(reader), lostThroughMs };
+  const past = { ...readPast(reader), lostThroughMs: groups.lostThroughMs };
   const meaning = reader.text();
   groups.restore(name, (plan) => {
     if ((plan === undefined ? "" : meaningOf(plan)) !== meaning) {

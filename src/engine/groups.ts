@@ -66,7 +66,8 @@ interface Membership {
 export class Groups implements GroupListener {
   readonly #on: Omit<GroupFiring, "emit">;
   readonly #heap: DoubleHeap;
-  readonly #lostThroughMs: readonly number[];
+  /** See `Device.lostThroughMs`. */
+  readonly lostThroughMs: readonly number[];
   #emit: GroupFiring["emit"] = () => {};
   #definitions: readonly GroupDefinition[] = [];
   #shaped: readonly Shaped[] = [];
@@ -81,7 +82,7 @@ export class Groups implements GroupListener {
   constructor(on: Omit<GroupFiring, "emit">, heap: DoubleHeap, lostThroughMs: readonly number[]) {
     this.#on = on;
     this.#heap = heap;
-    this.#lostThroughMs = lostThroughMs;
+    this.lostThroughMs = lostThroughMs;
   }
 
   get #firing(): GroupFiring {
@@ -146,7 +147,7 @@ export class Groups implements GroupListener {
   #heir(old: Group | undefined, { definition, plan }: Shaped): Group {
     const name = definition.name;
     if (old === undefined) {
-      const fresh = { ...NO_PAST, spent: new Set<string>(), lostThroughMs: this.#lostThroughMs };
+      const fresh = { ...NO_PAST, spent: new Set<string>(), lostThroughMs: this.lostThroughMs };
       return newGroup(definition, plan, this.#past.get(name) ?? fresh);
     }
     const heirOf = (window: GroupWindow) =>
