@@ -176,10 +176,8 @@ function isActive(device: Device, processingMs: number): boolean {
 /** Whether the group's watermark has passed a time. */
 export function hasPassed(group: Group, timeMs: number, processingMs: number): boolean {
   const { members } = group;
-  if (timeMs > group.checkedMs) {
-    group.checked = 0;
-    group.checkedMs = timeMs;
-  }
+  if (timeMs > group.checkedMs) group.checked = 0;
+  group.checkedMs = timeMs;
   for (; group.checked < members.length; group.checked++) {
     if (holdsUp(members[group.checked]!, timeMs, processingMs)) return false;
   }

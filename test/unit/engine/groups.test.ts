@@ -179,7 +179,7 @@ describe("a group", () => {
         checkAgainstOracle(groups, profiles, readings, summaries);
         checkRevisions(summaries);
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
   });
 
