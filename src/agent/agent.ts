@@ -125,7 +125,7 @@ export class Agent {
       await state.store.close();
       throw error;
     }
-    await agent.#useProfiles(profiles, state.kept);
+    await agent.#useProfiles(profiles, state.kept, options.config.groups);
     agent.#committer.start();
     agent.#refusals.start(() => state.engine.counts());
     state.store.log.onAppend(() => agent.#trimLog());
@@ -143,7 +143,11 @@ export class Agent {
   }
 
   /** Between two commits: the engine, the store and the routes change over together. */
-  async #useProfiles(profiles: readonly Profile[], present: ReadonlyMap<string, Profile>): Promise<void> {
+  async #useProfiles(
+    profiles: readonly Profile[],
+    present: ReadonlyMap<string, Profile>,
+    groups: Config["groups"],
+  ): Promise<void> {
     const change = await this.#committer.exclusively(() => {
       const changing = changeProfiles({
         engine: this.#engine,
@@ -151,6 +155,7 @@ export class Agent {
         checkpointer: this.#checkpointer,
         present,
         profiles,
+        groups,
       });
       this.#intake.use(new Router(profiles), profiles);
       this.#profiles = profiles;
@@ -232,8 +237,9 @@ export class Agent {
       profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
     );
     await this.#stopSources(({ config }) => config.type === "serial" && changed.has(config.profile));
-    await this.#useProfiles(profiles, present);
-    this.#config = { ...this.#config, sources: next.config.sources, targets: next.config.targets };
+    const { groups, sources, targets } = next.config;
+    await this.#useProfiles(profiles, present, groups);
+    this.#config = { ...this.#config, groups, sources, targets };
     await this.#reloadSources();
     await this.#reloadOutlets();
   }

@@ -1,5 +1,7 @@
 import type { Config } from "../config/load.js";
-import type { DeviceCounts, Engine } from "../engine/engine.js";
+import type { DeviceCounts } from "../engine/counts.js";
+import type { Engine } from "../engine/engine.js";
+import type { GroupCounts } from "../engine/groups.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import type { Source } from "../model/delivery.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
@@ -46,6 +48,8 @@ export interface AgentStatus {
   readonly targets: readonly ForwarderStatus[];
   /** For each device: received = accepted + Σ rejected. */
   readonly byDevice: readonly DeviceCounts[];
+  /** What groups have done so far. */
+  readonly groups: readonly GroupCounts[];
   /** How often each event happened since the start of the process. */
   readonly events: readonly CounterSample[];
 }
@@ -96,6 +100,7 @@ export function statusOf(from: {
     sources: from.sources.map((source) => ({ name: source.name, ...source.status() })),
     targets: from.forwarders.map((forwarder) => forwarder.status()),
     byDevice,
+    groups: engine.groups.counts(),
     events: from.counters.snapshot(),
   };
 }

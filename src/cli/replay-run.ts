@@ -1,5 +1,6 @@
 import { compilePointer } from "../decode/json-pointer.js";
-import { type DeviceCounts, Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { DeviceCounts } from "../engine/counts.js";
+import { Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Profile } from "../model/profile.js";

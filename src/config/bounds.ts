@@ -24,6 +24,8 @@ export interface Bounds {
 const DEVICE_MEMORY_BYTES = 4_096;
 /** The same as records. */
 const DEVICE_DISK_BYTES = 4_096;
+/** A window of a group with some ten fields: what its members have handed over. */
+const GROUP_WINDOW_BYTES = 1_024;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
 /** Given up when the disk is full, so that the database can be opened. */
@@ -45,6 +47,7 @@ export function boundsOf(config: Config): Bounds {
     disk("reserve for a full disk", RESERVE_BYTES),
     { ...memory("devices", limits.devices * DEVICE_MEMORY_BYTES), estimate: true },
     memory("readings that wait for the clock", LIMITS.heldBytesMax),
+    ...groupBounds(config),
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
     ...config.sources.map(sourceBound),
@@ -72,6 +75,13 @@ function databaseBounds({ store, limits }: Config): Bound[] {
     disk("readings that wait for the clock", LIMITS.heldBytesMax),
     { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
   ];
+}
+
+function groupBounds({ groups }: Config): Bound[] {
+  return groups.map(({ name, windows }) => {
+    const bytes = windows.length * LIMITS.groupWindowsMax * GROUP_WINDOW_BYTES;
+    return { ...memory(`group ${name}`, bytes), estimate: true };
+  });
 }
 
 function sourceBound(source: SourceConfig): Bound {

@@ -1,20 +1,25 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile } from "../model/profile.js";
-import { REASON_CODE, REJECT_REASONS, type RejectReason } from "../model/reasons.js";
+import { REASON_CODE } from "../model/reasons.js";
 import type { Summary } from "../model/summary.js";
-import { type Cleaner, createCleaner } from "./clean.js";
-import { type Device, newDevice, watermark } from "./device.js";
+import { createCleaner } from "./clean.js";
+import { countsOf, type DeviceCounts } from "./counts.js";
+import { type Device, newDevice } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
 import { fireEarly } from "./early.js";
 import { advance, closeWindow, dropAll, fireChanged } from "./firing.js";
-import { advanceFolds, closeFolds, foldDues, renewFolds } from "./fold-firing.js";
+import { advanceFolds, closeFolds, renewFolds } from "./fold-firing.js";
+import { Groups } from "./groups.js";
 import { placed, release, settingClock } from "./held.js";
+import { idleFloor } from "./idle.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
 import { type Plan, planProfile } from "./plan.js";
+import type { ProfileState, Redefining } from "./profile-state.js";
 import { reconfigureDevice } from "./reconfigure.js";
 import { aheadOfClock } from "./set-back.js";
 import type { Firing } from "./summarise.js";
+import { hashText } from "./value-hash.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -23,7 +28,7 @@ import type { Firing } from "./summarise.js";
  *
  * Each device is a machine of its own: its watermark, slices, windows, duplicate filters and counters depend on
  * its own readings only. So devices may be stored at different journal positions (`Device.replayedThrough`), split
- * over gateways, and merged again.
+ * over gateways, and merged again. What devices have in common, groups (group.ts) gather from what they are told.
  *
  * Time comes in three kinds. Event time orders readings and closes windows. Arrival time (wall clock) stands in
  * where there is no event time and bounds how wrong one may be. Processing time (`Block.processingMs`) measures
@@ -48,35 +53,8 @@ export interface LostState {
   readonly ahead: ReadonlyMap<string, number>;
 }
 
-/** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
-export interface DeviceCounts {
-  readonly profile: string;
-  readonly device: string;
-  readonly received: number;
-  readonly accepted: number;
-  readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
-  /** Waiting for the clock to be set; counted as received once they are accepted or rejected. */
-  readonly waiting: number;
-  /** Accepted, but too late for at least one of several windows. */
-  readonly partlyLate: number;
-  /** Accepted, sharing their event time with a reading of other values. */
-  readonly conflicting: number;
-  /** Highest event time, milliseconds since the epoch; undefined before the first. */
-  readonly lastTimeMs: number | undefined;
-  readonly openWindows: number;
-}
-
 /** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
 export const UNKNOWN_DEVICE = "?";
-
-/** A profile and the devices that speak it. */
-export interface ProfileState {
-  plan: Plan;
-  cleaner: Cleaner;
-  /** Its windows are closed and it takes nothing in; only the counts of its devices are kept. */
-  retired: boolean;
-  readonly devices: Map<string, Device>;
-}
 
 export class Engine {
   readonly #options: EngineOptions;
@@ -90,8 +68,13 @@ export class Engine {
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
 
+  readonly groups: Groups;
+
   constructor(options: EngineOptions) {
     this.#options = options;
+    const { gateway, finalOnly = false, mergeable = false, losses = [] } = options;
+    const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, ...ahead.values()));
+    this.groups = new Groups({ gateway, finalOnly, mergeable }, this.#heap, lostThroughMs);
   }
 
   /** Position of the last block applied. */
@@ -131,12 +114,27 @@ export class Engine {
     }
     const state = {
       plan: planProfile(profile, this.#heap),
+      plans: new Map<string, Plan>(),
       cleaner: createCleaner(profile),
       retired: false,
-      devices: new Map(),
+      devices: new Map<string, Device>(),
     };
     this.#byId.set(profile.id, state);
     this.#byHash.set(profile.hash, state);
+  }
+
+  /** How slices of a device of this name are laid out and cut. */
+  planFor(state: ProfileState, device: string): Plan {
+    const { profile } = state.plan;
+    const parts = device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile.id, device);
+    if (parts.length === 0) return state.plan;
+    const key = hashText(JSON.stringify(parts)).toString(36);
+    const known = state.plans.get(key);
+    if (known !== undefined) return known;
+    const windows = [...profile.windows, ...parts];
+    const plan = planProfile({ ...profile, hash: `${profile.hash}+${key}`, windows }, this.#heap);
+    state.plans.set(key, plan);
+    return plan;
   }
 
   profileState(id: string): ProfileState | undefined {
@@ -154,11 +152,12 @@ export class Engine {
    * @returns the summaries it caused, in the order in which they fired
    */
   apply(block: Block): Summary[] {
-    const summaries: Summary[] = [];
+    const summaries = this.#summaries();
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
     if (block.tick) this.#applyTick(block, summaries);
+    this.groups.afterBlock(block.sequence, block.processingMs);
     this.#sequence = block.sequence;
     return summaries;
   }
@@ -187,11 +186,12 @@ export class Engine {
     summaries: Summary[],
   ): void {
     const { state, device, block, group } = of;
-    const firing = this.#firing(state, summaries);
-    const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
+    const { plan } = device;
+    const firing = this.#firing(device, summaries, block.sequence);
+    const ingest: Ingest = { plan, cleaner: state.cleaner, block, firing };
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
-    if (state.plan.early) fireEarly(firing, device);
+    if (plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
     this.dirty.add(device);
   }
@@ -225,7 +225,7 @@ export class Engine {
     const known = state.devices.get(name);
     if (known !== undefined) return known;
     if (name !== UNKNOWN_DEVICE && this.#deviceCount >= this.#options.devicesMax) return undefined;
-    const device = newDevice(state.plan.profile.id, name, state.plan);
+    const device = newDevice(state.plan.profile.id, name, this.planFor(state, name));
     device.lastSeenMs = block.processingMs;
     this.adopt(state, device);
     return device;
@@ -240,6 +240,7 @@ export class Engine {
     state.devices.set(device.name, device);
     if (device.held.length > 0) this.#holding.add(device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+    this.groups.join(device);
   }
 
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
@@ -247,10 +248,10 @@ export class Engine {
     for (const state of this.#byId.values()) {
       for (const device of state.devices.values()) {
         if (device.replayedThrough >= block.sequence) continue;
-        const floorMs = idleFloor(state.plan, device, block.processingMs);
+        const floorMs = idleFloor(device, block.processingMs);
         if (floorMs === undefined) continue;
         device.idleFloorMs = floorMs;
-        advance(this.#firing(state, summaries), device);
+        advance(this.#firing(device, summaries, block.sequence), device);
         this.dirty.add(device);
       }
     }
@@ -260,18 +261,18 @@ export class Engine {
   tickDue(processingMs: number): boolean {
     for (const state of this.#byId.values()) {
       for (const device of state.devices.values()) {
-        if (idleFloor(state.plan, device, processingMs) !== undefined) return true;
+        if (idleFloor(device, processingMs) !== undefined) return true;
       }
     }
-    return false;
+    return this.groups.tickDue(processingMs);
   }
 
   /** Fires every open window as final: there will be no more input. */
   flush(): Summary[] {
-    const summaries: Summary[] = [];
+    const summaries = this.#summaries();
     for (const state of this.#byId.values()) {
       for (const device of state.devices.values()) {
-        const firing = this.#firing(state, summaries);
+        const firing = this.#firing(device, summaries);
         for (const windows of device.open) {
           for (const window of windows) closeWindow(firing, device, window, false);
           windows.length = 0;
@@ -280,57 +281,82 @@ export class Engine {
         renewFolds(firing, device);
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
-        dropAll(state.plan, device);
+        dropAll(device.plan, device);
         this.dirty.add(device);
       }
     }
+    this.groups.flush();
     return summaries;
   }
 
-  /**
-   * Puts a new definition in the place of the profile of the same id. Windows that mean the same go on with what
-   * they have; the others fire as final and `reconfigured`. The state must be stored before the next block is
-   * journaled, since a journal does not say which definition came when.
-   */
+  /** Puts a new definition in the place of the profile of the same id; see `redefine`. */
   reconfigure(profile: EngineProfile): Summary[] {
-    const state = this.#byId.get(profile.id);
-    if (state === undefined) {
-      this.addProfile(profile);
-      return [];
-    }
-    const summaries: Summary[] = [];
-    const plan = planProfile(profile, this.#heap);
-    for (const device of state.devices.values()) {
-      reconfigureDevice(this.#firing(state, summaries), device, plan);
-      this.dirty.add(device);
-    }
-    this.#byHash.delete(state.plan.profile.hash);
-    this.#byHash.set(profile.hash, state);
-    state.plan = plan;
-    state.cleaner = createCleaner(profile);
-    state.retired = false;
-    return summaries;
+    return this.redefine({ profiles: [profile] });
   }
 
   /** Closes every window of a profile that is no longer there; its devices keep their counts. */
   retire(id: string): Summary[] {
-    const state = this.#byId.get(id);
-    if (state === undefined || state.retired) return [];
-    const summaries = this.reconfigure({ ...state.plan.profile, windows: [] });
-    state.retired = true;
-    for (const device of state.devices.values()) {
-      // There are no windows any more in which they could find a place.
+    return this.redefine({ retired: [id] });
+  }
+
+  /**
+   * Takes on new definitions of profiles and groups. Windows that mean the same go on with what they have; the others
+   * fire as final and `reconfigured`. The state must be stored before the next block is journaled, since a journal
+   * does not say which definition came when.
+   */
+  redefine(change: Redefining): Summary[] {
+    const { profiles = [], retired = [], groups = this.groups.definitions } = change;
+    const summaries = this.#summaries();
+    const changed = new Set<ProfileState>();
+    for (const profile of profiles) changed.add(this.#define(profile));
+    for (const id of retired) {
+      const state = this.#byId.get(id);
+      if (state === undefined || state.retired) continue;
+      changed.add(this.#define({ ...state.plan.profile, windows: [] }));
+      state.retired = true;
+    }
+    this.groups.prepare(groups, this.profiles());
+    for (const state of this.#byId.values()) {
+      for (const device of state.devices.values()) {
+        const to = this.planFor(state, device.name);
+        if (to.profile.hash === device.plan.profile.hash && !changed.has(state)) continue;
+        reconfigureDevice(this.#firing(device, summaries), device, to);
+        this.dirty.add(device);
+      }
+    }
+    for (const id of retired) this.#letGo(id);
+    this.groups.rearrange([...this.#byId.values()].flatMap(({ devices }) => [...devices.values()]));
+    return summaries;
+  }
+
+  #define(profile: EngineProfile): ProfileState {
+    const state = this.#byId.get(profile.id);
+    if (state === undefined) {
+      this.addProfile(profile);
+      return this.#byId.get(profile.id)!;
+    }
+    this.#byHash.delete(state.plan.profile.hash);
+    this.#byHash.set(profile.hash, state);
+    state.plan = planProfile(profile, this.#heap);
+    state.plans.clear();
+    state.cleaner = createCleaner(profile);
+    state.retired = false;
+    return state;
+  }
+
+  /** There are no windows any more in which what waits could find a place. */
+  #letGo(id: string): void {
+    for (const device of this.#byId.get(id)?.devices.values() ?? []) {
       for (const _ of release(device)) reject(device, "clockUnset");
       this.#holding.delete(device);
     }
-    return summaries;
   }
 
   /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
   aheadOf(nowMs: number): { readonly devices: number; readonly byMs: number } {
     const states = [...this.#byId.values()].filter(({ retired }) => !retired);
     const ahead = states
-      .flatMap(({ plan, devices }) => [...devices.values()].map((each) => aheadOfClock(each, plan, nowMs)))
+      .flatMap(({ devices }) => [...devices.values()].map((each) => aheadOfClock(each, each.plan, nowMs)))
       .filter((byMs) => byMs > 0);
     return { devices: ahead.length, byMs: ahead.reduce((most, byMs) => Math.max(most, byMs), 0) };
   }
@@ -339,55 +365,22 @@ export class Engine {
     return [...this.#byId.values()].flatMap((state) => [...state.devices.values()].map(countsOf));
   }
 
-  #firing(state: ProfileState, summaries: Summary[]): Firing {
+  /** Where what is said from now on goes. */
+  #summaries(): Summary[] {
+    const summaries: Summary[] = [];
+    this.groups.emitTo((summary) => summaries.push(summary));
+    return summaries;
+  }
+
+  /** @param sequence of the block; Infinity outside of one */
+  #firing(device: Device, summaries: Summary[], sequence = Number.POSITIVE_INFINITY): Firing {
     return {
       gateway: this.#options.gateway,
-      plan: state.plan,
+      plan: device.plan,
       finalOnly: this.#options.finalOnly === true,
       mergeable: this.#options.mergeable === true,
+      groups: this.groups.listenerOf(device, sequence),
       emit: (summary) => summaries.push(summary),
     };
   }
-}
-
-/** Where silence moves the watermark of a device to; undefined when it changes nothing. */
-function idleFloor(plan: Plan, device: Device, processingMs: number): number | undefined {
-  const silentMs = processingMs - device.lastSeenMs;
-  const waiting = device.nextDueMs < Number.POSITIVE_INFINITY || device.folds.length > 0;
-  if (!waiting || silentMs < plan.profile.time.idleTimeoutMs) return undefined;
-  const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
-  const reachedMs = watermark(device, plan);
-  let floorMs = Number.NEGATIVE_INFINITY;
-  for (const windows of device.open) {
-    for (const window of windows) {
-      const finalMs = window.endMs + window.plan.definition.allowedLatenessMs;
-      if (finalMs <= estimateMs) floorMs = Math.max(floorMs, finalMs);
-      else if (window.endMs <= estimateMs) floorMs = Math.max(floorMs, window.endMs);
-    }
-  }
-  for (const dueMs of foldDues(device)) if (dueMs <= estimateMs) floorMs = Math.max(floorMs, dueMs);
-  return floorMs > reachedMs ? floorMs : undefined;
-}
-
-function countsOf(device: Device): DeviceCounts {
-  const rejected: Partial<Record<RejectReason, number>> = {};
-  let received = device.accepted;
-  REJECT_REASONS.forEach((reason, code) => {
-    const count = device.rejected[code] ?? 0;
-    if (count === 0) return;
-    rejected[reason] = count;
-    received += count;
-  });
-  return {
-    profile: device.profileId,
-    device: device.name,
-    received,
-    accepted: device.accepted,
-    rejected,
-    waiting: device.held.length,
-    partlyLate: device.partlyLate,
-    conflicting: device.conflicting,
-    lastTimeMs: Number.isFinite(device.maxTimeMs) ? device.maxTimeMs : undefined,
-    openWindows: device.open.reduce((sum, windows) => sum + windows.length, 0),
-  };
 }

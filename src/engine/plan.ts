@@ -1,4 +1,5 @@
-import { type AccumulatedField, type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
+import { accumulatedOf } from "../aggregate/accumulated.js";
+import { type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
 import { findAggregate } from "../aggregate/catalog.js";
 import {
   type Accumulator,
@@ -130,7 +131,7 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
       aggregates.filter((each) => each.field === i),
     );
     const aggregates = requests.flatMap(({ names }) => names.map(aggregateOf));
-    return accumulatorsOf(aggregates, accumulated(profile, field));
+    return accumulatorsOf(aggregates, accumulatedOf(profile, field));
   });
   let next = rejectedCell(REJECT_REASONS.length);
   const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
@@ -211,23 +212,10 @@ function planOutput(
 ): OutputPlan {
   const field = profile.fields[index]!;
   const units = unitsOf(field.unit, aggregates);
-  const accumulators = accumulatorsOf(aggregates, accumulated(profile, field));
+  const accumulators = accumulatorsOf(aggregates, accumulatedOf(profile, field));
   const named = accumulators.some(({ name }) => name === "ends" || name === "tally");
   const values = named ? field.values : undefined;
   return { field, plan, aggregates, units, index, accumulators, values };
-}
-
-/** What accumulators may know of a field. */
-function accumulated(profile: EngineProfile, field: Field): AccumulatedField {
-  const { resolution, type, values, maxGapMs, counter } = field;
-  const { fields, time } = profile;
-  const other = (name: string) => {
-    const place = fields.findIndex((field) => field.name === name);
-    if (place < 0) throw new WeirError("unknown-field", `there is no field "${name}"`);
-    const its = fields[place]!;
-    return { place, meaning: JSON.stringify([its.type, its.unit ?? null]) };
-  };
-  return { resolution, type, values, maxGapMs, counter, periodMs: time.periodMs, other };
 }
 
 function aggregateOf(name: string): Aggregate {

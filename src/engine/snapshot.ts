@@ -203,6 +203,7 @@ export interface DeviceHeader {
   readonly sequence: number;
   readonly profileHash: string;
   readonly profileId: string;
+  readonly name: string;
 }
 
 /** A device's record and those of its slices. */
@@ -214,10 +215,15 @@ export interface StoredDevice {
 /** @throws CorruptRecord, as all of the following */
 export function decodeDeviceHeader({ key, value }: KeyedRecord): DeviceHeader {
   const reader = ByteReader.open(value, DEVICE_VERSION, key);
-  return { sequence: reader.varint(), profileHash: reader.text(), profileId: reader.text() };
+  return {
+    sequence: reader.varint(),
+    profileHash: reader.text(),
+    profileId: reader.text(),
+    name: reader.text(),
+  };
 }
 
-/** @param plan of the profile named in the header */
+/** @param plan of the profile and the device named in the header */
 export function decodeDevice(stored: StoredDevice, plan: Plan): Device {
   const { key, value } = stored.device;
   const reader = ByteReader.open(value, DEVICE_VERSION, key);

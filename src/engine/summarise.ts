@@ -4,6 +4,7 @@ import { REJECT_REASONS } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryValue, SummaryWindow } from "../model/summary.js";
 import { formatInstant } from "../model/time.js";
 import type { Device } from "./device.js";
+import type { GroupListener } from "./listener.js";
 import {
   ACCEPTED_CELL,
   type BoundedPlan,
@@ -22,6 +23,8 @@ export interface Firing {
   readonly finalOnly: boolean;
   /** Whether summaries come with the state that merging them needs. */
   readonly mergeable: boolean;
+  /** The groups that the device is in; undefined for none, and where they have seen the block already. */
+  readonly groups: GroupListener | undefined;
   readonly emit: (summary: Summary) => void;
 }
 
@@ -44,7 +47,11 @@ export interface Fired {
   readonly nth?: number;
 }
 
-export function summarise(on: Firing, device: Device, fired: Fired): Summary {
+export function summarise(
+  on: Omit<Firing, "groups">,
+  device: Pick<Device, "name" | "lostThroughMs">,
+  fired: Fired,
+): Summary {
   const { name } = device;
   const { plan, window, revision, final, cells } = fired;
   const { gateway } = on;
@@ -110,7 +117,7 @@ function mergeable(fired: Fired, of: string): Mergeable {
 /** Consecutive summaries are often those of one device: what their ids begin with is kept. */
 let known = { gateway: "", profile: "", name: "", id: "" };
 
-function deviceId({ gateway, plan }: Firing, name: string): string {
+function deviceId({ gateway, plan }: Pick<Firing, "gateway" | "plan">, name: string): string {
   const profile = plan.profile.id;
   if (name !== known.name || profile !== known.profile || gateway !== known.gateway) {
     known = { gateway, profile, name, id: `${gateway}/${profile}/${encodeURIComponent(name)}` };

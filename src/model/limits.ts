@@ -11,6 +11,10 @@ export const LIMITS = {
   profileFieldsMax: 256,
   /** Windows of one profile. */
   profileWindowsMax: 32,
+  /** Groups of one gateway. */
+  groupsMax: 64,
+  /** Windows of one definition of a group that are open at a time: beyond them the oldest fire without who is behind. */
+  groupWindowsMax: 1_000,
   /** Windows without a reading that are filled at a time: a week of minutes. */
   emptyWindowsMax: 10_080,
   /** Characters of an expression. */

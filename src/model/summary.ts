@@ -32,6 +32,8 @@ export interface Summary {
   /** `id@version` of the device profile. */
   readonly profile: string;
   readonly window: SummaryWindow;
+  /** Only of a group, which then stands as `device`, with `group@1` as `profile`: who has taken part. */
+  readonly members?: SummaryMembers;
   /** Fields that had no value in this window and say what the profile's `fill` gives them. */
   readonly filled?: readonly string[];
   /** By field name, in profile order; fields without a value in this window are absent. */
@@ -52,6 +54,14 @@ export interface SummaryWindow {
   readonly state?: FieldValue;
   /** Only in a coarse summary. */
   readonly coarsened?: Coarsened;
+}
+
+/** Devices that are in a group's summary. */
+export interface SummaryMembers {
+  /** Those of which a reading was accepted in the window. */
+  readonly count: number;
+  /** How many the group names; absent where it takes whoever fits. */
+  readonly of?: number;
 }
 
 /** How a coarse summary came about: merged from the final summaries of `windows` windows named `from`. */
@@ -113,9 +123,10 @@ export function canonicalJson(summary: Summary): string {
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
   const state = window.state === undefined ? "" : `,"state":${JSON.stringify(window.state)}`;
   const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
+  const members = summary.members === undefined ? "" : `"members":${JSON.stringify(summary.members)},`;
   const filled = summary.filled === undefined ? "" : `"filled":${JSON.stringify(summary.filled)},`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${filled}"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${members}${filled}"fields":${fields},"quality":${countsJson(summary.quality)}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

@@ -18,6 +18,11 @@ export interface WindowDefinition {
    * undefined for what the gateway's config says.
    */
   readonly coarsenMs?: readonly number[] | undefined;
+  /**
+   * Set where the window is not the profile's but gathers a device's part in the window of a group: it fires into the
+   * group, and says nothing itself.
+   */
+  readonly forGroup?: true | undefined;
 }
 
 /** null, what was said last, a straight line between what was said before and after the hole, or a number. */

@@ -1,4 +1,4 @@
-import type { DeviceCounts } from "../engine/engine.js";
+import type { DeviceCounts } from "../engine/counts.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { RejectReason } from "../model/reasons.js";

@@ -47,8 +47,14 @@ export function validate<T>(
     const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
     if (!told && !kept) findings.push({ path, at: "key", code: "bad-name", message: NOT_A_NAME });
   }
-  if (findings.length > 0) return { value: undefined, findings };
+  if (findings.length > 0) return { value: undefined, findings: findings.filter(isNews) };
   return { value: result.data, findings };
+}
+
+/** A key that a rule has something to say of is not called unknown as well. */
+function isNews({ code, path }: Finding, _: number, all: readonly Finding[]): boolean {
+  const key = path.join("\0");
+  return code !== "unknown-key" || !all.some((other) => other.code !== code && other.path.join("\0") === key);
 }
 
 /** zod's records pass over this key as if it were not there, and so would we without a word. */

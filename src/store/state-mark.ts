@@ -8,7 +8,7 @@ import { LOSSES_KEY } from "./losses.js";
  * there are, because LevelDB passes over what is damaged in its own log and tables: records then vanish, or come back
  * as they were before.
  *
- * - Devices, profile definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
+ * - Devices, groups, definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
  *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts).
  * - Journal: from which block on it is kept. The blocks follow one another, so one that is missing shows, unless it
  *   is the newest.
@@ -21,7 +21,10 @@ import { LOSSES_KEY } from "./losses.js";
 const VERSION = 1;
 const KEY = KEYS.meta("state");
 const DEVICES = keySpace("d").gte;
+const GROUPS = keySpace("g").gte;
 const DEFINITIONS = KEYS.meta("profile/");
+/** Definitions of groups. */
+export const GROUPS_KEY = KEYS.meta("groups");
 
 interface Expected {
   readonly records: number;
@@ -121,5 +124,6 @@ export class StateMark {
 }
 
 function isMarked(key: string): boolean {
-  return key.startsWith(DEVICES) || key.startsWith(DEFINITIONS) || key === LOSSES_KEY;
+  const isState = key.startsWith(DEVICES) || key.startsWith(GROUPS) || key.startsWith(DEFINITIONS);
+  return isState || key === GROUPS_KEY || key === LOSSES_KEY;
 }

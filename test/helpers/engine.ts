@@ -1,7 +1,10 @@
 import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
+import { encodeGroups, restoreGroup } from "../../src/engine/group-codec.js";
 import { decodeDevice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
+import type { KeyedRecord } from "../../src/model/bytes.js";
+import type { GroupDefinition } from "../../src/model/group.js";
 import type { EngineProfile, Field } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
 import type { Summary } from "../../src/model/summary.js";
@@ -61,6 +64,8 @@ export function engineProfile(rest: Partial<EngineProfile> = {}): EngineProfile 
 }
 
 export interface TestReading {
+  /** Hash of its profile; that of the maker unless given. */
+  readonly profile?: string;
   readonly device?: string;
   readonly timeMs: number;
   readonly arrivalMs?: number;
@@ -83,8 +88,10 @@ export class BlockMaker {
     const groups = new Map<string, ReadingGroup>();
     for (const r of readings) {
       const device = r.device ?? "d";
-      const group = groups.get(device) ?? newGroup(this.#hash, device, r.key !== undefined);
-      groups.set(device, group);
+      const { profile = this.#hash } = r;
+      const key = `${profile}/${device}`;
+      const group = groups.get(key) ?? newGroup(profile, device, r.key !== undefined);
+      groups.set(key, group);
       group.arrivals.push(r.arrivalMs ?? 0);
       group.times.push(r.timeMs);
       group.values.push([...r.values]);
@@ -109,21 +116,53 @@ export function newEngine(profile: EngineProfile, devicesMax = 1000): Engine {
   return engine;
 }
 
+/** An engine with several profiles and groups of their devices. */
+export function groupedEngine(
+  profiles: readonly EngineProfile[],
+  groups: readonly GroupDefinition[],
+): Engine {
+  const engine = new Engine({ gateway: "gw", devicesMax: 1000 });
+  engine.redefine({ profiles, groups });
+  return engine;
+}
+
+/** A device as it is stored. */
+export interface DeviceRecords {
+  readonly profile: string;
+  readonly name: string;
+  readonly device: KeyedRecord;
+  readonly slices: readonly KeyedRecord[];
+}
+
+export function recordsOf(device: Device, sequence: number): DeviceRecords {
+  const { plan, name } = device;
+  const slices = [...device.slices, ...device.retired].map((slice) => {
+    const key = `s${name}${slice.id}`;
+    return { key, value: encodeSlice(slice, plan, key) };
+  });
+  const key = `d${name}`;
+  const place = { sequence, key, slices: slices.map(({ value }) => value) };
+  const value = encodeDevice(device, plan, place);
+  return { profile: device.profileId, name, device: { key, value }, slices };
+}
+
+export function adoptRecords(engine: Engine, { profile, name, device, slices }: DeviceRecords): void {
+  const state = engine.profileState(profile)!;
+  engine.adopt(state, decodeDevice({ device, slices }, engine.planFor(state, name)));
+}
+
 /** A new engine with the state of the old one, through stored records. */
 export function restored(engine: Engine, profile: EngineProfile): Engine {
   const next = newEngine(profile);
-  const state = engine.profileState(profile.id)!;
-  for (const device of state.devices.values()) {
-    const slices = [...device.slices, ...device.retired].map((slice) => {
-      const key = `s${device.name}${slice.id}`;
-      return { key, value: encodeSlice(slice, state.plan, key) };
-    });
-    const key = `d${device.name}`;
-    const place = { sequence: engine.sequence, key, slices: slices.map(({ value }) => value) };
-    const value = encodeDevice(device, state.plan, place);
-    const to = next.profileState(profile.id)!;
-    const copy: Device = decodeDevice({ device: { key, value }, slices }, to.plan);
-    next.adopt(to, copy);
+  const others = engine.profiles().filter(({ id }) => id !== profile.id);
+  next.redefine({ profiles: others, groups: engine.groups.definitions });
+  for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
+    restoreGroup(next.groups, record);
+  }
+  for (const { id } of engine.profiles()) {
+    for (const device of engine.profileState(id)!.devices.values()) {
+      adoptRecords(next, recordsOf(device, engine.sequence));
+    }
   }
   next.resumeAt(engine.sequence);
   return next;

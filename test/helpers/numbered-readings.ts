@@ -4,7 +4,7 @@
  * once: a lost or doubled one shows in count and sum, and which one it is can be read off the bits.
  */
 import { expect } from "vitest";
-import type { DeviceCounts } from "../../src/engine/engine.js";
+import type { DeviceCounts } from "../../src/engine/counts.js";
 import type { Summary, SummaryField } from "../../src/model/summary.js";
 
 const BITS = 50;

@@ -1,5 +1,6 @@
 import { parse, stringify } from "yaml";
-import type { DeviceCounts, Engine } from "../../src/engine/engine.js";
+import type { DeviceCounts } from "../../src/engine/counts.js";
+import type { Engine } from "../../src/engine/engine.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
 import type { Profile } from "../../src/model/profile.js";
 import { REASON_CODE } from "../../src/model/reasons.js";

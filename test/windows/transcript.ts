@@ -1,4 +1,4 @@
-import type { DeviceCounts } from "../../src/engine/engine.js";
+import type { DeviceCounts } from "../../src/engine/counts.js";
 import type { EngineProfile } from "../../src/model/profile.js";
 import { REJECT_REASONS } from "../../src/model/reasons.js";
 import type { Summary, SummaryQuality } from "../../src/model/summary.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DeviceCounts } from "../../../src/engine/engine.js";
+import type { DeviceCounts } from "../../../src/engine/counts.js";
 import type { RejectReason } from "../../../src/model/reasons.js";
 import { Refusals } from "../../../src/pipeline/refusals.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
