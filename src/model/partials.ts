@@ -65,6 +65,7 @@ export interface Mergeable {
 /** A summary with its state, to be merged. */
 export interface MergeMember {
   readonly json: string;
+  /** Empty where the state is in the JSON (summary-partials.ts). */
   readonly partials: Partials;
   /** Start of the first window in it. */
   readonly firstMs: number;
