@@ -47,6 +47,10 @@ export interface OrderedAccumulator extends Accumulator {
   readonly ordered: true;
   /** Notes the last value before the first one. */
   precede(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+  /** Times of the first and the last value in what was saved. */
+  span(saved: AccumulatorState): readonly [firstMs: number, lastMs: number];
+  /** Notes the last value of what was saved as the one before the first, unless a later one is known. */
+  follow(state: Cells, at: number, saved: AccumulatorState): void;
 }
 
 export function isOrdered(accumulator: Accumulator): accumulator is OrderedAccumulator {
