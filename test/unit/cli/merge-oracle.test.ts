@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
 import type { WindowDefinition } from "../../../src/model/window.js";
 import { engineProfile, field, hopping, type TestReading, tumbling } from "../../helpers/engine.js";
 import { bodiesOf, linesOf, type Merged, merge, withPartials } from "../../helpers/merging.js";
@@ -98,6 +99,17 @@ async function inSteps(
   return merge(left, [...args, "--gateway", "all"]);
 }
 
+/** The state of each window as it is written, byte for byte: of its final summary. */
+function statesIn(lines: readonly string[]): string[] {
+  return lines
+    .map((line) => JSON.parse(line) as Summary)
+    .filter(({ final }) => final)
+    .map(({ device, window, partials }) =>
+      JSON.stringify([device, window.name, window.start, partials!.definition, partials!.fields]),
+    )
+    .sort();
+}
+
 const randoms = fc.infiniteStream(fc.nat());
 
 function expectOracle(merged: Merged, profile: EngineProfile, all: readonly OracleReading[]): void {
@@ -112,9 +124,10 @@ describe("weir merge, beside all readings at once", () => {
         const files = filesOf(FINE, all, stream);
         const atOnce = await merge(files, ["--gateway", "all"]);
         expectOracle(atOnce, FINE, all);
+        expect(statesIn(atOnce.lines)).toEqual(statesIn(linesOf(FINE, "all", all)));
         expect((await inSteps(files, [], stream)).stdout).toBe(atOnce.stdout);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -131,7 +144,7 @@ describe("weir merge, beside all readings at once", () => {
         const direct = await merge(files, ["--window", "1h", "--gateway", "all"]);
         expect(direct.stdout).toBe(inHours.stdout);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -147,7 +160,7 @@ describe("weir merge, beside all readings at once", () => {
           all.map((each) => ({ ...each, device: "*" })),
         );
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 });
@@ -251,8 +264,9 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         expect(merged.code, merged.stderr).toBe(takeTurns(ORDERED_BOTH, all) ? 1 : 0);
         fc.pre(merged.code === 0);
         expect([...bodiesOf(merged)].sort()).toEqual([...orderedOracle(ORDERED_BOTH, all)].sort());
+        expect(statesIn(merged.lines)).toEqual(statesIn(linesOf(ORDERED_BOTH, "all", all)));
       }),
-      { numRuns: 150 },
+      { numRuns: 40 },
     );
   });
 
@@ -270,7 +284,7 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         const inSteps = await merge([same.lines], ["--window", "15m"]);
         expect(inSteps.stdout).toBe(atOnce.stdout);
       }),
-      { numRuns: 150 },
+      { numRuns: 40 },
     );
   });
 });
