@@ -2,6 +2,7 @@ import { findAggregate, nearestAggregate } from "../aggregate/catalog.js";
 import { formatDuration, parseDuration } from "../model/time.js";
 import { isZone } from "../model/zone.js";
 import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
+import { gatewayName } from "./gateway-name.js";
 import { MergeRun, type MergeRunRequest, type MergeTotals } from "./merge-run.js";
 import { MERGE_BY, type MergeBy } from "./merge-series.js";
 import { writeText } from "./output.js";
@@ -64,16 +65,13 @@ export const command = defineCommand({
   async run({ values, positionals: files }, io) {
     if (files.filter((file) => file === "-").length > 1) throw usageError("- can be given once");
     if (!isZone(values.zone)) throw usageError(`there is no time zone "${values.zone}"`);
-    if (values.gateway !== undefined && !/^[^/\p{Cc}\s]{1,128}$/u.test(values.gateway)) {
-      throw usageError(`--gateway takes a name, not '${values.gateway}'`);
-    }
     const request: MergeRunRequest = {
       files,
       by: byOf(values.by),
       windowMs: values.window === undefined ? undefined : windowOf(values.window),
       zone: values.zone,
       without: new Set((values.without ?? []).map(aggregateOf)),
-      gateway: values.gateway,
+      gateway: values.gateway === undefined ? undefined : gatewayName(values.gateway),
       plain: values.plain === true,
     };
     await merge(request, values.only, io);

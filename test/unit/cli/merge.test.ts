@@ -282,7 +282,7 @@ describe("weir merge refuses, with file, line and what to do,", () => {
     ["a size", ["--window", "7h"], "--window: 7h is neither a part of a day nor whole days"],
     ["a duration", ["--window", "long"], "--window takes a duration, not 'long'"],
     ["a zone", ["--zone", "Mars"], 'there is no time zone "Mars"'],
-    ["a name", ["--gateway", "a/b"], "--gateway takes a name, not 'a/b'"],
+    ["a name", ["--gateway", "a/b"], "--gateway takes a name of letters, digits, ., _ and -, not 'a/b'"],
   ])("%s that there is not, as wrong usage", async (_, args, message) => {
     const { code, stdout, stderr } = await merge([good], args);
     expect(stderr).toContain(message);
