@@ -33,7 +33,7 @@ export interface Accumulator {
   add(state: Cells, at: number, value: FieldValue, timeMs: number, values: readonly FieldValue[]): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
-  /** What it has gathered, as model/partials.ts documents it. A copy. */
+  /** What it has gathered, as model/PARTIALS.md documents it. A copy. */
   save(state: Cells, at: number): AccumulatorState;
   /** Adds what was saved. */
   mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;

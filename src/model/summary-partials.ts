@@ -2,7 +2,7 @@ import type { AccumulatorState, FieldPartials, Partials } from "./partials.js";
 
 /**
  * The mergeable state of a window as its summary has it upstream, where the profile says `partials: true`. PARTIALS.md
- * beside this file is the documentation for readers in other languages; what the states mean is in partials.ts.
+ * beside this file is the documentation, also for readers in other languages.
  */
 export const PARTIALS_VERSION = 1;
 
