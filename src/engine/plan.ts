@@ -11,12 +11,13 @@ import {
 } from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
-import { REJECT_REASONS } from "../model/reasons.js";
+import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
 import type { DoubleHeap } from "./double-heap.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { SliceMemory } from "./slice.js";
+import { hashText } from "./value-hash.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
 /**
@@ -63,6 +64,8 @@ export interface WindowPlan {
   readonly signature: string;
   /** The same without what only says when it fires: the results of equal ones may be merged. */
   readonly meaning: string;
+  /** Of `meaning`, as partials say it. */
+  readonly digest: string;
   readonly outputs: readonly OutputPlan[];
 }
 
@@ -115,9 +118,6 @@ export function rejectedCell(reasonCode: number): number {
   return 1 + reasonCode;
 }
 
-/** What cleaning did to a single value of a reading that was otherwise kept. */
-export const VALUE_FATES = ["outOfRange", "removed", "clamped", "flagged"] as const;
-export type ValueFate = (typeof VALUE_FATES)[number];
 export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
   outOfRange: 0,
   removed: 1,
@@ -180,7 +180,7 @@ function planWindow(from: {
   const outputs = definition.aggregates.map(({ field, names }) =>
     planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
-  const meaning = outputs.map(({ field, aggregates, accumulators }) => [
+  const fieldMeanings = outputs.map(({ field, aggregates, accumulators }) => [
     field.name,
     field.type,
     field.unit ?? null,
@@ -188,6 +188,7 @@ function planWindow(from: {
     aggregates.map((a) => a.name),
     ...accumulators.flatMap(({ kind }) => kind ?? []),
   ]);
+  const meaning = JSON.stringify([definition.name, definition.kind, fieldMeanings]);
   return {
     definition,
     tiles: definition.kind.type === "tumbling" || definition.kind.type === "day",
@@ -197,9 +198,10 @@ function planWindow(from: {
       definition.allowedLatenessMs,
       definition.earlyMs ?? null,
       definition.fill ?? null,
-      meaning,
+      fieldMeanings,
     ]),
-    meaning: JSON.stringify([definition.name, definition.kind, meaning]),
+    meaning,
+    digest: hashText(meaning).toString(16).padStart(14, "0"),
     outputs,
   };
 }

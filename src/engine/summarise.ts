@@ -1,7 +1,8 @@
 import { type Cells, cellOf } from "../aggregate/cells.js";
-import type { FieldPartials, Mergeable } from "../model/partials.js";
-import { REJECT_REASONS } from "../model/reasons.js";
+import type { FieldPartials, Mergeable, Partials } from "../model/partials.js";
+import { REJECT_REASONS, VALUE_FATES } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryValue, SummaryWindow } from "../model/summary.js";
+import { fieldStates, PARTIALS_VERSION, type SummaryPartials } from "../model/summary-partials.js";
 import { formatInstant } from "../model/time.js";
 import type { Device } from "./device.js";
 import type { GroupListener } from "./listener.js";
@@ -11,7 +12,6 @@ import {
   type Plan,
   rejectedCell,
   VALUE_FATE_CODE,
-  VALUE_FATES,
   type WindowPlan,
 } from "./plan.js";
 
@@ -78,9 +78,11 @@ export function summarise(
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
   if (fired.retracted) summary.retracted = true;
   if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
-  if (on.mergeable && plan.tiles) {
-    summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`);
-  }
+  const merging = on.mergeable && plan.tiles;
+  if (!merging && plan.definition.partials !== true) return summary;
+  const states = partials(fired);
+  if (plan.definition.partials === true) summary.partials = upstream(fired, states);
+  if (merging) summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`, states);
   return summary;
 }
 
@@ -98,7 +100,7 @@ export function describe(window: {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-function mergeable(fired: Fired, of: string): Mergeable {
+function partials(fired: Fired): Partials {
   const { cells } = fired;
   const partials: Record<string, FieldPartials> = {};
   for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
@@ -109,6 +111,16 @@ function mergeable(fired: Fired, of: string): Mergeable {
     }
     partials[field.name] = { index, values, state };
   }
+  return partials;
+}
+
+function upstream({ plan, open }: Fired, states: Partials): SummaryPartials {
+  const fields = fieldStates(states);
+  const head = { version: PARTIALS_VERSION, definition: plan.digest } as const;
+  return open === true ? { ...head, open, fields } : { ...head, fields };
+}
+
+function mergeable(fired: Fired, of: string, partials: Partials): Mergeable {
   const { startMs, endMs } = fired;
   const series = `${of}/${fired.plan.meaning}`;
   return { series, startMs, endMs, ladderMs: fired.plan.definition.coarsenMs, partials };

@@ -1,6 +1,7 @@
 import type { Mergeable } from "./partials.js";
 import type { FieldValue } from "./reading.js";
 import type { RejectReason } from "./reasons.js";
+import type { SummaryPartials } from "./summary-partials.js";
 
 /** What one device did in one window. Field order is the order in its JSON. */
 export interface Summary {
@@ -39,6 +40,8 @@ export interface Summary {
   /** By field name, in profile order; fields without a value in this window are absent. */
   readonly fields: Readonly<Record<string, SummaryField>>;
   readonly quality: SummaryQuality;
+  /** Where the profile asks for it: what is needed to merge it with others anywhere else. */
+  readonly partials?: SummaryPartials;
   /** What is needed to merge it with others, where the engine was asked for it; not part of the JSON. */
   readonly mergeable?: Mergeable;
 }
@@ -126,7 +129,8 @@ export function canonicalJson(summary: Summary): string {
   const members = summary.members === undefined ? "" : `"members":${JSON.stringify(summary.members)},`;
   const filled = summary.filled === undefined ? "" : `"filled":${JSON.stringify(summary.filled)},`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${members}${filled}"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  const partials = summary.partials === undefined ? "" : `,"partials":${JSON.stringify(summary.partials)}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${members}${filled}"fields":${fields},"quality":${countsJson(summary.quality)}${partials}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

@@ -11,6 +11,8 @@ export interface WindowDefinition {
   readonly earlyMs?: number | undefined;
   /** What windows and fields without a value say; undefined where they say nothing. */
   readonly fill?: FillRule | undefined;
+  /** Whether summaries have their mergeable state in their JSON. */
+  readonly partials?: boolean | undefined;
   /** Requested aggregates by field index. */
   readonly aggregates: readonly FieldAggregates[];
   /**

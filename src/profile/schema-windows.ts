@@ -48,6 +48,9 @@ function checkFill(window: Unchecked, report: Report): void {
 
 const WINDOW_KINDS = ["tumbling", "hopping", "session", "count", "state", "sliding", "global"] as const;
 
+/** Those whose bounds follow from the readings. */
+const BOUNDLESS = ["session", "count", "state", "sliding"] as const;
+
 /** One window of a profile. */
 export const windowSchema = withRule(
   z.strictObject({
@@ -139,6 +142,10 @@ export const windowSchema = withRule(
       description:
         "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
     }),
+    partials: z.boolean().default(false).meta({
+      description:
+        "Puts into each summary, as `partials`, the state that its results are computed from, so that `weir merge` can merge summaries of several gateways, or of short windows, exactly. For tumbling, hopping and global windows.",
+    }),
     fields: aggregatesSchema(fieldName()).meta({
       description:
         "Aggregates by field. `*` stands for all fields that are not listed: texts and enums get those that apply to them.",
@@ -161,6 +168,15 @@ export const windowSchema = withRule(
         path: ["coarsen"],
         at: "key",
         hint: "only tumbling windows are merged into coarser ones",
+      });
+    }
+    if (window.partials === true && BOUNDLESS.some((kind) => window[kind] !== undefined)) {
+      report({
+        code: "bad-window",
+        message: '"partials" does not go with this window',
+        path: ["partials"],
+        at: "key",
+        hint: "windows whose bounds follow from the readings would have other bounds with the readings of others",
       });
     }
     checkFill(window, report);

@@ -27,6 +27,7 @@ export function compileWindow(
     allowedLatenessMs: window.allowedLateness,
     earlyMs: window.early,
     fill: window.empty === "emit" ? (window.fill ?? "null") : undefined,
+    partials: window.partials,
     aggregates,
     coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
   };

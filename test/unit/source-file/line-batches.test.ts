@@ -5,6 +5,7 @@ import { type Line, LineBatches } from "../../../src/source/line-batches.js";
 interface Options {
   readonly encoding?: "utf-8" | "latin1";
   readonly lineBytesMax?: number;
+  readonly keepEmpty?: boolean;
 }
 
 /** The lines of a file that comes in these chunks, each of them overwritten as soon as it has been pushed. */
@@ -34,6 +35,17 @@ describe("lines of a file", () => {
     expect(linesOf([bytes("a\r")])).toEqual(["a"]);
     expect(linesOf([bytes("")])).toEqual([]);
     expect(linesOf([])).toEqual([]);
+  });
+
+  it("are as many as there are line breaks where empty ones are kept, however the file is cut", () => {
+    const lines = fc.array(fc.constantFrom("", "a", "ü\r", "\r", "long"), { maxLength: 12 });
+    fc.assert(
+      fc.property(lines, fc.array(fc.nat()), (all, places) => {
+        const text = all.map((line) => `${line}\n`).join("");
+        const expected = all.map((line) => line.replace("\r", ""));
+        expect(linesOf(cut(bytes(text), places), { keepEmpty: true })).toEqual(expected);
+      }),
+    );
   });
 
   it("are the same however the file is cut into chunks", () => {
