@@ -74,8 +74,10 @@ export function orderedResult(history: History, name: string): unknown {
       const { area, knownMs } = areaOf(history, smooth);
       return knownMs === 0 ? null : rounded(area, 3_600_000n);
     }
-    case "durationGood":
-      return areaOf(history, smooth).knownMs / 1_000;
+    case "durationGood": {
+      const known = points.map(({ t }) => ({ t, v: 1 }));
+      return areaOf({ ...history, points: known }, smooth).knownMs / 1_000;
+    }
     case "durationIn": {
       const states = points.map(({ t, v }) => ({ t, v: nameOf(field, v) === parameter ? 1 : 0 }));
       return rounded(areaOf({ ...history, points: states }, "stepped").area, 1_000n);

@@ -114,7 +114,7 @@ describe("a segment of a field's history", () => {
     const [, , ...rest] = fired(profileOf("1m", MINUTE), all).map(memberOf);
     const { fields } = JSON.parse(mergeSummaries(rest, window).json) as Summary;
     expect(fields.x).toMatchObject({ durationGood: 13 * 60, total: 13 });
-    expect(fields.mode).toMatchObject({ "durationIn(on)": 13 * 60 });
+    expect(fields.mode).toMatchObject({ "durationIn(on)": 13 * 60, durationGood: 13 * 60 });
   });
 
   it("is not merged with one that was reckoned otherwise", () => {
@@ -153,7 +153,7 @@ function profileOf(name: string, sizeMs: number): EngineProfile {
   const aggregates = [
     { field: 0, names: NUMERIC.filter((each) => each !== "increase") },
     { field: 1, names: NUMERIC },
-    { field: 2, names: ["durationIn(on)", "transitions"] },
+    { field: 2, names: ["durationIn(on)", "transitions", "durationGood"] },
   ];
   return engineProfile({
     fields: [

@@ -25,7 +25,7 @@ const AGGREGATES = [
   { field: 0, names: ["count", ...TIMED, "delta", "rate", "transitions"] },
   { field: 1, names: [...TIMED, "rate", "delta"] },
   { field: 2, names: ["increase", "rate", "delta", "timeAverage"] },
-  { field: 3, names: ["durationIn(on)", "transitions", "durationIn(wait)"] },
+  { field: 3, names: ["durationIn(on)", "transitions", "durationIn(wait)", "durationGood"] },
   { field: 4, names: ["durationIn(true)", "timeAverage", "transitions"] },
 ];
 
