@@ -10,6 +10,7 @@ import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
 import { type MergeMember, readPartials, writePartials } from "../../../src/model/partials.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import { canonicalJson, fieldsWithState, type Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import { BlockMaker, engineProfile, field, tumbling } from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
@@ -73,7 +74,7 @@ describe("a segment of a field's history", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -104,7 +105,7 @@ describe("a segment of a field's history", () => {
         const merged = JSON.parse(mergeSummaries(members, window).json) as Summary;
         expect(JSON.stringify(merged.fields)).toBe(JSON.stringify(whole!.fields));
       }),
-      { numRuns: 150 },
+      cases(),
     );
   });
 
