@@ -138,6 +138,13 @@ function product(a: number, b: number): number[] {
   return expansion;
 }
 
+/** Of a text or an enum nothing is kept but that it is known. */
+function needsOfKnown(field: AccumulatedField) {
+  if (field.type !== "enum" && field.type !== "string") return needs(undefined)(field);
+  const of = { name: INTEGRAL, interpolation: "stepped", maxGapMs: field.maxGapMs, map: () => 1 } as const;
+  return [countAccumulator, integralAccumulator(of)];
+}
+
 /** Seconds of the time that an integral knows. */
 export function seconds(ms: number): number {
   return ms / 1_000;
@@ -179,10 +186,10 @@ export const timeAggregates: readonly Aggregate[] = [
   },
   {
     name: "durationGood",
-    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. $BOUNDS. Rounded once. OPC UA DurationGood goes by the status that values have.`,
-    fields: "numbers",
+    description: `Time of the window of which the value is known, in s as \`units\` says: what timeAverage and total are over, and of a state the sum of all its durations. ${BOUNDS}. Rounded once. OPC UA DurationGood goes by the status that values have.`,
+    fields: "all",
     unit: () => "s",
-    needs: needs(undefined),
+    needs: needsOfKnown,
     result: (inputs) => seconds(integralOf(inputs, INTEGRAL).knownMs),
   },
 ];

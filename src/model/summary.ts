@@ -49,9 +49,12 @@ export interface Summary {
 export interface SummaryWindow {
   readonly name: string;
   readonly kind: string;
-  /** RFC 3339, inclusive. Absent for a global window. */
+  /** RFC 3339, inclusive, but exclusive for a sliding window. Absent for a global window. */
   readonly start?: string;
-  /** RFC 3339, exclusive. Absent for a global window. */
+  /**
+   * RFC 3339, exclusive; inclusive for a window that its own last reading ends: a sliding one, a count that is full, and
+   * a count or a state that was still open when the input or its definition ended. Absent for a global window.
+   */
   readonly end?: string;
   /** The value that has lasted; only of state windows, and only where there was one. */
   readonly state?: FieldValue;

@@ -136,7 +136,7 @@ export const windowSchema = withRule(
       .optional()
       .meta({
         description:
-          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number. Default: null.",
+          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number (for results that are numbers; null for others). `count` is always 0. Default: null.",
       }),
     coarsen: ladder().or(z.literal("never")).optional().meta({
       description:

@@ -64,6 +64,11 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
       device.idleFloorMs = Number.NEGATIVE_INFINITY;
     }),
 
+  "forgets in a restart what was before a window": () =>
+    onRestore((device) => {
+      device.bounds = [];
+    }),
+
   "emits what a replay causes": () => {
     let caused: string[] = [];
     const undo = [

@@ -77,7 +77,9 @@ export function checkEnd(simulated: Simulated): void {
   checkAccounts(simulated, status);
   for (const receipts of simulated.receipts) {
     const found = checkOnce(receipts, simulated);
-    if (!lossTold(simulated)) checkComplete(simulated, status, receipts, found);
+    if (lossTold(simulated)) continue;
+    checkComplete(simulated, status, receipts, found);
+    if (!refusable(simulated)) checkBefore(simulated, receipts, found);
   }
 }
 
@@ -167,6 +169,25 @@ function checkComplete(simulated: Simulated, status: AgentStatus, receipts: Rece
     }
   }
   checkFinal(receipts);
+}
+
+/** A window begins with the last value before it, where that is known for sure: of the definition that never changes. */
+function checkBefore({ sensors }: Simulated, receipts: Receipts, found: Found): void {
+  const byDevice = new Map(sensors.map((sensor) => [keyOf(sensor), sensor]));
+  for (const newest of receipts.newest()) {
+    const { summary } = newest;
+    const device = deviceOf(summary);
+    const { spec, sent } = byDevice.get(device) ?? {};
+    if (spec === undefined || !spec.profile.strict || !summary.final || newest.members.length === 0) continue;
+    if (fineName(summary) !== spec.profile.versions[0]!.windows[0]!.name || /\/\d+$/.test(summary.id))
+      continue;
+    const there = found.get(device) ?? new Set();
+    receipts.decoder.checkOrder(
+      newest,
+      sent!.filter(({ number }) => there.has(number)),
+      true,
+    );
+  }
 }
 
 /** Where readings of devices beyond the limit are booked. */

@@ -1,7 +1,8 @@
 import type { EngineProfile } from "../../src/model/profile.js";
 import { fieldsWithState, type Summary } from "../../src/model/summary.js";
 import { fieldsOf } from "../oracle/oracle.js";
-import { MARK_BITS, MARK_FIELDS } from "./profiles.js";
+import { checkOrdered, type Ordered } from "./ordered-check.js";
+import { MARK_BITS, MARK_FIELDS, ORDERED_FIELDS } from "./profiles.js";
 import type { Sensor, Sent } from "./sensor.js";
 
 /**
@@ -11,6 +12,8 @@ import type { Sensor, Sent } from "./sensor.js";
 export class Decoder {
   readonly #sensors: ReadonlyMap<string, Sensor>;
   readonly #definitions: ReadonlyMap<string, EngineProfile>;
+  /** By JSON: every upstream gets the same summaries. */
+  readonly #known = new Map<string, readonly Sent[]>();
 
   constructor(sensors: readonly Sensor[], definitions: ReadonlyMap<string, EngineProfile>) {
     this.#sensors = new Map(
@@ -20,7 +23,13 @@ export class Decoder {
   }
 
   /** @returns the readings in the summary @throws Error when the summary is not what these readings give */
-  members(summary: Summary): readonly Sent[] {
+  members(json: string, summary: Summary): readonly Sent[] {
+    const members = this.#known.get(json) ?? this.#check(summary);
+    this.#known.set(json, members);
+    return members;
+  }
+
+  #check(summary: Summary): readonly Sent[] {
     const profile = this.#definitions.get(summary.profile);
     if (profile === undefined) throw new Error(`${summary.id}: no profile is ${summary.profile}`);
     const sensor = this.#sensors.get(`${profile.id}/${summary.device}`);
@@ -33,11 +42,23 @@ export class Decoder {
     });
     this.#checkBounds(summary, members);
     this.#checkFields(summary, profile, members);
+    if (sensor?.spec.profile.timed) this.checkOrder({ summary, members }, sensor.sent, false);
     const { accepted } = summary.quality;
     if (accepted !== members.length) {
       throw new Error(`${summary.id}: quality counts ${accepted} accepted, ${members.length} are in it`);
     }
     return members;
+  }
+
+  /** See `checkOrdered`. @param others readings of the device, those of the summary or not */
+  checkOrder(of: Pick<Ordered, "summary" | "members">, others: readonly Sent[], known: boolean): void {
+    const { summary, members } = of;
+    const profile = this.#definitions.get(summary.profile)!;
+    const window = windowOf(summary, profile);
+    const firstMs = Math.min(...members.map(({ timeMs }) => timeMs!));
+    const inside = new Set(members);
+    const before = others.filter((each) => each.timeMs! <= firstMs && !inside.has(each));
+    checkOrdered({ summary, profile, window, members }, before, known);
   }
 
   #checkBounds({ id, window }: Summary, members: readonly Sent[]): void {
@@ -55,18 +76,27 @@ export class Decoder {
   }
 
   #checkFields(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
-    const window = profile.windows.find(({ name }) => name === fineName(summary));
-    if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
+    const window = windowOf(summary, profile);
     const readings = members.map(({ timeMs, values }) => ({
       device: summary.device,
       timeMs: timeMs ?? Number.NaN,
       values,
     }));
-    const expected = fieldsOf(profile, window, readings);
-    const given = fieldsWithState(summary).map((name) => [name, summary.fields[name]]);
+    const isOrdered = (name: string) => ORDERED_FIELDS.includes(name);
+    const aggregates = window.aggregates.filter(({ field }) => !isOrdered(profile.fields[field]!.name));
+    const expected = fieldsOf(profile, { ...window, aggregates }, readings);
+    const names = fieldsWithState(summary).filter((name) => !isOrdered(name));
+    const given = names.map((name) => [name, summary.fields[name]]);
     const got = JSON.stringify(Object.fromEntries(given));
     if (got !== expected) throw new Error(`${summary.id}: the fields are\n${got}\nand not\n${expected}`);
   }
+}
+
+/** The definition of a summary's window, also of one that was merged. */
+function windowOf(summary: Summary, profile: EngineProfile): EngineProfile["windows"][number] {
+  const window = profile.windows.find(({ name }) => name === fineName(summary));
+  if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
+  return window;
 }
 
 /** Kinds whose windows end with a reading, or with the last one there was. */

@@ -77,7 +77,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
     targets,
     store: {
       journalBytesMax: dice.pick([2_000, 20_000, 1_000_000]),
-      logBytesMax: dice.pick([30_000, 100_000, 300_000, 10_000_000]),
+      logBytesMax: dice.pick([50_000, 200_000, 600_000, 10_000_000]),
     },
     commitDelayMs: dice.pick([0, 100, 100, 1_000, 10_000]),
     devicesMax: dice.chance(0.2) ? Math.max(1, devices.length - 1) : 100,

@@ -8,7 +8,7 @@ import type { Summary } from "../../src/model/summary.js";
 import { loadProfile } from "../../src/profile/load.js";
 import { newEngine, restored } from "../helpers/engine.js";
 import { type Step, TableError, type TableReading, type WindowCase } from "../helpers/window-table.js";
-import { countsLine, eventLines, summaryLine } from "./transcript.js";
+import { countsLine, eventLines, plainLine, type SaidLine, summaryLine } from "./transcript.js";
 
 /** Plays window tables through the profile loader, the decoder and the engine. */
 
@@ -72,7 +72,7 @@ function read(of: WindowCase, yaml: string, line: number): Document {
 
 export interface Played {
   /** What the engine said, step by step, in the table's notation. */
-  readonly said: readonly (readonly string[])[];
+  readonly said: readonly (readonly SaidLine[])[];
   /** All summaries, also those that a flush behind the last step gives. */
   readonly summaries: readonly Summary[];
   readonly counts: readonly DeviceCounts[];
@@ -121,17 +121,17 @@ class Player {
   }
 
   /** @returns what the engine says to it */
-  step({ action, line }: Step): string[] {
+  step({ action, line }: Step): SaidLine[] {
     if (action.type === "counts") {
       const counts = this.#engine.counts().find(({ device }) => device === action.device);
-      return [countsLine(action.device, counts)];
+      return [plainLine(countsLine(action.device, counts))];
     }
     const before = this.#engine.counts();
     const profile = this.#profile;
     const summaries = this.#do(action, line);
     this.#summaries.push(...summaries);
     const lines = summaries.map((summary) => summaryLine(summary, profile, this.#of.times));
-    return [...eventLines(before, this.#engine.counts()), ...lines];
+    return [...eventLines(before, this.#engine.counts()).map(plainLine), ...lines];
   }
 
   #do(action: Step["action"], line: number): Summary[] {

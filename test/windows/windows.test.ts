@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
+import { PAGES, pageText, tablesIn } from "../helpers/pages.js";
 import { type Seeded, seeded } from "../helpers/seeded.js";
 import { parseWindowTable, type TableReading, type WindowCase } from "../helpers/window-table.js";
 import { type Played, play, playReadings, profileOf } from "./play.js";
@@ -8,12 +9,18 @@ import { deviations } from "./transcript.js";
 
 /** README.md has the notation. Every case is played as written, with a restart after every step, and in other orders. */
 const FOLDER = new URL(".", import.meta.url);
+const TABLES = readdirSync(FOLDER).filter((each) => each.endsWith(".txt"));
 const ORDERS = 8;
 const dice = seeded("orders of window tables");
 
-for (const name of readdirSync(FOLDER).filter((each) => each.endsWith(".txt"))) {
-  const cases = parseWindowTable(readFileSync(new URL(name, FOLDER), "utf8"), `test/windows/${name}`);
-  describe(name, () => {
+const texts = [
+  ...TABLES.map((name) => [`test/windows/${name}`, readFileSync(new URL(name, FOLDER), "utf8")] as const),
+  ...PAGES.map((name) => [name, tablesIn(pageText(name))] as const),
+];
+
+for (const [name, text] of texts) {
+  const cases = parseWindowTable(text, name);
+  describe(name.replace("test/windows/", ""), () => {
     it.each(cases.map((of) => [of.title, of] as const))("%s", (_, of) => {
       const played = play(of);
       mustBe(of, played, "");

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Line, LineBatches } from "../../../src/source/line-batches.js";
+import { cases } from "../../helpers/cases.js";
 
 interface Options {
   readonly encoding?: "utf-8" | "latin1";
@@ -67,7 +68,7 @@ describe("lines of a file", () => {
           expect(linesOf(cut(file, places), { encoding })).toEqual(expected);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -102,7 +103,7 @@ describe("lines of a file", () => {
           }
         },
       ),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 

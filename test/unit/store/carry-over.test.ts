@@ -1,4 +1,4 @@
-import { readdir, rm, truncate } from "node:fs/promises";
+import { cp, readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openState } from "../../../src/agent/state.js";
@@ -111,9 +111,11 @@ describe("a store after one that was set aside", () => {
   });
 
   it("has the same when the process died at any batch of taking it over", async () => {
+    const damaged = await damagedStore();
     let done = false;
     for (let batches = 0; !done; batches++) {
-      const path = await damagedStore();
+      const path = await temporaryFolder();
+      await cp(damaged, path, { recursive: true });
       const disk = new DyingDisk(path, batches);
       await expect((await open(path, disk)).opening).rejects.toMatchObject({ code: "gone" });
       done = disk.batched < batches;
