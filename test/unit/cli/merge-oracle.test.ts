@@ -236,7 +236,8 @@ function* windowsOf(profile: EngineProfile, all: readonly Given[]): Generator<Me
 function orderedOracle(profile: EngineProfile, all: readonly Given[]): Map<string, string> {
   const windows = [...windowsOf(profile, all)].map(({ window, bounds, members }) => {
     const key = `a/${window.name}/${bounds.startMs}`;
-    return [key, orderedFieldsOf(profile, window, { all, members, bounds })] as const;
+    const earlier = all.filter(({ timeMs }) => timeMs < bounds.startMs);
+    return [key, orderedFieldsOf(profile, window, { earlier, members, bounds })] as const;
   });
   return new Map(windows);
 }
