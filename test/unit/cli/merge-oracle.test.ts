@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
 import type { WindowDefinition } from "../../../src/model/window.js";
+import { cases } from "../../helpers/cases.js";
 import { engineProfile, field, hopping, type TestReading, tumbling } from "../../helpers/engine.js";
 import { bodiesOf, linesOf, type Merged, merge, withPartials } from "../../helpers/merging.js";
 import { type OracleReading, oracle } from "../../oracle/oracle.js";
@@ -127,7 +128,7 @@ describe("weir merge, beside all readings at once", () => {
         expect(statesIn(atOnce.lines)).toEqual(statesIn(linesOf(FINE, "all", all)));
         expect((await inSteps(files, [], stream)).stdout).toBe(atOnce.stdout);
       }),
-      { numRuns: 40 },
+      cases(40),
     );
   });
 
@@ -144,7 +145,7 @@ describe("weir merge, beside all readings at once", () => {
         const direct = await merge(files, ["--window", "1h", "--gateway", "all"]);
         expect(direct.stdout).toBe(inHours.stdout);
       }),
-      { numRuns: 40 },
+      cases(40),
     );
   });
 
@@ -160,7 +161,7 @@ describe("weir merge, beside all readings at once", () => {
           all.map((each) => ({ ...each, device: "*" })),
         );
       }),
-      { numRuns: 40 },
+      cases(40),
     );
   });
 });
@@ -267,7 +268,7 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         expect([...bodiesOf(merged)].sort()).toEqual([...orderedOracle(ORDERED_BOTH, all)].sort());
         expect(statesIn(merged.lines)).toEqual(statesIn(linesOf(ORDERED_BOTH, "all", all)));
       }),
-      { numRuns: 40 },
+      cases(40),
     );
   });
 
@@ -285,7 +286,7 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         const inSteps = await merge([same.lines], ["--window", "15m"]);
         expect(inSteps.stdout).toBe(atOnce.stdout);
       }),
-      { numRuns: 40 },
+      cases(40),
     );
   });
 });

@@ -6,6 +6,7 @@ import type { Block } from "../../../src/model/block.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import {
   adoptRecords,
   BlockMaker,
@@ -179,7 +180,7 @@ describe("a group", () => {
         checkAgainstOracle(groups, profiles, readings, summaries);
         checkRevisions(summaries);
       }),
-      { numRuns: 300 },
+      cases(300),
     );
   });
 

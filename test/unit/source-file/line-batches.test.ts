@@ -46,6 +46,7 @@ describe("lines of a file", () => {
         const expected = all.map((line) => line.replace("\r", ""));
         expect(linesOf(cut(bytes(text), places), { keepEmpty: true })).toEqual(expected);
       }),
+      cases(),
     );
   });
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PacketLimit } from "../../../src/mqtt/packet-limit.js";
 import { type PlainPublish, PublishLane } from "../../../src/source/publish-lane.js";
+import { cases } from "../../helpers/cases.js";
 import { idPacket, packet, publishPacket } from "../../helpers/raw-mqtt.js";
 
 interface Sent {
@@ -94,7 +95,7 @@ describe("the short way of publishes", () => {
           expect([takenAt, brokerAt]).toEqual([taken.length, toBroker.length]);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -114,6 +115,7 @@ describe("the short way of publishes", () => {
         }
         expect(taken).toEqual(sent.map(({ plain }) => plain));
       }),
+      cases(100),
     );
   });
 });
