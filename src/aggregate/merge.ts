@@ -101,7 +101,10 @@ export class SummaryMerge {
     this.#final &&= summary.final;
     this.#reconfigured ||= summary.reconfigured === true;
     this.#incomplete ||= summary.incomplete === true;
-    this.#open ||= partials?.open === true;
+    // What has not ended before another one ended leaves nothing open.
+    const open = partials?.open === true;
+    if (lastMs > this.#lastMs) this.#open = open;
+    else if (lastMs === this.#lastMs) this.#open ||= open;
     this.#firstMs = Math.min(this.#firstMs, firstMs);
     this.#lastMs = Math.max(this.#lastMs, lastMs);
     this.#windows += windows;
