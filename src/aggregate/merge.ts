@@ -45,13 +45,19 @@ export interface Member {
 
 /** A member from a summary that has its state in itself. */
 export function memberOf(summary: Summary, partials: SummaryPartials): Member {
-  const { start, end, coarsened } = summary.window;
-  const [firstMs, lastMs] = partials.span ?? [
+  const [firstMs, lastMs] = spanOf(summary, partials);
+  const windows = partials.windows ?? summary.window.coarsened?.windows ?? 1;
+  return { summary, partials: partialsOf(partials), firstMs, lastMs, windows };
+}
+
+/** Start of the first and end of the last window in it; those of a global window are infinite. */
+export function spanOf({ window }: Summary, { span }: SummaryPartials): readonly [number, number] {
+  if (span !== undefined) return span;
+  const { start, end } = window;
+  return [
     start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start),
     end === undefined ? Number.POSITIVE_INFINITY : Date.parse(end),
   ];
-  const windows = partials.windows ?? coarsened?.windows ?? 1;
-  return { summary, partials: partialsOf(partials), firstMs, lastMs, windows };
 }
 
 export class SummaryMerge {
