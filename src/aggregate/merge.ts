@@ -45,13 +45,19 @@ export interface Member {
 
 /** A member from a summary that has its state in itself. */
 export function memberOf(summary: Summary, partials: SummaryPartials): Member {
-  const { start, end, coarsened } = summary.window;
-  const [firstMs, lastMs] = partials.span ?? [
+  const [firstMs, lastMs] = spanOf(summary, partials);
+  const windows = partials.windows ?? summary.window.coarsened?.windows ?? 1;
+  return { summary, partials: partialsOf(partials), firstMs, lastMs, windows };
+}
+
+/** Start of the first and end of the last window in it; those of a global window are infinite. */
+export function spanOf({ window }: Summary, { span }: SummaryPartials): readonly [number, number] {
+  if (span !== undefined) return span;
+  const { start, end } = window;
+  return [
     start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start),
     end === undefined ? Number.POSITIVE_INFINITY : Date.parse(end),
   ];
-  const windows = partials.windows ?? coarsened?.windows ?? 1;
-  return { summary, partials: partialsOf(partials), firstMs, lastMs, windows };
 }
 
 export class SummaryMerge {
@@ -101,7 +107,10 @@ export class SummaryMerge {
     this.#final &&= summary.final;
     this.#reconfigured ||= summary.reconfigured === true;
     this.#incomplete ||= summary.incomplete === true;
-    this.#open ||= partials?.open === true;
+    // What has not ended before another one ended leaves nothing open.
+    const open = partials?.open === true;
+    if (lastMs > this.#lastMs) this.#open = open;
+    else if (lastMs === this.#lastMs) this.#open ||= open;
     this.#firstMs = Math.min(this.#firstMs, firstMs);
     this.#lastMs = Math.max(this.#lastMs, lastMs);
     this.#windows += windows;

@@ -148,8 +148,7 @@ function isFieldState(field: unknown, areNames: (x: unknown) => boolean): boolea
   if (field.values !== undefined && !areNames(field.values)) return false;
   return Object.values(field.state).every(
     (items) =>
-      Array.isArray(items) &&
-      items.every((item) => item === null || typeof item === "number" || typeof item === "string"),
+      Array.isArray(items) && items.every((item) => typeof item === "number" || typeof item === "string"),
   );
 }
 

@@ -1,4 +1,4 @@
-import { memberOf, partOf, sourceName } from "../aggregate/merge.js";
+import { partOf, sourceName, spanOf } from "../aggregate/merge.js";
 import { canonicalJson, type Summary } from "../model/summary.js";
 import { ExternalSort } from "./external-sort.js";
 import { type InputOptions, type MergeLine, parseAgain, readMergeLines, refused } from "./merge-input.js";
@@ -59,7 +59,7 @@ export class MergeRun {
     this.totals.read++;
     if (this.#gateways.size < 2) this.#gateways.add(summary.gateway);
     checkWindow(line, this.#request);
-    const { key, order } = placeOf(summary, this.#request);
+    const { key, order } = placeOf(line, this.#request);
     this.#sorted.add(key, order, `${file} ${line.line} ${text}`);
   }
 
@@ -72,7 +72,7 @@ export class MergeRun {
       together = [];
     };
     for (const line of this.#lines()) {
-      const place = placeOf(line.summary, this.#request);
+      const place = placeOf(line, this.#request);
       if (place.key !== current?.key) {
         take();
         current?.series.finish();
@@ -129,18 +129,19 @@ export class MergeRun {
 }
 
 /** The series that a summary goes into, and its place in that. */
-function placeOf(summary: Summary, { by, windowMs }: MergeRequest): { key: string; order: number } {
+function placeOf(
+  { summary }: MergeLine,
+  { by, windowMs }: MergeRequest,
+): { readonly key: string; readonly order: number } {
   const { profile, device, window, partials } = summary;
   const id = profile.slice(0, profile.lastIndexOf("@"));
   const name = windowMs === undefined ? window.name : sourceName(summary);
   const of = {
-    device: [encodeURIComponent(device), id, name, partOf(summary)],
-    profile: [id, name],
-    all: [name],
-  }[by];
-  const { firstMs } =
-    partials === undefined ? { firstMs: Number.NEGATIVE_INFINITY } : memberOf(summary, partials);
-  return { key: of.join(" "), order: firstMs };
+    device: () => [encodeURIComponent(device), id, name, partOf(summary)],
+    profile: () => [id, name],
+    all: () => [name],
+  }[by]();
+  return { key: of.join(" "), order: spanOf(summary, partials)[0] };
 }
 
 /** Longer windows come of windows that follow one another. */

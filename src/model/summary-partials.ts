@@ -1,4 +1,4 @@
-import type { AccumulatorState, FieldPartials, Partials } from "./partials.js";
+import type { FieldPartials, Partials } from "./partials.js";
 
 /**
  * The mergeable state of a window as its summary has it upstream, where the profile says `partials: true`. PARTIALS.md
@@ -31,8 +31,8 @@ export interface FieldState {
   readonly index: number;
   /** See `FieldPartials.values`; absent where no result needs them. */
   readonly values?: readonly string[];
-  /** By accumulator. JSON has no infinities: what has overflowed is null. */
-  readonly state: Readonly<Record<string, readonly (number | string | null)[]>>;
+  /** See `FieldPartials.state`. `LIMITS.valueMagnitudeMax` keeps out what JSON has no form for. */
+  readonly state: FieldPartials["state"];
 }
 
 export function fieldStates(partials: Partials): Readonly<Record<string, FieldState>> {
@@ -44,16 +44,9 @@ export function fieldStates(partials: Partials): Readonly<Record<string, FieldSt
 }
 
 export function partialsOf({ fields }: SummaryPartials): Partials {
-  const partials: Record<string, FieldPartials> = {};
-  for (const [name, { index, values, state }] of Object.entries(fields)) {
-    const states = Object.entries(state).map(
-      ([accumulator, items]) => [accumulator, withNaN(items)] as const,
-    );
-    partials[name] = { index, values, state: Object.fromEntries(states) };
-  }
-  return partials;
-}
-
-function withNaN(items: readonly (number | string | null)[]): AccumulatorState {
-  return items.map((item) => item ?? Number.NaN);
+  const partials = Object.entries(fields).map(([name, { index, values, state }]) => [
+    name,
+    { index, values, state },
+  ]);
+  return Object.fromEntries(partials) as Partials;
 }

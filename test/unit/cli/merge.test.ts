@@ -81,6 +81,27 @@ describe("weir merge", () => {
     expect(summaries[0]!.partials!.open).toBe(true);
   });
 
+  it("knows the time up to the end of a longer window where what has not ended is not the last of it", async () => {
+    const timed = [{ field: 0, names: ["durationGood"] }];
+    const early = profileOf([{ ...tumbling("10m", 10 * MINUTE, timed), earlyMs: MINUTE }]);
+    const [first] = linesOf(early, "gw-1", [at(0, 1), at(5, 2), at(6.5, 3)]);
+    const merged = (files: readonly (readonly string[])[]) => merge(files, ["--window", "1h"]);
+    expect((await merged([[first!]])).summaries[0]!.fields.x).toMatchObject({ durationGood: 5 * 60 });
+    const both = await merged([[first!], lines("gw-2", [30], early)]);
+    expect(both.summaries[0]!.fields.x).toMatchObject({ durationGood: 60 * 60 });
+  });
+
+  it("merges the largest values that there are", async () => {
+    const names = ["sum", "variance", "p50", "slope"];
+    const sums = profileOf([tumbling("1m", MINUTE, [{ field: 0, names }])]);
+    const huge = [at(0, 1e120), at(0.1, -1e120), at(0.2, 9e119)];
+    const whole = linesOf(sums, "gw-1", huge);
+    const files = huge.map((each, i) => linesOf(sums, `gw-${i}`, [each]));
+    const { summaries } = await merge(files);
+    expect(summaries[0]!.fields).toEqual((JSON.parse(whole.at(-1)!) as Summary).fields);
+    expect(summaries[0]!.fields.x).toMatchObject({ sum: 9e119 });
+  });
+
   it("reads gzip and standard input, and passes over empty lines", async () => {
     const io = testIo();
     const zipped = gzipSync(`\n${lines("gw-1", [0, 1]).join("\n\r\n\n")}\n`);
