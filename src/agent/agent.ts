@@ -18,6 +18,7 @@ import { createOutlet, failedSource, type Outlet, type Outside, realOutside, typ
 import { type BrokenProfiles, requireSome, tellChange, withKept } from "./profiles.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf } from "./status.js";
+import { StatusReporter } from "./upstream-status.js";
 
 /**
  * The composition root: every part of a running gateway, wired. Used by `weir run`, by the demo and by tests, which
@@ -52,7 +53,7 @@ const restartNeeded = defineEvent<{ readonly section: string }>(
 );
 /** A commit that takes longer is stuck, unless the store itself says that it is failing. */
 const COMMIT_STALL_MS_MAX = 30_000;
-const STATUS_EVERY_MS = 60_000;
+const UPKEEP_EVERY_MS = 60_000;
 /** Leaves time for the rest within the five seconds that an orderly end may take. */
 const DRAIN_MS_MAX = 2_500;
 
@@ -74,6 +75,7 @@ export class Agent {
   readonly #checkpointer: Checkpointer;
   readonly #committer: Committer;
   readonly #refusals: Refusals;
+  readonly #reporter: StatusReporter;
   readonly #intake: IntakeStage;
   readonly #sources = new Map<string, Running<SourceConfig, Source>>();
   readonly #outlets = new Map<string, Running<TargetConfig, Outlet>>();
@@ -82,7 +84,7 @@ export class Agent {
   #profiles: readonly Profile[];
   #api: LocalApi | undefined;
   #trimming = false;
-  #stopStatus = () => {};
+  #stopTimers = () => {};
 
   private constructor(options: AgentOptions, state: OpenState) {
     this.#options = options;
@@ -109,6 +111,13 @@ export class Agent {
       processingMs: state.processingMs,
     });
     this.#refusals = new Refusals(options);
+    this.#reporter = new StatusReporter({
+      timers: options.timers,
+      store: state.store,
+      waiting: () => (state.engine.isHolding ? this.status().waiting : 0),
+      status: () => this.status(),
+      outlets: () => [...this.#outlets.values()].map(({ part }) => part),
+    });
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
     this.#intake = new IntakeStage({ ...options, ...stages });
   }
@@ -133,12 +142,12 @@ export class Agent {
     agent.#api = await agent.#startApi();
     for (const config of options.config.targets) agent.#startOutlet(config);
     for (const config of options.config.sources) await agent.#startSource(config);
-    const timer = options.timers.every(STATUS_EVERY_MS, () => {
-      agent.#publishStatus();
-      state.store.upkeep.look();
-    });
-    agent.#stopStatus = () => timer.cancel();
-    agent.#publishStatus();
+    const upkeep = options.timers.every(UPKEEP_EVERY_MS, () => state.store.upkeep.look());
+    const stopReports = agent.#reporter.start();
+    agent.#stopTimers = () => {
+      upkeep.cancel();
+      stopReports();
+    };
     return agent;
   }
 
@@ -197,6 +206,7 @@ export class Agent {
       const target = this.#outside.target(config, this.#config.gateway, this.#options);
       const part = createOutlet({ config, target, store: this.#store, world: this.#options });
       this.#outlets.set(config.name, { config, part, made: makingOfOutlet(config) });
+      this.#reporter.attach(part);
       part.forwarder.start();
     } catch (error) {
       this.#failed(`target ${config.name}`, error);
@@ -284,20 +294,6 @@ export class Agent {
       });
   }
 
-  #publishStatus(): void {
-    const { devices, received, accepted, rejected } = this.status();
-    for (const { part } of this.#outlets.values()) {
-      if (!("publishStatus" in part.target) || typeof part.target.publishStatus !== "function") continue;
-      part.target.publishStatus({
-        devices,
-        received,
-        accepted,
-        rejected,
-        lag: part.forwarder.status().lagEntries,
-      });
-    }
-  }
-
   status(): AgentStatus {
     return statusOf({
       gateway: this.#config.gateway,
@@ -326,7 +322,7 @@ export class Agent {
    * @returns false when the store could not take the last readings in time; none of them was acknowledged
    */
   async stop(): Promise<boolean> {
-    this.#stopStatus();
+    this.#stopTimers();
     this.#refusals.stop();
     const drained = this.#drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
