@@ -1,5 +1,6 @@
 import type { Timers } from "../model/clock.js";
 import type { RejectReason } from "../model/reasons.js";
+import type { DiskUsage } from "../store/disk.js";
 import type { Store } from "../store/store.js";
 import type { Outlet } from "./parts.js";
 import type { AgentStatus } from "./status.js";
@@ -39,10 +40,15 @@ export interface UpstreamStatus {
 
 export interface StatusReporterOptions {
   readonly timers: Timers;
-  readonly store: Pick<Store, "failing" | "losses" | "log" | "upkeep">;
+  readonly store: {
+    readonly failing: string | undefined;
+    readonly losses: Pick<Store["losses"], "length">;
+    readonly log: Pick<Store["log"], "coarsened" | "dropped">;
+    readonly upkeep: { readonly usage: Pick<DiskUsage, "setAside"> };
+  };
   /** Readings that wait; asked often, so it has to be cheap. */
   readonly waiting: () => number;
-  readonly status: () => AgentStatus;
+  readonly status: () => Pick<AgentStatus, "devices" | "received" | "accepted" | "waiting" | "rejected">;
   readonly outlets: () => Iterable<Outlet>;
 }
 
