@@ -103,6 +103,7 @@ export class MqttTarget implements Target {
     if (session !== undefined) await this.retained.sayGoodbye(session);
     await this.connection.end();
     this.suspect.forgetLimit();
+    this.retained.reset();
   }
 
   async deliver(entries: readonly LogEntry[]): Promise<void> {

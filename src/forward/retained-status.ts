@@ -1,4 +1,4 @@
-import type { Timers } from "../model/clock.js";
+import type { Timer, Timers } from "../model/clock.js";
 import type { MqttSession } from "../mqtt/session.js";
 import { publishBytes } from "./publish-bytes.js";
 
@@ -13,6 +13,8 @@ export interface RetainedStatusOptions {
 const GOODBYE_MS_MAX = 500;
 /** Connections that ended before they had acknowledged the status: it may be what ends them. */
 const FAILURES_MAX = 3;
+/** How long details are left out then; they may have been of no concern. */
+const BRIEF_MS = 600_000;
 
 /**
  * The gateway's retained status on a broker: who it is and `"state":"online"`, with whatever `details` says at the time
@@ -26,6 +28,8 @@ export class RetainedStatus {
   #open: { readonly session: MqttSession; readonly answer: Promise<void> } | undefined;
   #again = false;
   #failures = 0;
+  /** Runs while details are left out. */
+  #brief: Timer | undefined;
 
   constructor(options: RetainedStatusOptions) {
     this.#options = options;
@@ -63,10 +67,21 @@ export class RetainedStatus {
         if (this.#again) this.sayOnline(session, packetBytesMax);
       },
       // A connection that ends before the answer is no news: the next one publishes it again.
-      () => {
-        this.#failures++;
-      },
+      () => this.#failed(),
     );
+  }
+
+  /** Details are sent again from here on. */
+  reset(): void {
+    this.#brief?.cancel();
+    this.#brief = undefined;
+    this.#failures = 0;
+  }
+
+  #failed(): void {
+    this.#failures++;
+    if (this.#failures < FAILURES_MAX || this.#brief !== undefined) return;
+    this.#brief = this.#options.timers.after(BRIEF_MS, () => this.reset());
   }
 
   offline(reason: "stopped" | "lost"): string {
@@ -90,6 +105,6 @@ export class RetainedStatus {
     const brief = { state: "online", site, gateway };
     const whole = JSON.stringify({ ...brief, ...this.details() });
     const fits = publishBytes(topic, Buffer.byteLength(whole)) <= packetBytesMax;
-    return fits && this.#failures < FAILURES_MAX ? whole : JSON.stringify(brief);
+    return fits && this.#brief === undefined ? whole : JSON.stringify(brief);
   }
 }
