@@ -10,6 +10,7 @@ import { ArrivalClock } from "../pipeline/arrival-clock.js";
 import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
+import { LogRoom } from "../pipeline/log-room.js";
 import { changeProfiles } from "../pipeline/profiles.js";
 import { Refusals } from "../pipeline/refusals.js";
 import { Router } from "../profile/match.js";
@@ -73,6 +74,7 @@ export class Agent {
   readonly #engine: Engine;
   readonly #store: Store;
   readonly #checkpointer: Checkpointer;
+  readonly #logRoom: LogRoom;
   readonly #committer: Committer;
   readonly #refusals: Refusals;
   readonly #reporter: StatusReporter;
@@ -83,7 +85,6 @@ export class Agent {
   #config: Config;
   #profiles: readonly Profile[];
   #api: LocalApi | undefined;
-  #trimming = false;
   #stopTimers = () => {};
 
   private constructor(options: AgentOptions, state: OpenState) {
@@ -100,12 +101,22 @@ export class Agent {
       holding: state.engine.isHolding,
       aheadOf: (nowMs) => state.engine.aheadOf(nowMs),
     });
+    this.#logRoom = new LogRoom({
+      ...options,
+      log: state.store.log,
+      trim: () => state.store.trimLog(() => this.#config.targets.map(({ name }) => name)),
+      onFailed: (error) => {
+        // A database that is being reopened is tried again with the next commit; the store has said why.
+        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
+      },
+    });
     this.#committer = new Committer({
       ...options,
       arrivals,
       engine: state.engine,
       store: state.store,
       checkpointer: this.#checkpointer,
+      logRoom: this.#logRoom,
       maxDelayMs: options.config.commit.maxDelay,
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
@@ -137,8 +148,7 @@ export class Agent {
     await agent.#useProfiles(profiles, state.kept);
     agent.#committer.start();
     agent.#refusals.start(() => state.engine.counts());
-    state.store.log.onAppend(() => agent.#trimLog());
-    agent.#trimLog();
+    agent.#logRoom.start();
     agent.#api = await agent.#startApi();
     for (const config of options.config.targets) agent.#startOutlet(config);
     for (const config of options.config.sources) await agent.#startSource(config);
@@ -280,26 +290,13 @@ export class Agent {
     await Promise.all(leaving.map(([, { part }]) => part.stop()));
   }
 
-  #trimLog(): void {
-    if (this.#trimming || this.#store.log.bytes <= this.#config.store.logBytesMax) return;
-    this.#trimming = true;
-    void this.#store
-      .trimLog(() => this.#config.targets.map(({ name }) => name))
-      .catch((error: unknown) => {
-        // A database that is being reopened is tried again with the next commit; the store has said why.
-        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
-      })
-      .finally(() => {
-        this.#trimming = false;
-      });
-  }
-
   status(): AgentStatus {
     return statusOf({
       gateway: this.#config.gateway,
       uptimeMs: this.#options.clock.monotonicMs() - this.#startedMs,
       engine: this.#engine,
       store: this.#store,
+      logRoom: this.#logRoom,
       sources: [...this.#sources.values()].map(({ part }) => part),
       counters: this.#options.counters,
       forwarders: [...this.#outlets.values()].map(({ part }) => part.forwarder),
