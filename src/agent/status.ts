@@ -6,6 +6,7 @@ import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import type { Source } from "../model/delivery.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
 import type { CounterSample, Counters } from "../observe/counters.js";
+import type { LogRoom } from "../pipeline/log-room.js";
 import type { Store } from "../store/store.js";
 
 /** What a running agent says of itself: plain values, no secrets. */
@@ -38,6 +39,10 @@ export interface AgentStatus {
     readonly logCoarsened: number;
     /** Summaries that were dropped unsent, because nothing could be made coarser any more, ever. */
     readonly logDropped: number;
+    /** Whether acknowledgements wait at this moment for room in the log. */
+    readonly logRoomLacking: boolean;
+    /** Milliseconds that they have waited for it in all since the start of the process. */
+    readonly logRoomWaitedMs: number;
     /** Files of the database, as of the last look within a minute. */
     readonly databaseBytes: number;
     /** Damaged databases that were set aside, and are nobody's but the operator's to delete. */
@@ -59,6 +64,7 @@ export function statusOf(from: {
   readonly uptimeMs: number;
   readonly engine: Engine;
   readonly store: Store;
+  readonly logRoom: LogRoom;
   readonly sources: readonly Source[];
   readonly forwarders: readonly Forwarder[];
   readonly counters: Counters;
@@ -93,6 +99,8 @@ export function statusOf(from: {
       logSuperseded: store.log.superseded,
       logCoarsened: store.log.coarsened,
       logDropped: store.log.dropped,
+      logRoomLacking: from.logRoom.waitingMs > 0,
+      logRoomWaitedMs: Math.round(from.logRoom.waitedMs),
       databaseBytes: store.upkeep.usage.databaseBytes,
       setAside: store.upkeep.usage.setAside,
       setAsideBytes: store.upkeep.usage.setAsideBytes,

@@ -87,6 +87,7 @@ export class DeliveryAccount {
       position: entry.position,
       code: error.code,
       error: error.message,
+      hint: error.hint ?? "",
     });
   }
 

@@ -66,6 +66,8 @@ export const LIMITS = {
   ladderRungsMax: 8,
   /** Payload bytes in one commit before sources are pushed back. */
   commitBytesMax: 4_194_304,
+  /** What the summaries that one block causes take of the log, about. */
+  blockSummaryBytesMax: 1_048_576,
   /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */
   journalBlocksMax: 20_000,
   /** What LevelDB takes beyond what is in it: write buffers, tables being merged, and what is not compacted yet. */

@@ -6,8 +6,10 @@ import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
 import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
+import { BlockSize, READINGS_MOST } from "./block-size.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
+import type { LogRoom } from "./log-room.js";
 
 /**
  * Group commit: the one place where readings become durable, and so the heart of the promise that what is
@@ -19,6 +21,12 @@ import { withinBounds } from "./held-bounds.js";
  * wait for the next commit that it allows, at most `maxDelayMs`. Two kinds of block do not ask the budget, because
  * one sync is little beside what they hold: one with `maxBytes` of payload, and a large one whose input has gone
  * quiet (every sender is waiting for its acknowledgement, so waiting longer gains nothing).
+ *
+ * A block is full with `maxBytes` of payload, or with as many readings as cause no more summaries than memory and log
+ * are to take at a time (block-size.ts). Full ones wait for one another in the order in which they were filled; their
+ * number is bounded by what the sources let wait. Before a block is applied the summary log has to have room
+ * (log-room.ts), except when everything has to be committed because the agent ends or its profiles change: then what
+ * has gathered goes in few blocks, at once.
  *
  * Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then tell the
  * sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile nothing is
@@ -32,6 +40,8 @@ export interface CommitterOptions {
   readonly engine: Engine;
   readonly store: Store;
   readonly checkpointer: Checkpointer;
+  /** Absent where the log is not bounded. */
+  readonly logRoom?: LogRoom;
   readonly clock: Clock;
   readonly arrivals: ArrivalClock;
   readonly timers: Timers;
@@ -51,12 +61,19 @@ const SAVED_COMMITS_MAX = 10;
 const QUIET_MS_MIN = 1;
 const QUIET_SHARE = 1 / 8;
 const TICK_MS = 1_000;
+/** Reading the whole log may take long on a small machine; longer than this it is stuck. */
+const ROOM_MS_MAX = 600_000;
 /** What a commit takes on a card in good health. Only longer ones push back so that devices may seem silent. */
 const COMMIT_MS_NORMAL = 50;
 
 export class Committer {
   readonly #options: CommitterOptions;
   #builder = new BlockBuilder();
+  /** Filled while another was being committed, oldest first. */
+  #full: BlockBuilder[] = [];
+  readonly #size = new BlockSize();
+  /** Somebody waits for everything that has gathered. */
+  #draining = 0;
   #delay: Timer | undefined;
   #quiet: Timer | undefined;
   #readingsAtPoll = 0;
@@ -92,18 +109,34 @@ export class Committer {
 
   /** How long the current commit has been under way, 0 when none is: what the watchdog looks at. */
   get stalledMs(): number {
-    return this.#inFlight === undefined ? 0 : this.#options.clock.monotonicMs() - this.#lastCommitMs;
+    if (this.#inFlight === undefined) return 0;
+    const waitingMs = this.#options.logRoom?.waitingMs ?? 0;
+    if (waitingMs > 0) return Math.max(0, waitingMs - ROOM_MS_MAX);
+    return this.#options.clock.monotonicMs() - this.#lastCommitMs;
+  }
+
+  /** Whether nothing waits for a commit that has not begun. */
+  get isEmpty(): boolean {
+    return this.#builder.isEmpty && this.#full.length === 0;
   }
 
   /** Sees to it that what was just put in gets committed in time. */
   added(): void {
-    if (this.#inFlight !== undefined || this.#stopped) return;
-    if (this.#builder.bytes >= this.#options.maxBytes) {
+    if (this.#stopped) return;
+    if (this.#draining === 0 && this.#isFull()) {
+      this.#full.push(this.#builder);
+      this.#builder = new BlockBuilder();
       this.#cut();
       return;
     }
+    if (this.#inFlight !== undefined) return;
     if (this.#delay === undefined) this.#schedule(this.#options.maxDelayMs);
     else if (this.#quiet === undefined && this.#isLarge()) this.#watchForQuiet();
+  }
+
+  #isFull(): boolean {
+    const { bytes, readings } = this.#builder;
+    return bytes >= this.#options.maxBytes || readings >= this.#size.readingsMax;
   }
 
   #isLarge(): boolean {
@@ -147,22 +180,53 @@ export class Committer {
   }
 
   async #commit(): Promise<void> {
-    const builder = this.#builder;
-    this.#builder = new BlockBuilder();
+    if (this.#draining === 0 && this.#options.logRoom?.lacking) {
+      await this.#waitForRoom();
+      if (this.#stopped) return;
+    }
     this.#lastCommitMs = this.#options.clock.monotonicMs();
+    this.#shift();
+    const builder = this.#next();
     const block = this.#blockOf(builder);
     const { engine, store, checkpointer } = this.#options;
     const summaries = engine.apply(block);
     const share = checkpointer.nextShare(store);
+    const before = store.log.appendedBytes;
     await store.commit({ block, summaries, ...share.commit });
     share.written();
+    this.#size.learn(builder.readings, store.log.appendedBytes - before);
     this.#leaveOutStall();
     for (const committed of builder.waiting) committed();
   }
 
+  /** Nobody is silent for that long: it is we who do not listen. */
+  async #waitForRoom(): Promise<void> {
+    this.#advanceProcessing();
+    await this.#options.logRoom!.made();
+    this.#leaveOutStall();
+  }
+
+  #next(): BlockBuilder {
+    const builder = this.#full.shift();
+    if (builder === undefined) {
+      const gathering = this.#builder;
+      this.#builder = new BlockBuilder();
+      return gathering;
+    }
+    if (this.#draining > 0) {
+      while (this.#full.length > 0 && builder.readings < READINGS_MOST) builder.absorb(this.#full.shift()!);
+    }
+    return builder;
+  }
+
+  /** Moves everything that has gathered along with a wall clock that was stepped. */
+  #shift(): void {
+    const byMs = this.#options.arrivals.look();
+    for (const builder of [...this.#full, this.#builder]) builder.shift(byMs);
+  }
+
   #blockOf(builder: BlockBuilder): Block {
     const { engine, arrivals } = this.#options;
-    builder.shift(arrivals.look());
     const { trusted, bootClock } = arrivals;
     const processingMs = this.#advanceProcessing();
     const tick = processingMs - this.#lastTickMs >= TICK_MS;
@@ -194,8 +258,8 @@ export class Committer {
   }
 
   #afterCommit(): void {
-    if (this.#builder.isEmpty) return;
-    if (this.#builder.bytes >= this.#options.maxBytes) {
+    if (this.isEmpty || this.#stopped) return;
+    if (this.#full.length > 0) {
       this.#cut();
       return;
     }
@@ -209,7 +273,7 @@ export class Committer {
     if (this.#inFlight !== undefined || this.#delay !== undefined) return;
     const { engine, arrivals, checkpointer } = this.#options;
     const processingMs = this.#advanceProcessing();
-    this.#builder.shift(arrivals.look());
+    this.#shift();
     const clockSet = engine.isHolding && arrivals.trusted;
     if (checkpointer.pending || clockSet || engine.tickDue(processingMs)) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
@@ -217,13 +281,19 @@ export class Committer {
     }
   }
 
-  /** Commits what has gathered and waits until nothing is under way. */
+  /** Commits what has gathered, with room in the log or without, and waits until nothing is under way. */
   async drain(): Promise<void> {
-    while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
-      if (this.#failed)
-        throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
-      if (this.#inFlight === undefined) this.#cut();
-      await this.#inFlight;
+    this.#draining++;
+    this.#options.logRoom?.release();
+    try {
+      while (this.#inFlight !== undefined || !this.isEmpty) {
+        if (this.#failed)
+          throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
+        if (this.#inFlight === undefined) this.#cut();
+        await this.#inFlight;
+      }
+    } finally {
+      this.#draining--;
     }
   }
 
@@ -234,7 +304,7 @@ export class Committer {
    */
   async exclusively<T>(change: () => Promise<T>): Promise<T> {
     do await this.drain();
-    while (this.#inFlight !== undefined || !this.#builder.isEmpty);
+    while (this.#inFlight !== undefined || !this.isEmpty);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
     const changing = change();

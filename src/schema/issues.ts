@@ -192,7 +192,16 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   if (expected.includes("string") && (typeof input === "number" || typeof input === "boolean")) {
     return { code, message, hint: `put it in quotes: "${source.sourceOf(path) ?? input}"` };
   }
-  if (input === null) return { code, message, hint: "give it a value or remove the key" };
+  const item = typeof path.at(-1) === "number";
+  const mapping = expected.includes("object") || expected.includes("record");
+  if (input === null && !(item && mapping)) {
+    return { code, message, hint: `give it a value or remove the ${item ? "item" : "key"}` };
+  }
+  if (mapping && item)
+    return { code, message, hint: 'write the item\'s keys as "- key: value", one in a line' };
+  if (mapping && path.length > 0 && typeof input !== "object") {
+    return { code, message, hint: 'write its keys below it, each as "key: value"' };
+  }
   if (expected.includes("array") && input !== undefined)
     return { code, message, hint: 'begin each item with "- "' };
   if (typeof input !== "string") return { code, message };

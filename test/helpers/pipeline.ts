@@ -3,6 +3,7 @@ import type { Summary } from "../../src/model/summary.js";
 import { ArrivalClock } from "../../src/pipeline/arrival-clock.js";
 import { Checkpointer } from "../../src/pipeline/checkpoint.js";
 import { Committer } from "../../src/pipeline/committer.js";
+import type { LogRoom } from "../../src/pipeline/log-room.js";
 import { recover } from "../../src/pipeline/recovery.js";
 import type { Store } from "../../src/store/store.js";
 import type { TestReading } from "./engine.js";
@@ -26,6 +27,7 @@ export class Pipeline {
     clock: ManualClock;
     profile: EngineProfile;
     journalBytesMax: number;
+    logRoom: LogRoom | undefined;
   }) {
     this.store = parts.store;
     this.engine = parts.recovered.engine;
@@ -36,6 +38,7 @@ export class Pipeline {
       engine: this.engine,
       store: this.store,
       checkpointer: this.checkpointer,
+      ...(parts.logRoom === undefined ? {} : { logRoom: parts.logRoom }),
       clock: this.clock,
       arrivals: new ArrivalClock({ clock: this.clock, observer: { emit: () => {} } }),
       timers: this.clock,
@@ -54,9 +57,10 @@ export class Pipeline {
       readonly logBytesMax?: number;
       readonly databaseBytesMax?: number;
       readonly clock?: ManualClock;
+      readonly logRoom?: LogRoom;
     } = {},
   ): Promise<Pipeline> {
-    const { clock = new ManualClock(), ...bounds } = rest;
+    const { clock = new ManualClock(), logRoom, ...bounds } = rest;
     const store = await openStore(path, { clock, ...bounds });
     const recovered = await recover(store, { gateway: "gw", devicesMax: 100 }, () => profile);
     if (recovered.engine.profileState(profile.id) === undefined) {
@@ -64,7 +68,7 @@ export class Pipeline {
       const records = [store.definitionOperation(profile.hash, "{}")];
       await store.commit({ summaries: [], records });
     }
-    return new Pipeline({ store, recovered, clock, profile, journalBytesMax });
+    return new Pipeline({ store, recovered, clock, profile, journalBytesMax, logRoom });
   }
 
   put(reading: TestReading, committed: () => void = () => {}): void {
