@@ -1,22 +1,31 @@
 import type { DeviceCounts } from "../../src/engine/counts.js";
-import type { EngineProfile } from "../../src/model/profile.js";
 import { REJECT_REASONS } from "../../src/model/reasons.js";
 import type { Summary, SummaryQuality } from "../../src/model/summary.js";
 import { formatDuration } from "../../src/model/time.js";
+import type { WindowKind } from "../../src/model/window.js";
 import { DEFAULT_DEVICE, plainValue, type TableTimes, type WindowCase } from "../helpers/window-table.js";
 
 /** What the engine did, in the notation of window tables. */
 
+interface Definition {
+  readonly name: string;
+  readonly kind: WindowKind;
+}
+
 /** `1m 12:00 r0 final x: count=1 sum=1 | received=2 accepted=1 duplicate=1` */
-export function summaryLine(summary: Summary, profile: EngineProfile, times: TableTimes): string {
+export function summaryLine(summary: Summary, windows: readonly Definition[], times: TableTimes): string {
   const { window, device, revision, final, fields, quality } = summary;
   const parts = [window.name];
-  if (window.start !== undefined) parts.push(spanOf(summary, profile, times));
+  if (window.start !== undefined) parts.push(spanOf(summary, windows, times));
   if (window.state !== undefined) parts.push(`state=${plainValue(window.state)}`);
   const [, nth, part] = /(?:\+(\d+))?(?:\/(\d+))?$/.exec(summary.id)!;
   if (nth !== undefined) parts.push(`nth${nth}`);
   if (part !== undefined) parts.push(`part${part}`);
   if (device !== DEFAULT_DEVICE) parts.push(`@${device}`);
+  if (summary.members !== undefined) {
+    const { count, of } = summary.members;
+    parts.push(`members=${of === undefined ? count : `${count}/${of}`}`);
+  }
   parts.push(`r${revision}`);
   if (final) parts.push("final");
   if (summary.retracted) parts.push("retracted");
@@ -31,10 +40,10 @@ export function summaryLine(summary: Summary, profile: EngineProfile, times: Tab
 }
 
 /** Start, and the duration unless the definition says it. */
-function spanOf({ window }: Summary, profile: EngineProfile, times: TableTimes): string {
+function spanOf({ window }: Summary, windows: readonly Definition[], times: TableTimes): string {
   const startMs = Date.parse(window.start!);
   const durationMs = Date.parse(window.end!) - startMs;
-  const kind = profile.windows.find(({ name }) => name === window.name)?.kind;
+  const kind = windows.find(({ name }) => name === window.name)?.kind;
   const said = kind !== undefined && "sizeMs" in kind && kind.sizeMs === durationMs;
   return `${times.format(startMs)}${said ? "" : `+${formatDuration(durationMs)}`}`;
 }
