@@ -5,7 +5,7 @@ import type { Dice } from "./dice.js";
 /**
  * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m7, so a
  * summary's sums tell exactly which readings are in it, each once; and a value `v` and a text `s` that the other
- * aggregates are checked with.
+ * aggregates are checked with. And a text `n` that no other reading has (groups.ts).
  */
 export const MARK_FIELDS = 8;
 export const MARK_BITS = 50;
@@ -35,7 +35,17 @@ const OTHER_KINDS: readonly WindowKind[] = [
 ];
 
 /** Aggregates of values in any order; those of the second list need event times that the checker knows. */
-const NUMERIC = ["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"];
+export const NUMERIC = [
+  "count",
+  "sum",
+  "mean",
+  "min",
+  "max",
+  "range",
+  "variance",
+  "stddev",
+  "variancePopulation",
+];
 const TIMED = ["first", "last", "minTime", "maxTime", "firstTime", "lastTime"];
 
 export interface ProfileSpec {
@@ -117,6 +127,7 @@ function profileText(on: {
     ...marks,
     `  v: { from: /v, unit: Cel, range: [${VALUE_RANGE.join(", ")}] }`,
     "  s: { from: /s, type: string }",
+    "  n: { from: /n, type: string }",
     "windows:",
     ...on.windows,
     "",

@@ -9,6 +9,8 @@ import type { DeviceSpec } from "./scenario.js";
 /** A reading as it was sent: what the checker knows of it. */
 export interface Sent {
   readonly number: number;
+  /** As it says itself: no other reading of any device is named so. */
+  readonly name: string;
   /** Event time; undefined where the gateway stamps it. */
   readonly timeMs: number | undefined;
   /** Values as the gateway should keep them, by field. */
@@ -87,11 +89,12 @@ export class Sensor {
         : Math.round(dice.next() * 4_000 - 1_000) / 100;
     const s = dice.chance(0.5) ? undefined : dice.pick(["on", "off", "Größe", "x y"]);
     const t = profile.timed ? { t: timeMs } : {};
-    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s }));
+    const n = `${name}:${number}`;
+    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s, n }));
     const values: FieldValue[] = Array.from({ length: MARK_FIELDS }, (_, i) =>
       i === field ? mark : MISSING,
     );
-    values.push(v === undefined || v > VALUE_RANGE[1] ? MISSING : v, s ?? MISSING);
+    values.push(v === undefined || v > VALUE_RANGE[1] ? MISSING : v, s ?? MISSING, n);
     const message = (): Outgoing => ({
       topic: `${profile.id}/${name}`,
       payload,
@@ -103,7 +106,7 @@ export class Sensor {
     const messages = [message()];
     // Without an event time a repetition cannot be known as one.
     if (profile.timed && dice.chance(repeats)) messages.push(message());
-    this.sent.push({ number, timeMs: profile.timed ? timeMs : undefined, values, messages });
+    this.sent.push({ number, name: n, timeMs: profile.timed ? timeMs : undefined, values, messages });
     for (const each of messages) this.client.publish(each);
   }
 }
