@@ -4,73 +4,75 @@ import { LIMITS } from "../model/limits.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name, timeZone } from "../schema/types.js";
 import { aggregatesSchema, boundedKind, checkPlacement, hoppingSchema } from "../schema/window.js";
-import { type Problem, type Unchecked, withRule, z } from "../schema/zod.js";
+import { type Problem, type Unchecked, withRefused, withRule, z } from "../schema/zod.js";
 
 const KINDS = ["tumbling", "hopping", "global"] as const;
-/** What windows of profiles can have and these cannot, and why. */
-const REFUSED: Readonly<Record<string, string>> = {
-  session: "the bounds of session windows follow from the readings of one device",
-  count: "the bounds of count windows follow from the readings of one device",
-  state: "the bounds of state windows follow from the readings of one device",
-  sliding: "the bounds of sliding windows follow from the readings of one device",
-  early: "windows of groups have nothing early to say",
-  empty: "windows of groups are not filled",
-  fill: "windows of groups are not filled",
+const HINT = `give one of ${KINDS.join(", ")}, or ask for it in a window of the device profile`;
+
+function refusal(message: string): Problem {
+  return { code: "bad-window", message, hint: HINT };
+}
+
+/** What windows of profiles can have and these cannot. */
+const REFUSED: Readonly<Record<string, Problem>> = {
+  session: refusal("the bounds of session windows follow from the readings of one device"),
+  count: refusal("the bounds of count windows follow from the readings of one device"),
+  state: refusal("the bounds of state windows follow from the readings of one device"),
+  sliding: refusal("the bounds of sliding windows follow from the readings of one device"),
+  early: refusal("windows of groups have nothing early to say"),
+  empty: refusal("windows of groups are not filled"),
+  fill: refusal("windows of groups are not filled"),
 };
 
-const windowSchema = withRule(
-  z.strictObject({
-    name: name(32).meta({
-      description: "Unique in the group; part of every summary's id.",
-      examples: ["1m"],
+const windowSchema = withRefused(
+  withRule(
+    z.strictObject({
+      name: name(32).meta({
+        description: "Unique in the group; part of every summary's id.",
+        examples: ["1m"],
+      }),
+      tumbling: duration({ minMs: 1 })
+        .optional()
+        .meta({ description: "Size of windows that follow one another." }),
+      hopping: hoppingSchema.optional().meta({
+        description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
+        examples: [{ size: "1h", slide: "10m" }],
+      }),
+      global: z.literal(true).optional().meta({
+        description: "One window over everything; closes when its definition changes.",
+      }),
+      zone: timeZone()
+        .optional()
+        .meta({ description: "For sizes of whole days: windows are local days of this zone." }),
+      offset: duration()
+        .optional()
+        .meta({ description: "Start of the windows after a multiple of their size." }),
+      allowedLateness: duration().prefault("0s").meta({
+        description:
+          "How long after a window was due a reading of a member still changes it; each change is a new revision.",
+      }),
+      coarsen: ladder().or(z.literal("never")).optional().meta({
+        description:
+          "Sizes of the coarser windows into which unsent summaries are merged when the log is full, or `never`. Default: `store.coarsen`.",
+      }),
+      fields: aggregatesSchema(z.string().min(1).max(64)).meta({
+        description:
+          "Aggregates by field, as in a profile's windows. Fields of members are the same one by their name, and must be of one unit and type. `*` stands for all fields that are not listed. Aggregates that follow the values of a device in order (timeAverage, delta, increase …) are refused.",
+        examples: [{ temperature: ["count", "mean", "min", "max"] }],
+      }),
     }),
-    tumbling: duration({ minMs: 1 })
-      .optional()
-      .meta({ description: "Size of windows that follow one another." }),
-    hopping: hoppingSchema.optional().meta({
-      description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
-      examples: [{ size: "1h", slide: "10m" }],
-    }),
-    global: z.literal(true).optional().meta({
-      description: "One window over everything; closes when its definition changes.",
-    }),
-    zone: timeZone()
-      .optional()
-      .meta({ description: "For sizes of whole days: windows are local days of this zone." }),
-    offset: duration()
-      .optional()
-      .meta({ description: "Start of the windows after a multiple of their size." }),
-    allowedLateness: duration().prefault("0s").meta({
-      description:
-        "How long after a window was due a reading of a member still changes it; each change is a new revision.",
-    }),
-    coarsen: ladder().or(z.literal("never")).optional().meta({
-      description:
-        "Sizes of the coarser windows into which unsent summaries are merged when the log is full, or `never`. Default: `store.coarsen`.",
-    }),
-    fields: aggregatesSchema(z.string().min(1).max(64)).meta({
-      description:
-        "Aggregates by field, as in a profile's windows. Fields of members are the same one by their name, and must be of one unit and type. `*` stands for all fields that are not listed. Aggregates that follow the values of a device in order (timeAverage, delta, increase …) are refused.",
-      examples: [{ temperature: ["count", "mean", "min", "max"] }],
-    }),
-  }),
-  (window, report) => {
-    for (const [key, reason] of Object.entries(REFUSED)) {
-      if (window[key] === undefined) continue;
-      const hint = `give one of ${KINDS.join(", ")}, or ask for it in a window of the device profile`;
-      report({ code: "bad-window", message: reason, path: [key], at: "key", hint });
-    }
-    const kinds = KINDS.filter((kind) => window[kind] !== undefined);
-    if (kinds.length !== 1 && !Object.keys(REFUSED).some((key) => window[key] !== undefined)) {
-      report({
-        code: "bad-window",
-        message: kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`,
-        hint: `give one of ${KINDS.join(", ")}`,
-      });
-    }
-    checkPlacement(window, report);
-    checkCount(window, report);
-  },
+    (window, report) => {
+      const kinds = KINDS.filter((kind) => window[kind] !== undefined);
+      if (kinds.length !== 1) {
+        const message =
+          kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`;
+        report({ code: "bad-window", message, hint: `give one of ${KINDS.join(", ")}` });
+      }
+      checkPlacement(window, report);
+      checkCount(window, report);
+    },
+  ),
+  REFUSED,
 );
 
 /** So many windows are open at a time that the oldest would never be complete. */

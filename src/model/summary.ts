@@ -64,7 +64,7 @@ export interface SummaryWindow {
 
 /** Devices that are in a group's summary. */
 export interface SummaryMembers {
-  /** Those of which a reading was accepted in the window. */
+  /** Those of which a reading was accepted in the window; one whose clock was set back within it may count twice. */
   readonly count: number;
   /** How many the group names; absent where it takes whoever fits. */
   readonly of?: number;

@@ -5,7 +5,7 @@
 import { nearest } from "../model/nearest.js";
 import { listed, pathText, quoted, typeName, typeNamed } from "./wording.js";
 import type { Path } from "./yaml.js";
-import { type ProblemParams, z } from "./zod.js";
+import { type Problem, type ProblemParams, refusedKeys, z } from "./zod.js";
 
 export interface Finding {
   readonly path: Path;
@@ -22,6 +22,7 @@ type Issue = z.core.$ZodIssue;
 /** What `noteSchema` leaves in an issue; zod hands on everything it does not know. */
 interface Notes {
   readonly knownKeys?: readonly string[];
+  readonly refusedKeys?: Readonly<Record<string, Problem>>;
   readonly description?: string;
   /** Whether the value must not be shown. */
   readonly secret?: boolean;
@@ -47,14 +48,8 @@ export function validate<T>(
     const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
     if (!told && !kept) findings.push({ path, at: "key", code: "bad-name", message: NOT_A_NAME });
   }
-  if (findings.length > 0) return { value: undefined, findings: findings.filter(isNews) };
+  if (findings.length > 0) return { value: undefined, findings };
   return { value: result.data, findings };
-}
-
-/** A key that a rule has something to say of is not called unknown as well. */
-function isNews({ code, path }: Finding, _: number, all: readonly Finding[]): boolean {
-  const key = path.join("\0");
-  return code !== "unknown-key" || !all.some((other) => other.code !== code && other.path.join("\0") === key);
 }
 
 /** zod's records pass over this key as if it were not there, and so would we without a word. */
@@ -72,7 +67,10 @@ function prototypeKeys(value: unknown, path: Path = []): Path[] {
 const noteSchema: z.core.$ZodErrorMap = (issue) => {
   const schema = issue.inst;
   const notes: { -readonly [K in keyof Notes]: Notes[K] } = {};
-  if (schema instanceof z.ZodObject) notes.knownKeys = Object.keys(schema.shape);
+  if (schema instanceof z.ZodObject) {
+    notes.knownKeys = Object.keys(schema.shape);
+    notes.refusedKeys = refusedKeys(schema);
+  }
   if (schema instanceof z.ZodType && schema.description !== undefined) notes.description = schema.description;
   if (schema instanceof z.ZodType && schema.meta()?.["x-form"] === "secret") notes.secret = true;
   Object.assign(issue, notes);
@@ -104,6 +102,11 @@ function custom(issue: z.core.$ZodIssueCustom, path: Path): Finding {
 }
 
 function unknownKey(key: string, path: Path, issue: Issue & Notes, source: Source): Finding {
+  const refused = new Map(Object.entries(issue.refusedKeys ?? {})).get(key);
+  if (refused !== undefined) {
+    const { code = "bad-value", message, hint } = refused;
+    return { path: [...path, key], at: "key", code, message, hint };
+  }
   const known = issue.knownKeys ?? [];
   const present = valueAt(source.value, path);
   const free = known.filter((name) => !Object.hasOwn(present as object, name));

@@ -1,6 +1,7 @@
 import { extentAccumulator } from "../../src/aggregate/extent.js";
 import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
+import { Groups } from "../../src/engine/groups.js";
 import { DeliveryMemory } from "../../src/engine/memory.js";
 import { canonicalJson } from "../../src/model/summary.js";
 import { BlockBuilder } from "../../src/pipeline/block-builder.js";
@@ -121,6 +122,26 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
     onShare((share) => ({ ...share, commit: { ...share.commit, records: [] } })),
 
   "does not count what it refuses": () => replace(BlockBuilder.prototype, "reject", () => () => {}),
+
+  "tells groups in a replay what they have heard": () => {
+    const undo = [
+      replace(Groups.prototype, "listenerOf", (listenerOf) => {
+        return function (this: Groups, device) {
+          return listenerOf.call(this, device, Number.POSITIVE_INFINITY);
+        };
+      }),
+      replace(Groups.prototype, "afterBlock", (afterBlock) => {
+        return function (this: Groups, _, processingMs) {
+          afterBlock.call(this, Number.POSITIVE_INFINITY, processingMs);
+        };
+      }),
+    ];
+    return () => {
+      for (const each of undo) each();
+    };
+  },
+
+  "gives groups nothing of a member's last word": () => replace(Groups.prototype, "handOver", () => () => {}),
 
   "merges no extremes": () => replace(extentAccumulator, "merge", () => () => {}),
 };

@@ -6,7 +6,7 @@ import type { Dice } from "./dice.js";
  * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m7, so a
  * summary's sums tell exactly which readings are in it, each once; and a value `v` and a text `s` that the other
  * aggregates are checked with. Those of an order have fields of their own: `w` and `q` are `v` and `s` once more, `n`
- * counts up, and is reset, and rolls over.
+ * counts up, and is reset, and rolls over. And a text `id` that no other reading has (groups.ts).
  */
 export const MARK_FIELDS = 8;
 export const MARK_BITS = 50;
@@ -40,7 +40,7 @@ const OTHER_KINDS: readonly WindowKind[] = [
 ];
 
 /** Aggregates of values in any order; those of the second list need event times that the checker knows. */
-const NUMERIC = [
+export const NUMERIC = [
   ...["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"],
   ...["p50", "p99.9", "histogram", "covariance(m0)", "correlation(m1)"],
 ];
@@ -137,6 +137,7 @@ function profileText(on: {
     `  w: { from: /v, unit: Cel, range: [${VALUE_RANGE.join(", ")}], maxGap: 3m }`,
     "  q: { from: /s, type: string, maxGap: 20m }",
     `  n: { from: /n, type: int, kind: counter, rollover: ${ROLLOVER} }`,
+    "  id: { from: /id, type: string }",
     "windows:",
     ...on.windows,
     "",

@@ -1,6 +1,7 @@
 import type { EngineProfile } from "../../src/model/profile.js";
 import { fieldsWithState, type Summary } from "../../src/model/summary.js";
 import { fieldsOf } from "../oracle/oracle.js";
+import { countsOf, isOfGroup } from "./groups.js";
 import { checkOrdered, type Ordered } from "./ordered-check.js";
 import { MARK_BITS, MARK_FIELDS, ORDERED_FIELDS } from "./profiles.js";
 import type { Sensor, Sent } from "./sensor.js";
@@ -15,7 +16,24 @@ export class Decoder {
   /** By JSON: every upstream gets the same summaries. */
   readonly #known = new Map<string, readonly Sent[]>();
 
-  constructor(sensors: readonly Sensor[], definitions: ReadonlyMap<string, EngineProfile>) {
+  readonly #groups: ReadonlyMap<string, EngineProfile>;
+  readonly #clocksStep: boolean;
+  /** By the name that each reading has given itself. */
+  readonly #named: (name: string) => Sent | undefined;
+
+  constructor(
+    sensors: readonly Sensor[],
+    definitions: ReadonlyMap<string, EngineProfile>,
+    groups: ReadonlyMap<string, EngineProfile>,
+    clocksStep: boolean,
+  ) {
+    const byName = new Map(sensors.map((sensor) => [sensor.spec.name, sensor]));
+    this.#groups = groups;
+    this.#clocksStep = clocksStep;
+    this.#named = (name) => {
+      const [device, number] = name.split(":");
+      return byName.get(device!)?.sent[Number(number)];
+    };
     this.#sensors = new Map(
       sensors.map((sensor) => [`${sensor.spec.profile.id}/${sensor.spec.name}`, sensor]),
     );
@@ -24,12 +42,13 @@ export class Decoder {
 
   /** @returns the readings in the summary @throws Error when the summary is not what these readings give */
   members(json: string, summary: Summary): readonly Sent[] {
-    const members = this.#known.get(json) ?? this.#check(summary);
+    const members =
+      this.#known.get(json) ?? (isOfGroup(summary) ? this.#membersOfGroup(summary) : this.#ofDevice(summary));
     this.#known.set(json, members);
     return members;
   }
 
-  #check(summary: Summary): readonly Sent[] {
+  #ofDevice(summary: Summary): readonly Sent[] {
     const profile = this.#definitions.get(summary.profile);
     if (profile === undefined) throw new Error(`${summary.id}: no profile is ${summary.profile}`);
     const sensor = this.#sensors.get(`${profile.id}/${summary.device}`);
@@ -40,12 +59,39 @@ export class Decoder {
       if (sent === undefined) throw new Error(`${summary.id}: reading ${number} was never sent`);
       return sent;
     });
+    this.#check(summary, profile, members);
+    if (sensor?.spec.profile.timed) this.checkOrder({ summary, members }, sensor.sent, false);
+    return members;
+  }
+
+  #check(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
     this.#checkBounds(summary, members);
     this.#checkFields(summary, profile, members);
-    if (sensor?.spec.profile.timed) this.checkOrder({ summary, members }, sensor.sent, false);
     const { accepted } = summary.quality;
     if (accepted !== members.length) {
       throw new Error(`${summary.id}: quality counts ${accepted} accepted, ${members.length} are in it`);
+    }
+  }
+
+  /** The readings in the summary of a group; none where there are too many to tell. */
+  #membersOfGroup(summary: Summary): readonly Sent[] {
+    const group = this.#groups.get(summary.device);
+    if (group === undefined) throw new Error(`${summary.id}: there is no such group`);
+    const counts = countsOf(summary);
+    if (counts === undefined) return [];
+    const members = [...counts].map(([name, count]) => {
+      const sent = this.#named(name);
+      if (sent === undefined) throw new Error(`${summary.id}: reading ${name} was never sent`);
+      if (count !== 1) throw new Error(`${summary.id}: reading ${name} is in it ${count} times`);
+      // Fields are the same in all profiles, and the group has those that it asks for.
+      return { ...sent, values: group.fields.map((field) => sent.values[FIELDS.indexOf(field.name)]!) };
+    });
+    this.#check(summary, group, members);
+    const devices = new Set(members.map(({ name }) => name.split(":")[0])).size;
+    const { count = devices } = summary.members ?? {};
+    // One whose time begins anew within a window takes part in it twice.
+    if (count < devices || (count > devices && !this.#clocksStep)) {
+      throw new Error(`${summary.id}: ${count} members are counted, ${devices} are in it`);
     }
     return members;
   }
@@ -98,6 +144,9 @@ function windowOf(summary: Summary, profile: EngineProfile): EngineProfile["wind
   if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
   return window;
 }
+
+/** Of a profile, in its order. */
+const FIELDS = [...Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}`), "v", "s", "w", "q", "n", "id"];
 
 /** Kinds whose windows end with a reading, or with the last one there was. */
 const ENDED_BY_READING = ["count", "sliding", "state", "session"];

@@ -1,5 +1,6 @@
 import type { Dice } from "./dice.js";
 import type { DiskFaults } from "./disk.js";
+import { type GroupSpec, makeGroups } from "./groups.js";
 import type { NetworkFaults } from "./network.js";
 import { makeProfile, type ProfileSpec } from "./profiles.js";
 
@@ -11,6 +12,7 @@ const HOUR = 3_600_000;
 export interface Scenario {
   readonly horizonMs: number;
   readonly profiles: readonly ProfileSpec[];
+  readonly groups: readonly GroupSpec[];
   readonly devices: readonly DeviceSpec[];
   readonly targets: readonly TargetSpec[];
   readonly store: { readonly journalBytesMax: number; readonly logBytesMax: number };
@@ -73,6 +75,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
   return {
     horizonMs,
     profiles,
+    groups: makeGroups(profiles, dice.fork("groups")),
     devices,
     targets,
     store: {

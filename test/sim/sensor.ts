@@ -9,6 +9,8 @@ import type { DeviceSpec } from "./scenario.js";
 /** A reading as it was sent: what the checker knows of it. */
 export interface Sent {
   readonly number: number;
+  /** As it says itself: no other reading of any device is named so. */
+  readonly name: string;
   /** Event time; undefined where the gateway stamps it. */
   readonly timeMs: number | undefined;
   /** Values as the gateway should keep them, by field. */
@@ -91,12 +93,13 @@ export class Sensor {
     this.#counted = dice.chance(0.02) ? 0 : (this.#counted + dice.whole(0, 60)) % ROLLOVER;
     const n = this.#counted;
     const t = profile.timed ? { t: timeMs } : {};
-    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s, n }));
+    const id = `${name}:${number}`;
+    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s, n, id }));
     const values: FieldValue[] = Array.from({ length: MARK_FIELDS }, (_, i) =>
       i === field ? mark : MISSING,
     );
     const kept = [v === undefined || v > VALUE_RANGE[1] ? MISSING : v, s ?? MISSING];
-    values.push(...kept, ...kept, n);
+    values.push(...kept, ...kept, n, id);
     const message = (): Outgoing => ({
       topic: `${profile.id}/${name}`,
       payload,
@@ -108,7 +111,7 @@ export class Sensor {
     const messages = [message()];
     // Without an event time a repetition cannot be known as one.
     if (profile.timed && dice.chance(repeats)) messages.push(message());
-    this.sent.push({ number, timeMs: profile.timed ? timeMs : undefined, values, messages });
+    this.sent.push({ number, name: id, timeMs: profile.timed ? timeMs : undefined, values, messages });
     for (const each of messages) this.client.publish(each);
   }
 }

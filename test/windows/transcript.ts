@@ -1,8 +1,8 @@
 import type { DeviceCounts } from "../../src/engine/counts.js";
-import type { EngineProfile } from "../../src/model/profile.js";
 import { REJECT_REASONS } from "../../src/model/reasons.js";
 import type { Summary, SummaryQuality } from "../../src/model/summary.js";
 import { formatDuration } from "../../src/model/time.js";
+import type { WindowKind } from "../../src/model/window.js";
 import {
   DEFAULT_DEVICE,
   type ExpectedLine,
@@ -13,6 +13,11 @@ import {
 
 /** What the engine did, in the notation of window tables. */
 
+interface Definition {
+  readonly name: string;
+  readonly kind: WindowKind;
+}
+
 /** Something that it said. */
 export interface SaidLine {
   readonly text: string;
@@ -21,8 +26,8 @@ export interface SaidLine {
 }
 
 /** `1m 12:00 r0 final x: count=1 sum=1 | received=2 accepted=1 duplicate=1` */
-export function summaryLine(summary: Summary, profile: EngineProfile, times: TableTimes): SaidLine {
-  const line = (units: boolean) => lineOf(summary, profile, times, units);
+export function summaryLine(summary: Summary, windows: readonly Definition[], times: TableTimes): SaidLine {
+  const line = (units: boolean) => lineOf(summary, windows, times, units);
   return { text: line(true), withoutUnits: line(false) };
 }
 
@@ -31,15 +36,19 @@ export function plainLine(text: string): SaidLine {
   return { text, withoutUnits: text };
 }
 
-function lineOf(summary: Summary, profile: EngineProfile, times: TableTimes, units: boolean): string {
+function lineOf(summary: Summary, windows: readonly Definition[], times: TableTimes, units: boolean): string {
   const { window, device, revision, final, fields, quality } = summary;
   const parts = [window.name];
-  if (window.start !== undefined) parts.push(spanOf(summary, profile, times));
+  if (window.start !== undefined) parts.push(spanOf(summary, windows, times));
   if (window.state !== undefined) parts.push(`state=${plainValue(window.state)}`);
   const [, nth, part] = /(?:\+(\d+))?(?:\/(\d+))?$/.exec(summary.id)!;
   if (nth !== undefined) parts.push(`nth${nth}`);
   if (part !== undefined) parts.push(`part${part}`);
   if (device !== DEFAULT_DEVICE) parts.push(`@${device}`);
+  if (summary.members !== undefined) {
+    const { count, of } = summary.members;
+    parts.push(`members=${of === undefined ? count : `${count}/${of}`}`);
+  }
   parts.push(`r${revision}`);
   if (final) parts.push("final");
   if (summary.retracted) parts.push("retracted");
@@ -60,10 +69,10 @@ function lineOf(summary: Summary, profile: EngineProfile, times: TableTimes, uni
 }
 
 /** Start, and the duration unless the definition says it. */
-function spanOf({ window }: Summary, profile: EngineProfile, times: TableTimes): string {
+function spanOf({ window }: Summary, windows: readonly Definition[], times: TableTimes): string {
   const startMs = Date.parse(window.start!);
   const durationMs = Date.parse(window.end!) - startMs;
-  const kind = profile.windows.find(({ name }) => name === window.name)?.kind;
+  const kind = windows.find(({ name }) => name === window.name)?.kind;
   const said = kind !== undefined && "sizeMs" in kind && kind.sizeMs === durationMs;
   return `${times.format(startMs)}${said ? "" : `+${formatDuration(durationMs)}`}`;
 }
