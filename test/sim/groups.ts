@@ -54,7 +54,10 @@ export function isOfGroup({ profile }: Summary): boolean {
   return profile.startsWith("group@");
 }
 
-/** What a group is as one device, with the windows of all its versions. By its name. */
+/**
+ * What a group is as one device, with the windows of all its versions. By its name. Its fields are those of all versions
+ * together, and windows ask for them by their places among these.
+ */
 export function groupProfiles(
   versions: readonly (readonly GroupDefinition[])[],
   profiles: readonly EngineProfile[],
@@ -63,8 +66,15 @@ export function groupProfiles(
   for (const definition of versions.flat()) {
     const known = found.get(definition.name);
     const { profile } = shapeGroup(definition, profiles);
-    const windows = [...(known?.windows ?? []), ...profile.windows];
-    found.set(definition.name, { ...profile, windows });
+    const before = known?.fields ?? [];
+    const added = profile.fields.filter(({ name }) => !before.some((field) => field.name === name));
+    const fields = [...before, ...added];
+    const placeOf = (field: number) => fields.findIndex(({ name }) => name === profile.fields[field]!.name);
+    const windows = profile.windows.map((window) => ({
+      ...window,
+      aggregates: window.aggregates.map((asked) => ({ ...asked, field: placeOf(asked.field) })),
+    }));
+    found.set(definition.name, { ...profile, fields, windows: [...(known?.windows ?? []), ...windows] });
   }
   return found;
 }
