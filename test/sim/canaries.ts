@@ -123,24 +123,6 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
 
   "does not count what it refuses": () => replace(BlockBuilder.prototype, "reject", () => () => {}),
 
-  "tells groups in a replay what they have heard": () => {
-    const undo = [
-      replace(Groups.prototype, "listenerOf", (listenerOf) => {
-        return function (this: Groups, device) {
-          return listenerOf.call(this, device, Number.POSITIVE_INFINITY);
-        };
-      }),
-      replace(Groups.prototype, "afterBlock", (afterBlock) => {
-        return function (this: Groups, _, processingMs) {
-          afterBlock.call(this, Number.POSITIVE_INFINITY, processingMs);
-        };
-      }),
-    ];
-    return () => {
-      for (const each of undo) each();
-    };
-  },
-
   "gives groups nothing of a member's last word": () => replace(Groups.prototype, "handOver", () => () => {}),
 
   "merges no extremes": () => replace(extentAccumulator, "merge", () => () => {}),

@@ -19,20 +19,22 @@ export interface Ordered {
 }
 
 /**
- * @param before readings of earlier times
+ * @param outside readings that are not in it; between windows that were merged there may be others, said by themselves
  * @param known whether they are those that the gateway has: then it is the last of them, else any of them or none
  * @throws Error when what is said does not follow
  */
-export function checkOrdered(of: Ordered, before: readonly Sent[], known: boolean): void {
+export function checkOrdered(of: Ordered, outside: readonly Sent[], known: boolean): void {
   const { summary, profile, window } = of;
   const members = inOrder(of.members);
+  const others = inOrder(outside);
   const said = new Set(fieldsWithState(summary));
   for (const request of window.aggregates) {
     const index = request.field;
     const { name } = profile.fields[index]!;
     if (!ORDERED_FIELDS.includes(name)) continue;
     const values = members.filter(({ values }) => !isMissing(values[index]!));
-    const earlier = inOrder(before).filter(({ values: its }) => !isMissing(its[index]!));
+    const firstMs = values[0]?.timeMs ?? Number.NEGATIVE_INFINITY;
+    const earlier = others.filter(({ timeMs, values: its }) => timeMs <= firstMs && !isMissing(its[index]!));
     const bounds = known ? [earlier.slice(-1)] : [...earlier.reverse().map((each) => [each]), []];
     const got = JSON.stringify(said.has(name) ? { [name]: summary.fields[name] } : {});
     const only = { ...window, aggregates: [request] };

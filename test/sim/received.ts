@@ -101,10 +101,9 @@ export class Decoder {
     const { summary, members } = of;
     const profile = this.#definitions.get(summary.profile)!;
     const window = windowOf(summary, profile);
-    const firstMs = Math.min(...members.map(({ timeMs }) => timeMs!));
     const inside = new Set(members);
-    const before = others.filter((each) => each.timeMs! <= firstMs && !inside.has(each));
-    checkOrdered({ summary, profile, window, members }, before, known);
+    const outside = others.filter((each) => !inside.has(each));
+    checkOrdered({ summary, profile, window, members }, outside, known);
   }
 
   #checkBounds({ id, window }: Summary, members: readonly Sent[]): void {

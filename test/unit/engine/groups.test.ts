@@ -4,6 +4,7 @@ import type { Engine } from "../../../src/engine/engine.js";
 import { encodeGroups, restoreGroup } from "../../../src/engine/group-codec.js";
 import type { Block } from "../../../src/model/block.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
+import { LIMITS } from "../../../src/model/limits.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
 import { cases } from "../../helpers/cases.js";
@@ -223,6 +224,74 @@ describe("a group", () => {
       }
       expect(sorted(interrupted.flush())).toEqual(sorted(uninterrupted.flush()));
     }
+  });
+
+  it("counts what comes too late for it and says whom it waits for", () => {
+    const [profiles, groups] = [profilesOf(0), groupsOf(0).slice(0, 1)];
+    const engine = groupedEngine(profiles, groups);
+    const blocks = new BlockMaker(profiles[0]!);
+    const send = (device: string, at: number, processingMs: number) =>
+      engine.apply(blocks.block([{ device, timeMs: at, values: [1, "on"] }], { processingMs, tick: true }));
+    send("a", 1_000, 0);
+    send("b", 2_000, 0);
+    send("a", 60_000, 1_000);
+    expect(engine.groups.counts()).toMatchObject([{ members: 2, late: 0, waitsFor: "p/b" }]);
+    // b falls silent, and what it has stored up comes when a has gone on.
+    expect(send("a", 61_000, 29_000).filter(({ device }) => device === "all")).toEqual([]);
+    const fired = send("a", 62_000, 31_000).filter(({ id }) => id.endsWith("all/10s/1970-01-01T00:00:00Z"));
+    expect(fired).toMatchObject([{ final: true, members: { count: 2 } }]);
+    const late = send("b", 3_000, 32_000);
+    expect(late.filter(({ members }) => members !== undefined)).toEqual([]);
+    expect(engine.groups.counts()).toMatchObject([{ late: 1 }]);
+    expect(engine.counts().map(({ accepted }) => accepted)).toEqual([4, 2]);
+  });
+
+  it("keeps no more windows than it may, however long a member that is never silent stays behind", () => {
+    const [profile] = profilesOf(0);
+    const patient = { ...profile!, time: { ...profile!.time, idleTimeoutMs: Number.POSITIVE_INFINITY } };
+    const engine = groupedEngine([patient], groupsOf(0).slice(1, 2));
+    const blocks = new BlockMaker(patient);
+    const summaries = engine.apply(blocks.block([{ device: "c", timeMs: 0, values: [1, "on"] }]));
+    const windows = LIMITS.groupWindowsMax + 50;
+    for (let i = 0; i < windows; i++) {
+      summaries.push(...engine.apply(blocks.block([{ device: "a", timeMs: i * 10_000, values: [1, "on"] }])));
+      expect(engine.groups.counts()[0]!.openWindows).toBeLessThanOrEqual(LIMITS.groupWindowsMax);
+    }
+    const [counts] = engine.groups.counts();
+    expect(counts).toMatchObject({ openWindows: LIMITS.groupWindowsMax, hurried: 50, waitsFor: "p/c" });
+    const early = summaries.filter(({ members }) => members !== undefined);
+    expect(early).toHaveLength(50);
+    expect(early[0]).toMatchObject({ final: true, members: { count: 2 } });
+    // It is too late now, and says so.
+    engine.apply(blocks.block([{ device: "c", timeMs: 5_000, values: [2, "on"] }]));
+    expect(engine.groups.counts()).toMatchObject([{ late: 1 }]);
+  });
+
+  it("is no group of profiles that do not go together, until they do", () => {
+    const [p, q] = profilesOf(0);
+    const engine = groupedEngine(
+      [p!, { ...q!, fields: [q!.fields[0]!, field("t", { unit: "degF" })] }],
+      groupsOf(0),
+    );
+    // The one that takes only one of the profiles can be.
+    expect(engine.groups.counts().map(({ name }) => name)).toEqual(["watts"]);
+    engine.redefine({ profiles: [q!] });
+    expect(engine.groups.counts().map(({ name }) => name)).toEqual(["all", "few", "watts"]);
+  });
+
+  it("remembers the ids that it has used while it is not defined", () => {
+    const [profiles, groups] = [profilesOf(0), groupsOf(0).slice(1, 2)];
+    let engine = groupedEngine(profiles, groups);
+    const blocks = new BlockMaker(profiles[0]!);
+    const send = (timeMs: number) => engine.apply(blocks.block([{ device: "a", timeMs, values: [1, "on"] }]));
+    const ids = (summaries: readonly Summary[]) =>
+      summaries.filter(({ members }) => members !== undefined).map(({ id }) => id);
+    send(1_000);
+    expect(ids(engine.redefine({ groups: [] }))).toEqual(["gw/group/few/10s/1970-01-01T00:00:00Z"]);
+    engine = restored(engine, profiles[0]!);
+    engine.redefine({ groups });
+    send(2_000);
+    expect(ids(engine.flush())).toEqual(["gw/group/few/10s/1970-01-01T00:00:00Z/2"]);
   });
 });
 
