@@ -11,6 +11,7 @@ import { ArrivalClock } from "../pipeline/arrival-clock.js";
 import { Checkpointer } from "../pipeline/checkpoint.js";
 import { Committer } from "../pipeline/committer.js";
 import { IntakeStage } from "../pipeline/intake.js";
+import { LogRoom } from "../pipeline/log-room.js";
 import { changeProfiles } from "../pipeline/profiles.js";
 import { Refusals } from "../pipeline/refusals.js";
 import { Router } from "../profile/match.js";
@@ -19,6 +20,7 @@ import { createOutlet, failedSource, type Outlet, type Outside, realOutside, typ
 import { type BrokenProfiles, requireSome, tellChange, withKept } from "./profiles.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf } from "./status.js";
+import { StatusReporter } from "./upstream-status.js";
 
 /**
  * The composition root: every part of a running gateway, wired. Used by `weir run`, by the demo and by tests, which
@@ -53,7 +55,7 @@ const restartNeeded = defineEvent<{ readonly section: string }>(
 );
 /** A commit that takes longer is stuck, unless the store itself says that it is failing. */
 const COMMIT_STALL_MS_MAX = 30_000;
-const STATUS_EVERY_MS = 60_000;
+const UPKEEP_EVERY_MS = 60_000;
 /** Leaves time for the rest within the five seconds that an orderly end may take. */
 const DRAIN_MS_MAX = 2_500;
 
@@ -73,8 +75,10 @@ export class Agent {
   readonly #engine: Engine;
   readonly #store: Store;
   readonly #checkpointer: Checkpointer;
+  readonly #logRoom: LogRoom;
   readonly #committer: Committer;
   readonly #refusals: Refusals;
+  readonly #reporter: StatusReporter;
   readonly #intake: IntakeStage;
   readonly #sources = new Map<string, Running<SourceConfig, Source>>();
   readonly #outlets = new Map<string, Running<TargetConfig, Outlet>>();
@@ -82,8 +86,7 @@ export class Agent {
   #config: Config;
   #profiles: readonly Profile[];
   #api: LocalApi | undefined;
-  #trimming = false;
-  #stopStatus = () => {};
+  #stopTimers = () => {};
 
   private constructor(options: AgentOptions, state: OpenState) {
     this.#options = options;
@@ -99,18 +102,35 @@ export class Agent {
       holding: state.engine.isHolding,
       aheadOf: (nowMs) => state.engine.aheadOf(nowMs),
     });
+    this.#logRoom = new LogRoom({
+      ...options,
+      log: state.store.log,
+      trim: () => state.store.trimLog(() => this.#config.targets.map(({ name }) => name)),
+      onFailed: (error) => {
+        // A database that is being reopened is tried again with the next commit; the store has said why.
+        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
+      },
+    });
     this.#committer = new Committer({
       ...options,
       arrivals,
       engine: state.engine,
       store: state.store,
       checkpointer: this.#checkpointer,
+      logRoom: this.#logRoom,
       maxDelayMs: options.config.commit.maxDelay,
       maxBytes: options.config.commit.maxBytes,
       processingMs: state.processingMs,
       onFatal: (error) => void this.#condemn(error).then(() => options.onFatal(error)),
     });
     this.#refusals = new Refusals(options);
+    this.#reporter = new StatusReporter({
+      timers: options.timers,
+      store: state.store,
+      waiting: () => (state.engine.isHolding ? this.status().waiting : 0),
+      status: () => this.status(),
+      outlets: () => [...this.#outlets.values()].map(({ part }) => part),
+    });
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
     this.#intake = new IntakeStage({ ...options, ...stages });
   }
@@ -127,25 +147,28 @@ export class Agent {
       await state.store.close();
       throw error;
     }
-    await agent.#useProfiles(profiles, state.kept);
+    await agent.#useProfiles(profiles, state.kept, options.config.groups);
     agent.#committer.start();
     agent.#refusals.start(state.engine);
-    state.store.log.onAppend(() => agent.#trimLog());
-    agent.#trimLog();
+    agent.#logRoom.start();
     agent.#api = await agent.#startApi();
     for (const config of options.config.targets) agent.#startOutlet(config);
     for (const config of options.config.sources) await agent.#startSource(config);
-    const timer = options.timers.every(STATUS_EVERY_MS, () => {
-      agent.#publishStatus();
-      state.store.upkeep.look();
-    });
-    agent.#stopStatus = () => timer.cancel();
-    agent.#publishStatus();
+    const upkeep = options.timers.every(UPKEEP_EVERY_MS, () => state.store.upkeep.look());
+    const stopReports = agent.#reporter.start();
+    agent.#stopTimers = () => {
+      upkeep.cancel();
+      stopReports();
+    };
     return agent;
   }
 
   /** Between two commits: the engine, the store and the routes change over together. */
-  async #useProfiles(profiles: readonly Profile[], present: ReadonlyMap<string, Profile>): Promise<void> {
+  async #useProfiles(
+    profiles: readonly Profile[],
+    present: ReadonlyMap<string, Profile>,
+    groups: Config["groups"],
+  ): Promise<void> {
     const change = await this.#committer.exclusively(() => {
       const changing = changeProfiles({
         engine: this.#engine,
@@ -153,6 +176,7 @@ export class Agent {
         checkpointer: this.#checkpointer,
         present,
         profiles,
+        groups,
       });
       this.#intake.use(new Router(profiles), profiles);
       this.#profiles = profiles;
@@ -209,6 +233,7 @@ export class Agent {
       const target = this.#outside.target(config, this.#config.gateway, this.#options);
       const part = createOutlet({ config, target, store: this.#store, world: this.#options });
       this.#outlets.set(config.name, { config, part, made: makingOfOutlet(config) });
+      this.#reporter.attach(part);
       part.forwarder.start();
     } catch (error) {
       this.#failed(`target ${config.name}`, error);
@@ -244,8 +269,9 @@ export class Agent {
       profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
     );
     await this.#stopSources(({ config }) => config.type === "serial" && changed.has(config.profile));
-    await this.#useProfiles(profiles, present);
-    this.#config = { ...this.#config, sources: next.config.sources, targets: next.config.targets };
+    const { groups, sources, targets } = next.config;
+    await this.#useProfiles(profiles, present, groups);
+    this.#config = { ...this.#config, groups, sources, targets };
     await this.#reloadSources();
     await this.#reloadOutlets();
   }
@@ -282,41 +308,13 @@ export class Agent {
     await Promise.all(leaving.map(([, { part }]) => part.stop()));
   }
 
-  #trimLog(): void {
-    if (this.#trimming || this.#store.log.bytes <= this.#config.store.logBytesMax) return;
-    this.#trimming = true;
-    void this.#store
-      .trimLog(() => this.#config.targets.map(({ name }) => name))
-      .catch((error: unknown) => {
-        // A database that is being reopened is tried again with the next commit; the store has said why.
-        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
-      })
-      .finally(() => {
-        this.#trimming = false;
-      });
-  }
-
-  #publishStatus(): void {
-    const { received, accepted, rejected } = this.#engine.totals();
-    const devices = this.#engine.deviceCount;
-    for (const { part } of this.#outlets.values()) {
-      if (!("publishStatus" in part.target) || typeof part.target.publishStatus !== "function") continue;
-      part.target.publishStatus({
-        devices,
-        received,
-        accepted,
-        rejected,
-        lag: part.forwarder.status().lagEntries,
-      });
-    }
-  }
-
   status(): AgentStatus {
     return statusOf({
       gateway: this.#config.gateway,
       uptimeMs: this.#options.clock.monotonicMs() - this.#startedMs,
       engine: this.#engine,
       store: this.#store,
+      logRoom: this.#logRoom,
       sources: [...this.#sources.values()].map(({ part }) => part),
       counters: this.#options.counters,
       forwarders: [...this.#outlets.values()].map(({ part }) => part.forwarder),
@@ -339,7 +337,7 @@ export class Agent {
    * @returns false when the store could not take the last readings in time; none of them was acknowledged
    */
   async stop(): Promise<boolean> {
-    this.#stopStatus();
+    this.#stopTimers();
     this.#refusals.stop();
     const drained = this.#drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());

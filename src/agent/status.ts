@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.js";
 import type { DeviceCounts } from "../engine/counts.js";
 import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { GroupCounts } from "../engine/groups.js";
 import type { RefusedDevice } from "../engine/refused.js";
 import type { ResidencyStats } from "../engine/residency.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
@@ -10,6 +11,7 @@ import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { RejectReason } from "../model/reasons.js";
 import type { CounterSample, Counters } from "../observe/counters.js";
+import type { LogRoom } from "../pipeline/log-room.js";
 import type { Store } from "../store/store.js";
 
 /** What a running agent says of itself: plain values, no secrets. */
@@ -42,6 +44,10 @@ export interface AgentStatus {
     readonly logCoarsened: number;
     /** Summaries that were dropped unsent, because nothing could be made coarser any more, ever. */
     readonly logDropped: number;
+    /** Whether acknowledgements wait at this moment for room in the log. */
+    readonly logRoomLacking: boolean;
+    /** Milliseconds that they have waited for it in all since the start of the process. */
+    readonly logRoomWaitedMs: number;
     /** Files of the database, as of the last look within a minute. */
     readonly databaseBytes: number;
     /** Damaged databases that were set aside, and are nobody's but the operator's to delete. */
@@ -58,6 +64,8 @@ export interface AgentStatus {
   readonly notListed: number;
   /** Devices that were refused because there are too many, since the start of the process. */
   readonly refused: readonly RefusedDevice[];
+  /** What groups have done so far. */
+  readonly groups: readonly GroupCounts[];
   /** How often each event happened since the start of the process. */
   readonly events: readonly CounterSample[];
 }
@@ -67,6 +75,7 @@ export function statusOf(from: {
   readonly uptimeMs: number;
   readonly engine: Engine;
   readonly store: Store;
+  readonly logRoom: LogRoom;
   readonly sources: readonly Source[];
   readonly forwarders: readonly Forwarder[];
   readonly counters: Counters;
@@ -93,6 +102,8 @@ export function statusOf(from: {
       logSuperseded: store.log.superseded,
       logCoarsened: store.log.coarsened,
       logDropped: store.log.dropped,
+      logRoomLacking: from.logRoom.waitingMs > 0,
+      logRoomWaitedMs: Math.round(from.logRoom.waitedMs),
       databaseBytes: store.upkeep.usage.databaseBytes,
       setAside: store.upkeep.usage.setAside,
       setAsideBytes: store.upkeep.usage.setAsideBytes,
@@ -103,6 +114,7 @@ export function statusOf(from: {
     byDevice,
     notListed: engine.deviceCount - known,
     refused: engine.refused.all(),
+    groups: engine.groups.counts(),
     events: from.counters.snapshot(),
   };
 }

@@ -33,7 +33,7 @@ export interface Accumulator {
   add(state: Cells, at: number, value: FieldValue, timeMs: number, values: readonly FieldValue[]): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
-  /** What it has gathered, as model/partials.ts documents it. A copy. */
+  /** What it has gathered, as model/PARTIALS.md documents it. A copy. */
   save(state: Cells, at: number): AccumulatorState;
   /** Adds what was saved. */
   mergeSaved(into: Cells, at: number, saved: AccumulatorState): void;
@@ -47,6 +47,10 @@ export interface OrderedAccumulator extends Accumulator {
   readonly ordered: true;
   /** Notes the last value before the first one. */
   precede(state: Cells, at: number, value: FieldValue, timeMs: number): void;
+  /** Times of the first and the last value in what was saved. */
+  span(saved: AccumulatorState): readonly [firstMs: number, lastMs: number];
+  /** Notes the last value of what was saved as the one before the first, unless a later one is known. */
+  follow(state: Cells, at: number, saved: AccumulatorState): void;
 }
 
 export function isOrdered(accumulator: Accumulator): accumulator is OrderedAccumulator {

@@ -18,10 +18,23 @@
 export const FINEST_SCALE = 12;
 const PER_OCTAVE = 2 ** FINEST_SCALE;
 
-/** The first double above 2^(i/4096), i from 0 to 4095; then a bound that nothing reaches. */
-const BOUNDS = bounds();
-/** By the upper 12 bits of a significand: how many bounds are at or below the least of its values. */
-const REACHED = reached();
+interface Tables {
+  /** The first double above 2^(i/4096), i from 0 to 4095; then a bound that nothing reaches. */
+  readonly bounds: Float64Array;
+  /** By the upper 12 bits of a significand: how many bounds are at or below the least of its values. */
+  readonly reached: Uint16Array;
+}
+
+/** Worked out for the first value that needs them: that takes some milliseconds, which most commands can do without. */
+let known: Tables | undefined;
+
+function tables(): Tables {
+  if (known === undefined) {
+    const bounds = boundsOf();
+    known = { bounds, reached: reachedOf(bounds) };
+  }
+  return known;
+}
 
 /** 2^-i. */
 const SHRUNK = Float64Array.from({ length: 1100 }, (_, i) => 2 ** -i);
@@ -40,8 +53,9 @@ export function logIndex(magnitude: number): number {
   const biased = high >>> 20;
   if (biased === 0) return logIndex(magnitude * SUBNORMAL_SCALE) - SUBNORMAL_OCTAVES * PER_OCTAVE;
   const significand = magnitude * TO_SIGNIFICAND[biased]!;
-  let above = REACHED[(high >>> 8) & 0xfff]!;
-  while (significand >= BOUNDS[above]!) above++;
+  const { bounds, reached } = tables();
+  let above = reached[(high >>> 8) & 0xfff]!;
+  while (significand >= bounds[above]!) above++;
   return (biased - 1023) * PER_OCTAVE + above - 1;
 }
 
@@ -63,7 +77,7 @@ export function logRepresentative(index: number, halvings: number): number {
 }
 
 function significandAt(place: number): number {
-  return place === 0 ? 1 : BOUNDS[place]!;
+  return place === 0 ? 1 : tables().bounds[place]!;
 }
 
 function timesPowerOfTwo(x: number, exponent: number): number {
@@ -95,7 +109,7 @@ export function halved(index: number, times: number): number {
   return Math.floor(index * SHRUNK[times]!);
 }
 
-function bounds(): Float64Array {
+function boundsOf(): Float64Array {
   const precision = 128n;
   let root = 2n << precision;
   for (let i = 0; i < FINEST_SCALE; i++) root = squareRoot(root << precision);
@@ -119,11 +133,11 @@ function squareRoot(x: bigint): bigint {
   }
 }
 
-function reached(): Uint16Array {
+function reachedOf(bounds: Float64Array): Uint16Array {
   const table = new Uint16Array(4096);
   let above = 0;
   for (let i = 0; i < table.length; i++) {
-    while (BOUNDS[above]! <= 1 + i / 4096) above++;
+    while (bounds[above]! <= 1 + i / 4096) above++;
     table[i] = above;
   }
   return table;

@@ -62,6 +62,7 @@ export const endAggregates: readonly Aggregate[] = [
     description:
       "Value with the earliest event time; of several the smallest. Unit of the field. Exact. OPC UA Start.",
     fields: "all",
+    gives: "value",
     needs,
     result: (inputs) => named(inputs, 2),
   },
@@ -70,6 +71,7 @@ export const endAggregates: readonly Aggregate[] = [
     description:
       "Value with the latest event time; of several the largest. Unit of the field. Exact. OPC UA End.",
     fields: "all",
+    gives: "value",
     needs,
     result: (inputs) => named(inputs, 4),
   },
@@ -77,6 +79,7 @@ export const endAggregates: readonly Aggregate[] = [
     name: "firstTime",
     description: "Earliest event time of a value, RFC 3339. Exact.",
     fields: "all",
+    gives: "time",
     needs,
     result: ({ cells, at }) => formatInstant(cellOf(cells, at.ends! + 1)),
   },
@@ -84,6 +87,7 @@ export const endAggregates: readonly Aggregate[] = [
     name: "lastTime",
     description: "Latest event time of a value, RFC 3339. Exact.",
     fields: "all",
+    gives: "time",
     needs,
     result: ({ cells, at }) => formatInstant(cellOf(cells, at.ends! + 3)),
   },

@@ -214,6 +214,7 @@ export const histogramAggregates: readonly Aggregate[] = [
     description:
       "Counts by bucket. With base b = 2^(2^-`scale`), `positive` has from index `offset` on the `counts` of values above b^i up to b^(i+1), `negative` those of their magnitudes, `zeroCount` the zeros: the exponential histogram of the OpenTelemetry metrics data model, of scale 12 at most, 160 buckets of a sign at most. A Prometheus native histogram has the same buckets one index higher, and a schema, its scale, of 8 at most: for that, join 2^k buckets whose index divided by 2^k, rounded down, is equal. For a field with `resolution`, the `quantum`, item i counts the values that are, rounded, from (`offset` + i) `width` quanta to less than `width` more; 320 at most. Scale and width follow from the smallest and the largest value. Counts are exact.",
     fields: "numbers",
+    gives: "mapping",
     needs: ({ resolution }) => [countAccumulator, histogramAccumulator(resolution)],
     result: histogram,
   },

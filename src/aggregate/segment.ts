@@ -70,11 +70,9 @@ export function segmentAccumulator(kind: SegmentKind): OrderedAccumulator {
   const { name, parameters, plain, exact, map = same } = kind;
   const size = PARAMETERS + parameters.length + plain + EXACT_CELLS * exact;
   const join = (into: Cells, at: number, from: Cells, fromAt: number): void => {
-    const before = pointAt(from, fromAt + BEFORE);
     const isFirst = cellOf(into, at + FIRST) === 0;
-    if (before !== undefined && isFirst && cellOf(into, at + BEFORE) === 0) {
-      setPoint(into, at + BEFORE, before);
-    }
+    const before = pointAt(from, fromAt + BEFORE);
+    if (before !== undefined) begin(into, at, before);
     const first = pointAt(from, fromAt + FIRST);
     if (first === undefined) return;
     if (isFirst) {
@@ -106,13 +104,22 @@ export function segmentAccumulator(kind: SegmentKind): OrderedAccumulator {
     },
     merge: (into, at, from) => join(into, at, from, at),
     precede: (state, at, value, timeMs) => setPoint(state, at + BEFORE, { timeMs, value: map(value) }),
+    span(saved) {
+      const { firstMs, last } = pointsIn(kind, saved);
+      return [firstMs, last.timeMs];
+    },
+    follow: (state, at, saved) => begin(state, at, pointsIn(kind, saved).last),
     save: (state, at) => save(kind, state, at),
     mergeSaved(into, at, saved) {
       const its = cellsOf(kind, at).parameters;
       if (cellOf(into, at + FIRST) !== 0 && parameters.some((_, i) => cellOf(into, its + i) !== saved[i])) {
         throw new WeirError("unmergeable", `the summaries have a ${name} of different parameters`);
       }
-      join(into, at, load(kind, size, saved), 0);
+      const state = load(kind, size, saved);
+      if (!follows(into, at, pointAt(state, FIRST)!)) {
+        throw new WeirError("unmergeable", `the readings do not follow one another, as ${name} needs them`);
+      }
+      join(into, at, state, 0);
     },
   };
 }
@@ -142,6 +149,21 @@ function append(kind: SegmentKind, state: Cells, at: number, point: Point): void
   setPoint(state, at + LAST, point);
 }
 
+/** Notes what may be the last value before the first one: histories that took turns each know another one. */
+function begin(state: Cells, at: number, point: Point): void {
+  const first = pointAt(state, at + FIRST);
+  const before = pointAt(state, at + BEFORE);
+  if (first !== undefined && point.timeMs >= first.timeMs) return;
+  if (before === undefined || point.timeMs > before.timeMs) setPoint(state, at + BEFORE, point);
+}
+
+/** Whether it may come next. Of the order of several values of one time nothing is known, unless they are equal. */
+function follows(state: Cells, at: number, { timeMs, value }: Point): boolean {
+  const last = pointAt(state, at + LAST);
+  if (last === undefined || last.timeMs < timeMs) return true;
+  return last.timeMs === timeMs && last.value === value;
+}
+
 function pointAt(state: Cells, at: number): Point | undefined {
   if (cellOf(state, at) === 0) return undefined;
   const text = state.extras?.get(at + 2) as string | undefined;
@@ -167,6 +189,11 @@ function save(kind: SegmentKind, state: Cells, at: number): AccumulatorState {
     ...Array.from({ length: kind.plain }, (_, i) => cellOf(state, cells.plain + i)),
     ...saveExacts(state, cells.exact, kind.exact),
   ];
+}
+
+function pointsIn({ parameters }: SegmentKind, saved: AccumulatorState): { firstMs: number; last: Point } {
+  const [firstMs, , lastMs, last] = saved.slice(parameters.length + 3);
+  return { firstMs: firstMs as number, last: { timeMs: lastMs as number, value: last! } };
 }
 
 function load(kind: SegmentKind, size: number, saved: AccumulatorState): Cells {

@@ -64,6 +64,7 @@ export const tallyAggregates: readonly Aggregate[] = [
     name: "mode",
     description: `The value that occurs most often; of several the smallest, of an enum's the first. Unit of the field. Exact; ${LIMIT}.`,
     fields: "discrete",
+    gives: "value",
     needs: () => [countAccumulator, tallyAccumulator],
     result: mode,
   },
@@ -71,6 +72,7 @@ export const tallyAggregates: readonly Aggregate[] = [
     name: "counts",
     description: `How often each value occurs, by value: an object of numbers. Exact; ${LIMIT}.`,
     fields: "discrete",
+    gives: "mapping",
     needs: () => [countAccumulator, tallyAccumulator],
     result({ cells, at, field }) {
       if (cellOf(cells, at.tally!) !== 0) return null;

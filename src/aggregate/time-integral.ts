@@ -105,9 +105,13 @@ function timesLead(x: number, leadMs: number): number[] {
   return product;
 }
 
-/** Where of a coarse window the first part has been said before, the rest begins with the first window in it. */
+/**
+ * Where of a coarse window the first part has been said before, the rest begins with the first window in it; and no
+ * earlier than the value before, which a window between the merged ones may have said.
+ */
 function startOf({ before }: Segment, { startMs, firstMs }: NonNullable<Inputs["window"]>): number {
-  return before!.timeMs > startMs ? (firstMs ?? startMs) : startMs;
+  const { timeMs } = before!;
+  return timeMs > startMs ? Math.max(timeMs, firstMs ?? startMs) : startMs;
 }
 
 /** How a field goes on between its values unless an aggregate says it. */
@@ -136,6 +140,13 @@ function product(a: number, b: number): number[] {
   const expansion: number[] = [];
   addProduct(expansion, [a], [b], 1);
   return expansion;
+}
+
+/** Of a text or an enum nothing is kept but that it is known. */
+function needsOfKnown(field: AccumulatedField) {
+  if (field.type !== "enum" && field.type !== "string") return needs(undefined)(field);
+  const of = { name: INTEGRAL, interpolation: "stepped", maxGapMs: field.maxGapMs, map: () => 1 } as const;
+  return [countAccumulator, integralAccumulator(of)];
 }
 
 /** Seconds of the time that an integral knows. */
@@ -179,10 +190,10 @@ export const timeAggregates: readonly Aggregate[] = [
   },
   {
     name: "durationGood",
-    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. $BOUNDS. Rounded once. OPC UA DurationGood goes by the status that values have.`,
-    fields: "numbers",
+    description: `Time of the window of which the value is known, in s as \`units\` says: what timeAverage and total are over, and of a state the sum of all its durations. ${BOUNDS}. Rounded once. OPC UA DurationGood goes by the status that values have.`,
+    fields: "all",
     unit: () => "s",
-    needs: needs(undefined),
+    needs: needsOfKnown,
     result: (inputs) => seconds(integralOf(inputs, INTEGRAL).knownMs),
   },
 ];

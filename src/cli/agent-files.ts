@@ -7,6 +7,7 @@ import type { Diagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
 import { loadProfile } from "../profile/load.js";
 import { readConfig } from "./config-file.js";
+import { findGroups } from "./groups.js";
 
 /** What an agent is started or reloaded with. */
 export interface AgentFiles {
@@ -44,6 +45,7 @@ export function readAgentFiles(
     ...brokenProfiles.map((id) => ({ id, file: id })),
   ];
   diagnostics.push(...checkProfileIds(file, loaded, ids));
+  diagnostics.push(...findGroups(file, loaded, profiles).diagnostics);
   const none = found.files.length === 0;
   return { config: loaded.config, profiles, brokenProfiles: none ? "all" : brokenProfiles, diagnostics };
 }

@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./log.js")).command,
   },
   {
+    name: "merge",
+    summary: "Merge summaries of several gateways, or of short windows into long ones",
+    load: async () => (await import("./merge.js")).command,
+  },
+  {
     name: "passwd",
     summary: "Make a line for a broker's users file from a password",
     load: async () => (await import("./passwd.js")).command,

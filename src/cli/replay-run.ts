@@ -15,6 +15,8 @@ import { BlockBuilder } from "../pipeline/block-builder.js";
  * for arrival unless each payload carries one, and `maxPast` and `maxFuture` are not applied.
  */
 export interface ReplayOptions {
+  /** Name of the gateway in the summaries. */
+  readonly gateway: string;
   readonly profile: Profile;
   /** For payloads that do not name their device. */
   readonly device: string | undefined;
@@ -37,7 +39,6 @@ export interface ReplayTotals {
   readonly windows: number;
 }
 
-const GATEWAY = "replay";
 /**
  * Late readings revise a window once per block. So that the revisions of a recording do not depend on how it was
  * compressed, blocks are of so many readings; larger ones would only keep more of them in memory.
@@ -59,7 +60,7 @@ export class Replay implements ReadingSink {
   constructor(options: ReplayOptions) {
     this.#options = options;
     const finalOnly = !options.allRevisions;
-    this.#engine = new Engine({ gateway: GATEWAY, devicesMax: Number.POSITIVE_INFINITY, finalOnly });
+    this.#engine = new Engine({ gateway: options.gateway, devicesMax: Number.POSITIVE_INFINITY, finalOnly });
     this.#engine.addProfile(options.profile);
     this.#decoder = options.profile.openStream();
     this.#captures = options.device === undefined ? {} : { device: options.device };

@@ -9,6 +9,7 @@ import { compileTimeFormat } from "../profile/time-format.js";
 import { openRecording, type Recording } from "../source/file.js";
 import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
 import { ExternalSort, type SortedBatch } from "./external-sort.js";
+import { gatewayName } from "./gateway-name.js";
 import { writeText } from "./output.js";
 import { checkReplayable, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
 
@@ -19,6 +20,7 @@ const OUTPUT_CHARACTERS = 64 * 1024;
 
 interface Request {
   readonly profile: Profile;
+  readonly gateway: string;
   readonly device: string | undefined;
   readonly arrivalPointer: string | undefined;
   readonly byTime: boolean;
@@ -49,6 +51,12 @@ export const command = defineCommand({
       placeholder: "ID",
       help: "Name of the device, for payloads that do not say it",
     },
+    gateway: {
+      type: "string",
+      default: "replay",
+      placeholder: "NAME",
+      help: "Gateway in the summaries; weir merge tells parts of a recording apart by it",
+    },
     "site-zone": { type: "string", default: "UTC", placeholder: "TZ", help: "The gateway's time zone" },
     "in-order-of": {
       type: "string",
@@ -78,6 +86,7 @@ export const command = defineCommand({
     checkReplayable(profile, values.arrival);
     const request: Request = {
       profile,
+      gateway: gatewayName(values.gateway),
       device: values.device,
       arrivalPointer: values.arrival,
       byTime: order === "time",

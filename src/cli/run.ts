@@ -43,7 +43,7 @@ const stoppedStarting = defineEvent<{ readonly reason: string }>(
 const fatal = defineEvent<{ readonly code: string; readonly error: string; readonly stack: string }>(
   "agent-failed",
   "error",
-  "the agent has to end; nothing that was acknowledged is lost",
+  "the agent has to end; it acknowledges nothing more",
 );
 const fileProblem = defineEvent<{ readonly problem: string }>(
   "file-problem",

@@ -24,6 +24,12 @@ export interface Bounds {
 const ROSTER_BYTES = 64;
 /** A device with some ten fields and two windows open, as records: slices, watermark, counters, names. */
 const DEVICE_DISK_BYTES = 4_096;
+/** A window of a group with some ten fields: what its members have handed over. */
+const GROUP_WINDOW_BYTES = 1_024;
+/** A member of a group: who it is and how far it has come, also where its state is in the store only. */
+const MEMBER_BYTES = 512;
+/** And one that gathers for a window of the group, which keeps all but its slices in memory (engine/group.ts), beyond the bound if need be. */
+const GATHERING_BYTES = 2_560;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
 /** Given up when the disk is full, so that the database can be opened. */
@@ -46,6 +52,7 @@ export function boundsOf(config: Config): Bounds {
     { ...memory("limits.memoryBytesMax", limits.memoryBytesMax), estimate: true },
     { ...memory("limits.devices", limits.devices * ROSTER_BYTES), estimate: true },
     memory("readings that wait for the clock", LIMITS.heldBytesMax),
+    ...groupBounds(config),
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
     ...config.sources.map(sourceBound),
@@ -73,6 +80,17 @@ function databaseBounds({ store, limits }: Config): Bound[] {
     disk("readings that wait for the clock", LIMITS.heldBytesMax),
     { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },
   ];
+}
+
+function groupBounds({ groups, limits }: Config): Bound[] {
+  if (groups.length === 0) return [];
+  const windows = groups.map(({ name, windows }): Bound => {
+    const bytes = windows.length * LIMITS.groupWindowsMax * GROUP_WINDOW_BYTES;
+    return { ...memory(`group ${name}`, bytes), estimate: true };
+  });
+  const beyondBytes = Math.max(0, limits.devices * GATHERING_BYTES - limits.memoryBytesMax);
+  const members = memory("members of groups", limits.devices * MEMBER_BYTES + beyondBytes);
+  return [...windows, { ...members, estimate: true }];
 }
 
 function sourceBound(source: SourceConfig): Bound {

@@ -2,11 +2,13 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
+import type { GroupDefinition } from "../model/group.js";
 import { parseDocument } from "../schema/document.js";
 import { timeZone } from "../schema/types.js";
 import type { Path, Place } from "../schema/yaml.js";
 import { z } from "../schema/zod.js";
 import { cannotRead } from "./files.js";
+import { groupDefinition } from "./groups.js";
 import { createConfigSchema, profiles } from "./schema.js";
 import type { ConfigContext } from "./types.js";
 import { type Environment, substituteVariables } from "./variables.js";
@@ -34,7 +36,8 @@ export type FileTargetConfig = Filled<ParsedTarget<"file">, "timezone">;
 export type TargetConfig = MqttTargetConfig | FileTargetConfig;
 
 /** Sizes are bytes, durations milliseconds, rates per second, paths absolute. */
-export interface Config extends Readonly<Omit<Parsed, "sources" | "targets">> {
+export interface Config extends Readonly<Omit<Parsed, "groups" | "sources" | "targets">> {
+  readonly groups: readonly GroupDefinition[];
   readonly sources: readonly SourceConfig[];
   readonly targets: readonly TargetConfig[];
 }
@@ -97,6 +100,7 @@ function profilesIn(plain: unknown, context: ConfigContext): LoadedConfig["profi
 function fill(parsed: Parsed, gateway: Pick<Parsed["gateway"], "id" | "zone">): Config {
   return {
     ...parsed,
+    groups: parsed.groups.map(groupDefinition),
     sources: parsed.sources.map((source) => fillSource(source, gateway.id)),
     targets: parsed.targets.map((target) => fillTarget(target, gateway)),
   };

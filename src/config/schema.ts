@@ -3,6 +3,7 @@ import { LIMITS } from "../model/limits.js";
 import { ladder } from "../schema/ladder.js";
 import { byteSize, count, duration, name, timeZone } from "../schema/types.js";
 import { type Problem, withRule, z } from "../schema/zod.js";
+import { groups } from "./groups.js";
 import { sources } from "./sources.js";
 import { targets } from "./targets.js";
 import { type ConfigContext, filePath } from "./types.js";
@@ -111,12 +112,14 @@ export function createConfigSchema(context: ConfigContext) {
     commit,
     limits,
     profiles: profiles(context),
+    groups: groups(),
     sources: sources(context),
     targets: targets(context),
     log,
   });
   return withRule(schema.meta(ABOUT), (value, report) => {
     const all = { sources: items(value.sources), targets: items(value.targets) };
+    unique(items(value.groups), "groups", "name", report);
     unique(all.sources, "sources", "name", report);
     unique(all.targets, "targets", "name", report);
     unique(all.sources, "sources", "port", report);

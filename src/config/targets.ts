@@ -38,8 +38,10 @@ function mqttTarget(context: ConfigContext) {
       .describe("Topic of the retained status, with a last will; with `{site}` and `{gateway}`.")
       .default("edge/{site}/{gateway}/status"),
     inflightMax: count({ max: 65_535 }).describe("Messages sent and not yet acknowledged.").default(100),
-    packetBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
-      .describe("Longest packet that the broker takes.")
+    packetBytesMax: byteSize({ minBytes: 128, maxBytes: 268_435_455 })
+      .describe(
+        "Longest packet that the broker takes (Mosquitto: `max_packet_size`). A summary that makes a longer one is passed over and counted.",
+      )
       .prefault("128KiB"),
   });
   return connectionRule(schema.describe("An MQTT broker upstream."));

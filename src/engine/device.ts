@@ -12,6 +12,8 @@ import { firstFrom, type Slice } from "./slice.js";
 export interface Device {
   readonly profileId: string;
   readonly name: string;
+  /** How its slices are laid out and cut: by its profile, and by the groups that it is in. */
+  plan: Plan;
   /** Journal position up to which the stored state has seen every block; replay skips those. */
   replayedThrough: number;
   /** Readings accepted, and rejected by reason code, over the device's whole life. */
@@ -102,6 +104,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
   return {
     profileId,
     name,
+    plan,
     replayedThrough: 0,
     accepted: 0,
     rejected: [],
@@ -136,7 +139,7 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
 }
 
 /** Everything with an event time below this has been seen, as far as the profile lets us know. */
-export function watermark(device: Device, plan: Plan): number {
+export function watermark(device: Pick<Device, "maxTimeMs" | "idleFloorMs">, plan: Plan): number {
   return Math.max(device.maxTimeMs - plan.profile.time.outOfOrdernessMs, device.idleFloorMs);
 }
 

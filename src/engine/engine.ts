@@ -1,5 +1,6 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
+import { takesDevice, takesProfile } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import { REASON_CODE } from "../model/reasons.js";
@@ -10,10 +11,11 @@ import { type Device, newDevice } from "./device.js";
 import { fireEarly } from "./early.js";
 import { advance, closeWindow, dropAll, fireChanged } from "./firing.js";
 import { advanceFolds, closeFolds, renewFolds } from "./fold-firing.js";
+import { Groups } from "./groups.js";
 import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject } from "./ingest.js";
-import { planProfile } from "./plan.js";
-import type { ProfileState } from "./profile-state.js";
+import { type Plan, planProfile } from "./plan.js";
+import type { ProfileState, Redefining } from "./profile-state.js";
 import { reconfigureDevice } from "./reconfigure.js";
 import { type LostState, lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
@@ -23,6 +25,7 @@ import { devicesAhead } from "./set-back.js";
 import { idleFloor } from "./silence.js";
 import { decodeDeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
+import { hashText } from "./value-hash.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -31,7 +34,7 @@ import type { Firing } from "./summarise.js";
  *
  * Each device is a machine of its own: its watermark, slices, windows, duplicate filters and counters depend on
  * its own readings only. So devices may be stored at different journal positions (`Device.replayedThrough`), split
- * over gateways, and merged again.
+ * over gateways, and merged again. What devices have in common, groups (group.ts) gather from what they are told.
  *
  * Time comes in three kinds. Event time orders readings and closes windows. Arrival time (wall clock) stands in
  * where there is no event time and bounds how wrong one may be. Processing time (`Block.processingMs`) measures
@@ -64,14 +67,20 @@ export class Engine {
   readonly dirty = new Set<Device>();
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
+
   /** What is in memory and what is not. */
   readonly residency: Residency;
   /** Devices that were refused because there are too many. */
   readonly refused = new RefusedDevices();
+  readonly groups: Groups;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.residency = new Residency(options.residency ?? {}, this.dirty);
+    const { gateway, finalOnly = false, mergeable = false, losses = [] } = options;
+    const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, ...ahead.values()));
+    this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
+    this.residency.groups = this.groups;
   }
 
   /** Position of the last block applied. */
@@ -116,6 +125,7 @@ export class Engine {
     }
     const state: ProfileState = {
       plan: planProfile(profile, this.residency),
+      plans: new Map(),
       cleaner: createCleaner(profile),
       retired: false,
       devices: new Map(),
@@ -124,6 +134,20 @@ export class Engine {
     this.residency.add(state);
     this.#byId.set(profile.id, state);
     this.#byHash.set(profile.hash, state);
+  }
+
+  /** How slices of a device of this name are laid out and cut. */
+  planFor(state: ProfileState, device: string): Plan {
+    const { profile } = state.plan;
+    const parts = device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile.id, device);
+    if (parts.length === 0) return state.plan;
+    const key = hashText(JSON.stringify(parts)).toString(36);
+    const known = state.plans.get(key);
+    if (known !== undefined) return known;
+    const windows = [...profile.windows, ...parts];
+    const plan = planProfile({ ...profile, hash: `${profile.hash}+${key}`, windows }, this.residency);
+    state.plans.set(key, plan);
+    return plan;
   }
 
   profileState(id: string): ProfileState | undefined {
@@ -141,12 +165,13 @@ export class Engine {
    * @returns the summaries it caused, in the order in which they fired
    */
   apply(block: Block): Summary[] {
-    const summaries: Summary[] = [];
+    const summaries = this.#summaries();
     this.residency.now = block.sequence;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
     if (block.tick) this.#applyTick(block, summaries);
+    this.groups.afterBlock(block.sequence, block.processingMs);
     this.#sequence = block.sequence;
     return summaries;
   }
@@ -176,11 +201,12 @@ export class Engine {
     summaries: Summary[],
   ): void {
     const { state, device, block, group } = of;
-    const firing = this.#firing(state, summaries);
-    const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
+    const { plan } = device;
+    const firing = this.#firing(device, summaries, block.sequence);
+    const ingest: Ingest = { plan, cleaner: state.cleaner, block, firing };
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
-    if (state.plan.early) fireEarly(firing, device);
+    if (plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
     this.#touched(device);
   }
@@ -222,7 +248,7 @@ export class Engine {
     const row = state.away.find(name);
     if (row >= 0) return this.#comeBack(state, row);
     if (name !== UNKNOWN_DEVICE && this.#deviceCount >= this.#options.devicesMax) return undefined;
-    const device = newDevice(state.plan.profile.id, name, state.plan);
+    const device = newDevice(state.plan.profile.id, name, this.planFor(state, name));
     device.lastSeenMs = block.processingMs;
     this.adopt(state, device);
     return device;
@@ -235,16 +261,17 @@ export class Engine {
     this.residency.weigh(device);
     if (device.held.length > 0) this.#holding.add(device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
+    this.groups.join(device);
   }
 
-  /** Takes note of a stored device and leaves it where it is. @param header of its record */
+  /** Takes note of a stored device that is in no group, and leaves it where it is. @param header of its record */
   noteAway(state: ProfileState, header: Parameters<Residency["note"]>[1]): void {
     this.residency.note(state, header);
     if (header.name !== UNKNOWN_DEVICE) this.#deviceCount++;
   }
 
   #comeBack(state: ProfileState, row: number): Device {
-    const device = this.residency.load(state, row);
+    const device = this.residency.load(state, row, this.planFor(state, state.away.nameOf(row)));
     this.#knowLosses(device);
     return device;
   }
@@ -262,19 +289,19 @@ export class Engine {
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
   #applyTick(block: Block, summaries: Summary[]): void {
     for (const state of this.#byId.values()) {
-      for (const device of state.devices.values()) this.#silence(state, device, block, summaries);
+      for (const device of state.devices.values()) this.#silence(device, block, summaries);
       for (const row of state.away.due(block.processingMs)) {
-        this.#silence(state, this.#comeBack(state, row), block, summaries);
+        this.#silence(this.#comeBack(state, row), block, summaries);
       }
     }
   }
 
-  #silence(state: ProfileState, device: Device, block: Block, summaries: Summary[]): void {
+  #silence(device: Device, block: Block, summaries: Summary[]): void {
     if (device.replayedThrough >= block.sequence) return;
-    const floorMs = idleFloor(state.plan, device, block.processingMs);
+    const floorMs = idleFloor(device, block.processingMs);
     if (floorMs === undefined) return;
     device.idleFloorMs = floorMs;
-    advance(this.#firing(state, summaries), device);
+    advance(this.#firing(device, summaries, block.sequence), device);
     this.#touched(device);
     this.residency.relieve();
   }
@@ -284,10 +311,10 @@ export class Engine {
     for (const state of this.#byId.values()) {
       if (state.away.isDue(processingMs)) return true;
       for (const device of state.devices.values()) {
-        if (idleFloor(state.plan, device, processingMs) !== undefined) return true;
+        if (idleFloor(device, processingMs) !== undefined) return true;
       }
     }
-    return false;
+    return this.groups.tickDue(processingMs);
   }
 
   /**
@@ -302,10 +329,10 @@ export class Engine {
 
   /** Fires every open window as final: there will be no more input. */
   flush(): Summary[] {
-    const summaries: Summary[] = [];
+    const summaries = this.#summaries();
     for (const state of this.#byId.values()) {
       for (const device of this.#everyOf(state)) {
-        const firing = this.#firing(state, summaries);
+        const firing = this.#firing(device, summaries);
         for (const windows of device.open) {
           for (const window of windows) closeWindow(firing, device, window, false);
           windows.length = 0;
@@ -314,50 +341,92 @@ export class Engine {
         renewFolds(firing, device);
         device.changed.length = 0;
         device.nextDueMs = Number.POSITIVE_INFINITY;
-        dropAll(state.plan, device);
+        dropAll(device.plan, device);
         this.#touched(device);
       }
     }
+    this.groups.flush();
     return summaries;
   }
 
-  /**
-   * Puts a new definition in the place of the profile of the same id. Windows that mean the same go on with what
-   * they have; the others fire as final and `reconfigured`. The state must be stored before the next block is
-   * journaled, since a journal does not say which definition came when.
-   */
+  /** Puts a new definition in the place of the profile of the same id; see `redefine`. */
   reconfigure(profile: EngineProfile): Summary[] {
-    const state = this.#byId.get(profile.id);
-    if (state === undefined) {
-      this.addProfile(profile);
-      return [];
-    }
-    const summaries: Summary[] = [];
-    const plan = planProfile(profile, this.residency);
-    for (const device of this.#everyOf(state)) {
-      reconfigureDevice(this.#firing(state, summaries), device, plan);
-      this.#touched(device);
-    }
-    this.#byHash.delete(state.plan.profile.hash);
-    this.#byHash.set(profile.hash, state);
-    state.plan = plan;
-    state.cleaner = createCleaner(profile);
-    state.retired = false;
-    return summaries;
+    return this.redefine({ profiles: [profile] });
   }
 
   /** Closes every window of a profile that is no longer there; its devices keep their counts. */
   retire(id: string): Summary[] {
-    const state = this.#byId.get(id);
-    if (state === undefined || state.retired) return [];
-    const summaries = this.reconfigure({ ...state.plan.profile, windows: [] });
-    state.retired = true;
-    for (const device of state.devices.values()) {
-      // There are no windows any more in which they could find a place.
+    return this.redefine({ retired: [id] });
+  }
+
+  /**
+   * Takes on new definitions of profiles and groups. Windows that mean the same go on with what they have; the others
+   * fire as final and `reconfigured`. The state must be stored before the next block is journaled, since a journal
+   * does not say which definition came when.
+   */
+  redefine(change: Redefining): Summary[] {
+    const { profiles = [], retired = [], groups = this.groups.definitions } = change;
+    const summaries = this.#summaries();
+    // By the definitions that they were stored under.
+    this.#bringBackFor(change);
+    const changed = new Set<ProfileState>();
+    for (const profile of profiles) changed.add(this.#define(profile));
+    for (const id of retired) {
+      const state = this.#byId.get(id);
+      if (state === undefined || state.retired) continue;
+      changed.add(this.#define({ ...state.plan.profile, windows: [] }));
+      state.retired = true;
+    }
+    this.groups.prepare(groups, this.profiles());
+    for (const state of this.#byId.values()) {
+      for (const device of state.devices.values()) {
+        const to = this.planFor(state, device.name);
+        if (to.profile.hash === device.plan.profile.hash && !changed.has(state)) continue;
+        reconfigureDevice(this.#firing(device, summaries), device, to);
+        this.#touched(device);
+      }
+    }
+    for (const id of retired) this.#letGo(id);
+    this.groups.rearrange([...this.#byId.values()].flatMap(({ devices }) => [...devices.values()]));
+    return summaries;
+  }
+
+  /** Brings back what may get another plan, or lose its place in a group: all of a profile that changes, and members. */
+  #bringBackFor({ profiles = [], retired = [], groups = [] }: Redefining): void {
+    const ids = new Set([...profiles.map(({ id }) => id), ...retired]);
+    const definitions = [...this.groups.definitions, ...groups];
+    for (const state of this.#byId.values()) {
+      const { profile } = state.plan;
+      const own = definitions.filter(({ members }) => takesProfile(members, profile));
+      for (const row of state.away.rows()) {
+        const name = state.away.nameOf(row);
+        if (ids.has(profile.id) || own.some(({ members }) => takesDevice(members, name)))
+          this.#comeBack(state, row);
+      }
+    }
+  }
+
+  #define(profile: EngineProfile): ProfileState {
+    const state = this.#byId.get(profile.id);
+    if (state === undefined) {
+      this.addProfile(profile);
+      return this.#byId.get(profile.id)!;
+    }
+    this.#byHash.delete(state.plan.profile.hash);
+    this.#byHash.set(profile.hash, state);
+    state.plan = planProfile(profile, this.residency);
+    state.plans.clear();
+    state.cleaner = createCleaner(profile);
+    state.retired = false;
+    return state;
+  }
+
+  /** There are no windows any more in which what waits could find a place. */
+  #letGo(id: string): void {
+    for (const device of this.#byId.get(id)?.devices.values() ?? []) {
       for (const _ of release(device)) reject(device, "clockUnset");
       this.#holding.delete(device);
     }
-    return summaries;
   }
 
   /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
@@ -383,12 +452,21 @@ export class Engine {
     return tally.total();
   }
 
-  #firing(state: ProfileState, summaries: Summary[]): Firing {
+  /** Where what is said from now on goes. */
+  #summaries(): Summary[] {
+    const summaries: Summary[] = [];
+    this.groups.emitTo((summary) => summaries.push(summary));
+    return summaries;
+  }
+
+  /** @param sequence of the block; Infinity outside of one */
+  #firing(device: Device, summaries: Summary[], sequence = Number.POSITIVE_INFINITY): Firing {
     return {
       gateway: this.#options.gateway,
-      plan: state.plan,
+      plan: device.plan,
       finalOnly: this.#options.finalOnly === true,
       mergeable: this.#options.mergeable === true,
+      groups: this.groups.listenerOf(device, sequence),
       emit: (summary) => summaries.push(summary),
     };
   }

@@ -1,5 +1,7 @@
+import type { Aggregate } from "../aggregate/aggregate.js";
 import { newCells } from "../aggregate/cells.js";
 import { LIMITS } from "../model/limits.js";
+import type { Field } from "../model/profile.js";
 import type { Summary, SummaryField } from "../model/summary.js";
 import type { FillRule } from "../model/window.js";
 import type { Device, OpenWindow } from "./device.js";
@@ -89,7 +91,7 @@ function fillFields(plan: BoundedPlan, summary: Summary, { fill, between }: Fill
     const given = summary.fields[name];
     if (given !== undefined) fields[name] = given;
     else {
-      const entries = aggregates.map((a) => [a.name, fillOf(a.name, name, fill, between)] as const);
+      const entries = aggregates.map((each) => [each.name, fillOf(each, field, fill, between)] as const);
       fields[name] = { ...units, ...Object.fromEntries(entries) };
     }
   }
@@ -97,16 +99,21 @@ function fillFields(plan: BoundedPlan, summary: Summary, { fill, between }: Fill
 }
 
 function fillOf(
-  aggregate: string,
-  field: string,
+  aggregate: Aggregate,
+  field: Field,
   fill: FillRule,
   { last, next, share }: Between,
 ): SummaryField[string] {
-  if (aggregate === "count") return 0;
-  if (typeof fill === "number") return fill;
-  const before = last[field]?.[aggregate] ?? null;
+  const { name } = aggregate;
+  if (name === "count") return 0;
+  if (typeof fill === "number") return isNumber(aggregate, field) ? fill : null;
+  const before = last[field.name]?.[name] ?? null;
   if (fill === "null") return null;
-  const after = next[field]?.[aggregate];
+  const after = next[field.name]?.[name];
   if (fill === "previous" || typeof before !== "number" || typeof after !== "number") return before;
   return before + (after - before) * share;
+}
+
+function isNumber({ gives }: Aggregate, { type }: Field): boolean {
+  return gives === undefined || (gives === "value" && type !== "enum" && type !== "string");
 }

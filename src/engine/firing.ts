@@ -142,6 +142,11 @@ interface FiringKind {
 export function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
   const revision = fired.revision++;
   fired.queued = false;
+  if (fired.plan.definition.forGroup) {
+    if (!kind.final || on.groups === undefined) return;
+    on.groups.handOver(device, fired, merged(on.plan, device, fired), kind.reconfigured === true);
+    return;
+  }
   if (on.finalOnly && !kind.final) return;
   const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);

@@ -127,10 +127,12 @@ function lookAhead(where: Where, watermarkMs: number): void {
     if (changed) on.emit({ ...summary, revision });
     fold.told.push({ startMs, nth, endedMs, revision, digest });
   });
+  const { run } = fold.ahead;
   for (const told of before) {
     if (fold.told.some((each) => isSame(each, told))) continue;
-    const gone = told.digest === undefined ? told : retract(where, told, false);
-    fold.told.push(gone);
+    // One that lasts longer is still there: it is said anew when it has ended.
+    const stays = told.digest === undefined || (run !== undefined && isSame(run, told));
+    fold.told.push(stays ? told : retract(where, told, false));
   }
 }
 

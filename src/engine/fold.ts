@@ -57,7 +57,7 @@ export interface Told {
 export interface Ended {
   readonly startMs: number;
   readonly nth: number;
-  /** Exclusive where a later reading or time ended it, else the time of its last reading. */
+  /** See `SummaryWindow.end`. */
   readonly endMs: number;
   readonly endedMs: number;
   readonly key: FieldValue | undefined;

@@ -86,6 +86,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const { numbers, base } = slice.cells;
   numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;
   if (reason === undefined) {
+    on.firing.groups?.accepted(device, timeMs);
     if (late === "some") device.partlyLate++;
     if (timeMs < watermarkMs) {
       noteChange(device, plan, slice);

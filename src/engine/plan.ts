@@ -1,4 +1,5 @@
-import { type AccumulatedField, type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
+import { accumulatedOf } from "../aggregate/accumulated.js";
+import { type Aggregate, accumulatorsOf, unitsOf } from "../aggregate/aggregate.js";
 import { findAggregate } from "../aggregate/catalog.js";
 import {
   type Accumulator,
@@ -10,11 +11,12 @@ import {
 } from "../aggregate/cells.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
-import { REJECT_REASONS } from "../model/reasons.js";
+import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { SliceMemory, type SliceRoom } from "./slice.js";
+import { hashText } from "./value-hash.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
 
 /**
@@ -61,6 +63,8 @@ export interface WindowPlan {
   readonly signature: string;
   /** The same without what only says when it fires: the results of equal ones may be merged. */
   readonly meaning: string;
+  /** Of `meaning`, as partials say it. */
+  readonly digest: string;
   readonly outputs: readonly OutputPlan[];
 }
 
@@ -113,9 +117,6 @@ export function rejectedCell(reasonCode: number): number {
   return 1 + reasonCode;
 }
 
-/** What cleaning did to a single value of a reading that was otherwise kept. */
-export const VALUE_FATES = ["outOfRange", "removed", "clamped", "flagged"] as const;
-export type ValueFate = (typeof VALUE_FATES)[number];
 export const VALUE_FATE_CODE: Readonly<Record<ValueFate, number>> = {
   outOfRange: 0,
   removed: 1,
@@ -129,7 +130,7 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
       aggregates.filter((each) => each.field === i),
     );
     const aggregates = requests.flatMap(({ names }) => names.map(aggregateOf));
-    return accumulatorsOf(aggregates, accumulated(profile, field));
+    return accumulatorsOf(aggregates, accumulatedOf(profile, field));
   });
   let next = rejectedCell(REJECT_REASONS.length);
   const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
@@ -178,7 +179,7 @@ function planWindow(from: {
   const outputs = definition.aggregates.map(({ field, names }) =>
     planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
-  const meaning = outputs.map(({ field, aggregates, accumulators }) => [
+  const fieldMeanings = outputs.map(({ field, aggregates, accumulators }) => [
     field.name,
     field.type,
     field.unit ?? null,
@@ -186,6 +187,7 @@ function planWindow(from: {
     aggregates.map((a) => a.name),
     ...accumulators.flatMap(({ kind }) => kind ?? []),
   ]);
+  const meaning = JSON.stringify([definition.name, definition.kind, fieldMeanings]);
   return {
     definition,
     tiles: definition.kind.type === "tumbling" || definition.kind.type === "day",
@@ -195,9 +197,10 @@ function planWindow(from: {
       definition.allowedLatenessMs,
       definition.earlyMs ?? null,
       definition.fill ?? null,
-      meaning,
+      fieldMeanings,
     ]),
-    meaning: JSON.stringify([definition.name, definition.kind, meaning]),
+    meaning,
+    digest: hashText(meaning).toString(16).padStart(14, "0"),
     outputs,
   };
 }
@@ -210,23 +213,10 @@ function planOutput(
 ): OutputPlan {
   const field = profile.fields[index]!;
   const units = unitsOf(field.unit, aggregates);
-  const accumulators = accumulatorsOf(aggregates, accumulated(profile, field));
+  const accumulators = accumulatorsOf(aggregates, accumulatedOf(profile, field));
   const named = accumulators.some(({ name }) => name === "ends" || name === "tally");
   const values = named ? field.values : undefined;
   return { field, plan, aggregates, units, index, accumulators, values };
-}
-
-/** What accumulators may know of a field. */
-function accumulated(profile: EngineProfile, field: Field): AccumulatedField {
-  const { resolution, type, values, maxGapMs, counter } = field;
-  const { fields, time } = profile;
-  const other = (name: string) => {
-    const place = fields.findIndex((field) => field.name === name);
-    if (place < 0) throw new WeirError("unknown-field", `there is no field "${name}"`);
-    const its = fields[place]!;
-    return { place, meaning: JSON.stringify([its.type, its.unit ?? null]) };
-  };
-  return { resolution, type, values, maxGapMs, counter, periodMs: time.periodMs, other };
 }
 
 function aggregateOf(name: string): Aggregate {

@@ -1,3 +1,5 @@
+import type { GroupDefinition } from "../model/group.js";
+import type { EngineProfile } from "../model/profile.js";
 import type { Cleaner } from "./clean.js";
 import type { Device } from "./device.js";
 import type { Plan } from "./plan.js";
@@ -5,7 +7,10 @@ import type { Roster } from "./roster.js";
 
 /** A profile and the devices that speak it. */
 export interface ProfileState {
+  /** Of its devices that are in no group. */
   plan: Plan;
+  /** Of those that are, by the windows that they have for their groups. */
+  readonly plans: Map<string, Plan>;
   cleaner: Cleaner;
   /** Its windows are closed and it takes nothing in; only the counts of its devices are kept. */
   retired: boolean;
@@ -13,4 +18,14 @@ export interface ProfileState {
   readonly devices: Map<string, Device>;
   /** Those that are, or were, in the store only. */
   readonly away: Roster;
+}
+
+/** What changes of what the engine works by. */
+export interface Redefining {
+  /** New ones, and new definitions of those that there are. */
+  readonly profiles?: readonly EngineProfile[];
+  /** Ids of those that are there no longer. */
+  readonly retired?: readonly string[];
+  /** All groups, in the place of those before. */
+  readonly groups?: readonly GroupDefinition[];
 }

@@ -32,6 +32,7 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
       window.sealed = translateCells(from.plan, to, window.sealed, newCells(to.cellCount));
     }
   }
+  device.plan = to;
   device.open = open;
   device.series = to.windows.map(({ signature }) => {
     const before = from.plan.windows.find((plan) => plan.signature === signature);

@@ -3,6 +3,7 @@ import { type Counted, counted, Tally } from "./counts.js";
 import type { Device } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
 import { extraBytesOf, weightOf } from "./footprint.js";
+import type { Plan } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import { idleFrom } from "./silence.js";
 import type { Slice, SliceMemory, SliceRoom } from "./slice.js";
@@ -18,7 +19,8 @@ import { decodeDevice, readSlice } from "./snapshot.js";
  * back before it is looked at, so what the engine says does not depend on what was where.
  *
  * A record that comes back is held to the mark that it was stored with: one of an earlier time, or none, is damage.
- * Devices with readings that wait for the clock stay; they have a bound of their own.
+ * Devices with readings that wait for the clock stay; they have a bound of their own. So do members of groups while they
+ * gather for a window of their group; only their slices go (group.ts).
  */
 export interface StateReader {
   /** @throws CorruptRecord, and whatever the disk says; both end the process */
@@ -51,6 +53,12 @@ export interface ResidencyWatch {
   cameBack(device: Device): void;
 }
 
+/** Who refers to devices: it is asked before one goes, and told of those that come and go. */
+export interface ResidencyHold extends ResidencyWatch {
+  /** Whether a device has to stay. */
+  holds(device: Device): boolean;
+}
+
 /** Down to this part of the bound memory is cleared when it is reached. */
 const LOW_WATER = 0.8;
 /** After a look that found too little, the next one waits for so much growth, as a part of what there is. */
@@ -77,6 +85,7 @@ export class Residency implements SliceRoom {
   /** Position of the block that is being applied. */
   now = 0;
   watch: ResidencyWatch | undefined;
+  groups: ResidencyHold | undefined;
 
   /** @param dirty devices that differ from their records */
   constructor({ reader, bytesMax = Number.POSITIVE_INFINITY }: ResidencyOptions, dirty: ReadonlySet<Device>) {
@@ -163,15 +172,16 @@ export class Residency implements SliceRoom {
     this.measure(slice);
   }
 
-  /** Reads a device back. @param row of the roster @throws CorruptRecord */
-  load(state: ProfileState, row: number): Device {
-    const device = decodeDevice(this.#read(state, row), state.plan);
+  /** Reads a device back. @param row of the roster @param plan that it was stored under @throws CorruptRecord */
+  load(state: ProfileState, row: number, plan: Plan): Device {
+    const device = decodeDevice(this.#read(state, row), plan);
     state.away.comeBack(row);
     state.devices.set(device.name, device);
     this.#count(device, -1);
     this.#deviceLoads++;
     device.usedAt = this.now;
     this.weigh(device);
+    this.groups?.cameBack(device);
     this.watch?.cameBack(device);
     return device;
   }
@@ -246,8 +256,8 @@ export class Residency implements SliceRoom {
   #ageToGo(bytes: number): number {
     const freed = new Array<number>(AGES).fill(0);
     for (const state of this.#states) {
-      const memory = state.plan.slices;
       for (const device of state.devices.values()) {
+        const memory = device.plan.slices;
         const goes = this.#mayGo(device);
         if (goes) freed[this.#ageOf(device.usedAt)]! += device.weight;
         for (const slices of [device.slices, device.retired]) {
@@ -272,7 +282,8 @@ export class Residency implements SliceRoom {
   }
 
   #mayGo(device: Device): boolean {
-    return device.mark !== undefined && device.held.length === 0 && !this.#dirty.has(device);
+    const isStored = device.mark !== undefined && !this.#dirty.has(device);
+    return isStored && device.held.length === 0 && this.groups?.holds(device) !== true;
   }
 
   #letGo(state: ProfileState, device: Device, age: number): void {
@@ -280,16 +291,17 @@ export class Residency implements SliceRoom {
     for (const slices of [device.slices, device.retired]) {
       for (const slice of slices) {
         if (slice.spilled || slice.dirty) continue;
-        if (goes || this.#ageOf(slice.usedAt) >= age) this.#spill(slice, state.plan.slices);
+        if (goes || this.#ageOf(slice.usedAt) >= age) this.#spill(slice, device.plan.slices);
       }
     }
     if (!goes) return;
     this.watch?.left(device);
+    this.groups?.left(device);
     state.devices.delete(device.name);
     this.#weights -= device.weight;
     this.#count(device, 1);
     const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs);
-    state.away.leave(device.name, { wakeMs: idleFrom(state.plan, device), aheadMs, mark: device.mark! });
+    state.away.leave(device.name, { wakeMs: idleFrom(device), aheadMs, mark: device.mark! });
   }
 
   #spill(slice: Slice, memory: SliceMemory): void {

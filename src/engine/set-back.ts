@@ -49,12 +49,12 @@ export function timeOfLate(on: Firing, device: Device, reading: Arriving): numbe
   const { clockBackMsMax } = LIMITS;
   if (hasOwnTime) {
     const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs) - arrivalMs;
-    if (clockTrusted && aheadMs > maxFutureMs + clockBackMsMax) beginAnew(on, device, timeMs);
+    if (clockTrusted && aheadMs > maxFutureMs + clockBackMsMax) beginAnew(on, device, timeMs, arrivalMs);
     return timeMs;
   }
   const watermarkMs = watermark(device, on.plan);
   if (watermarkMs - timeMs <= Math.max(clockBackMsMax, maxFutureMs)) return watermarkMs;
-  beginAnew(on, device, timeMs);
+  beginAnew(on, device, timeMs, arrivalMs);
   return timeMs;
 }
 
@@ -79,10 +79,10 @@ export function devicesAhead(
   return { devices, byMs: furthestMs };
 }
 
-function beginAnew(on: Firing, device: Device, timeMs: number): void {
+function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number): void {
   // As what they were until now.
   closeFolds(on, device, false);
-  const bounded = on.plan.windows.filter(({ isGlobal }) => !isGlobal);
+  const bounded = on.plan.windows.filter((plan) => !plan.isGlobal && !plan.definition.forGroup);
   const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
   device.redefined = redefine(device.redefined, names, device.maxTimeMs);
   for (const windows of device.open) {
@@ -90,6 +90,7 @@ function beginAnew(on: Firing, device: Device, timeMs: number): void {
     if (from < 0) continue;
     for (const window of windows.splice(from)) closeWindow(on, device, window, false);
   }
+  on.groups?.begunAnew(device, timeMs, arrivalMs);
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);
   device.slices.length = 0;

@@ -1,16 +1,24 @@
 import { type Device, watermark } from "./device.js";
 import { foldDues } from "./fold-firing.js";
-import type { Plan } from "./plan.js";
 
 /**
  * What silence does: the event time of a device that has fallen silent is carried on, as far as its open windows need
  * it. Silence is measured in processing time.
  */
 
+/** Whether a device has been silent for as long as its profile allows. */
+export function isIdle(
+  { plan, lastSeenMs }: Pick<Device, "plan" | "lastSeenMs">,
+  processingMs: number,
+): boolean {
+  return processingMs - lastSeenMs >= plan.profile.time.idleTimeoutMs;
+}
+
 /** Where silence moves the watermark of a device to; undefined when it changes nothing. */
-export function idleFloor(plan: Plan, device: Device, processingMs: number): number | undefined {
+export function idleFloor(device: Device, processingMs: number): number | undefined {
+  const { plan } = device;
+  if (!isWaiting(device) || !isIdle(device, processingMs)) return undefined;
   const silentMs = processingMs - device.lastSeenMs;
-  if (!isWaiting(device) || silentMs < plan.profile.time.idleTimeoutMs) return undefined;
   const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
   const reachedMs = watermark(device, plan);
   let floorMs = Number.NEGATIVE_INFINITY;
@@ -26,7 +34,8 @@ export function idleFloor(plan: Plan, device: Device, processingMs: number): num
 }
 
 /** Processing time from which `idleFloor` says something; Infinity for never, as long as nothing comes. */
-export function idleFrom(plan: Plan, device: Device): number {
+export function idleFrom(device: Device): number {
+  const { plan } = device;
   const { idleTimeoutMs, outOfOrdernessMs } = plan.profile.time;
   if (!isWaiting(device) || idleTimeoutMs === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
   const reachedMs = watermark(device, plan);

@@ -47,7 +47,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key }: Devi
   writer.double(device.idleFloorMs);
   writer.varint(device.held.length);
   writer.varint(device.open.reduce((sum, windows) => sum + windows.length, 0));
-  writer.double(idleFrom(plan, device));
+  writer.double(idleFrom(device));
   writeSlices([...device.slices, ...device.retired]);
   writer.double(device.lastSeenMs);
   // Both decide when windows fire, and a replay that fires otherwise than it was tells revisions that nobody has.
@@ -264,7 +264,7 @@ function readSlices(reader: ByteReader, owner: SliceOwner): StoredSlice[] {
   });
 }
 
-/** A stored device; the contents of its slices stay in the store. @param plan of the profile named in the header */
+/** A stored device; the contents of its slices stay in the store. @param plan of the profile and the device named in the header */
 export function decodeDevice({ key, value }: KeyedRecord, plan: Plan): Device {
   const reader = ByteReader.open(value, DEVICE_VERSION, key);
   const header = readHeader(reader);

@@ -1,16 +1,17 @@
 import { type Cells, cellOf } from "../aggregate/cells.js";
-import type { FieldPartials, Mergeable } from "../model/partials.js";
-import { REJECT_REASONS } from "../model/reasons.js";
+import type { FieldPartials, Mergeable, Partials } from "../model/partials.js";
+import { REJECT_REASONS, VALUE_FATES } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryValue, SummaryWindow } from "../model/summary.js";
+import { fieldStates, PARTIALS_VERSION, type SummaryPartials } from "../model/summary-partials.js";
 import { formatInstant } from "../model/time.js";
 import type { Device } from "./device.js";
+import type { GroupListener } from "./listener.js";
 import {
   ACCEPTED_CELL,
   type BoundedPlan,
   type Plan,
   rejectedCell,
   VALUE_FATE_CODE,
-  VALUE_FATES,
   type WindowPlan,
 } from "./plan.js";
 
@@ -22,6 +23,8 @@ export interface Firing {
   readonly finalOnly: boolean;
   /** Whether summaries come with the state that merging them needs. */
   readonly mergeable: boolean;
+  /** The groups that the device is in; undefined for none, and where they have seen the block already. */
+  readonly groups: GroupListener | undefined;
   readonly emit: (summary: Summary) => void;
 }
 
@@ -44,7 +47,11 @@ export interface Fired {
   readonly nth?: number;
 }
 
-export function summarise(on: Firing, device: Device, fired: Fired): Summary {
+export function summarise(
+  on: Omit<Firing, "groups">,
+  device: Pick<Device, "name" | "lostThroughMs">,
+  fired: Fired,
+): Summary {
   const { name } = device;
   const { plan, window, revision, final, cells } = fired;
   const { gateway } = on;
@@ -71,9 +78,11 @@ export function summarise(on: Firing, device: Device, fired: Fired): Summary {
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
   if (fired.retracted) summary.retracted = true;
   if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
-  if (on.mergeable && plan.tiles) {
-    summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`);
-  }
+  const merging = on.mergeable && plan.tiles;
+  if (!merging && plan.definition.partials !== true) return summary;
+  const states = partials(fired);
+  if (plan.definition.partials === true) summary.partials = upstream(fired, states);
+  if (merging) summary.mergeable = mergeable(fired, `${profile}/${deviceId(on, name)}${part}`, states);
   return summary;
 }
 
@@ -91,7 +100,7 @@ export function describe(window: {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-function mergeable(fired: Fired, of: string): Mergeable {
+function partials(fired: Fired): Partials {
   const { cells } = fired;
   const partials: Record<string, FieldPartials> = {};
   for (const { field, plan, index, accumulators, values } of fired.plan.outputs) {
@@ -102,6 +111,16 @@ function mergeable(fired: Fired, of: string): Mergeable {
     }
     partials[field.name] = { index, values, state };
   }
+  return partials;
+}
+
+function upstream({ plan, open }: Fired, states: Partials): SummaryPartials {
+  const fields = fieldStates(states);
+  const head = { version: PARTIALS_VERSION, definition: plan.digest } as const;
+  return open === true ? { ...head, open, fields } : { ...head, fields };
+}
+
+function mergeable(fired: Fired, of: string, partials: Partials): Mergeable {
   const { startMs, endMs } = fired;
   const series = `${of}/${fired.plan.meaning}`;
   return { series, startMs, endMs, ladderMs: fired.plan.definition.coarsenMs, partials };
@@ -110,7 +129,7 @@ function mergeable(fired: Fired, of: string): Mergeable {
 /** Consecutive summaries are often those of one device: what their ids begin with is kept. */
 let known = { gateway: "", profile: "", name: "", id: "" };
 
-function deviceId({ gateway, plan }: Firing, name: string): string {
+function deviceId({ gateway, plan }: Pick<Firing, "gateway" | "plan">, name: string): string {
   const profile = plan.profile.id;
   if (name !== known.name || profile !== known.profile || gateway !== known.gateway) {
     known = { gateway, profile, name, id: `${gateway}/${profile}/${encodeURIComponent(name)}` };

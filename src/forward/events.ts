@@ -44,7 +44,12 @@ export const forwardDropped = defineEvent<
 );
 
 export const forwardSetAside = defineEvent<
-  AtTarget & { readonly position: number; readonly code: string; readonly error: string }
+  AtTarget & {
+    readonly position: number;
+    readonly code: string;
+    readonly error: string;
+    readonly hint: string;
+  }
 >(
   "forward-set-aside",
   "error",

@@ -22,24 +22,16 @@
  *   next follows when it is through. A crash before that delivers again.
  * - `stop` gives the batch in flight `stopMsMax`, then abandons it: the cursor stays where it was.
  */
-import { Backoff, type BackoffOptions } from "../model/backoff.js";
+import type { BackoffOptions } from "../model/backoff.js";
 import type { Clock, Random, Timer, Timers } from "../model/clock.js";
-import { messageOf, WeirError } from "../model/errors.js";
+import { WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { Cursor, Cursors, SummaryLog, Target } from "../model/summary-log.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import { CursorKeeper, endsWithin } from "./cursor-keeper.js";
-import {
-  forwardAbandoned,
-  forwardCursorAhead,
-  forwardDropped,
-  forwardFailed,
-  forwardRecovered,
-  forwardRetry,
-  forwardSetAside,
-  TARGET_AWAY,
-} from "./events.js";
+import { DeliveryAccount, type DeliveryCounts } from "./delivery-account.js";
+import { forwardAbandoned, forwardCursorAhead } from "./events.js";
 import type { Schedule } from "./schedule.js";
 
 export interface ForwarderOptions {
@@ -64,7 +56,7 @@ export interface ForwarderOptions {
  */
 export type ForwarderState = "new" | "stopped" | "idle" | "delivering" | "limited" | "retrying";
 
-export interface ForwarderStatus {
+export interface ForwarderStatus extends DeliveryCounts {
   readonly target: string;
   readonly state: ForwarderState;
   /** What the target says of its connection. */
@@ -73,17 +65,6 @@ export interface ForwarderStatus {
   readonly cursor: number;
   /** Entries in the log that are not confirmed, at most. */
   readonly lagEntries: number;
-  /** Since the start of the process. */
-  readonly deliveredEntries: number;
-  /** Given up or lost by the log before this target confirmed them, since the start of the process. */
-  readonly droppedEntries: number;
-  /** Passed over as undeliverable, since the start of the process. */
-  readonly setAsideEntries: number;
-  /** Failures since the last success. */
-  readonly failures: number;
-  /** Wall clock in milliseconds since the epoch. */
-  readonly lastSuccessMs?: number;
-  readonly lastError?: { readonly code: string; readonly message: string; readonly atMs: number };
 }
 
 const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 500, maxMs: 60_000 };
@@ -94,7 +75,7 @@ const RESERVED_POSITIONS_MIN = 100;
 export class Forwarder {
   private readonly options: ForwarderOptions;
   private readonly target: Target;
-  private readonly backoff: Backoff;
+  private readonly account: DeliveryAccount;
   private readonly bucket: TokenBucket | undefined;
   private state: ForwarderState = "new";
   private stopping = false;
@@ -118,14 +99,6 @@ export class Forwarder {
   /** Up to this position entries go one at a time, because a batch failed for good. */
   private singleUntil = 0;
 
-  /** `forwardFailed` was said, and `forwardRecovered` not yet. */
-  private warned = false;
-  private deliveredEntries = 0;
-  private droppedEntries = 0;
-  private setAsideEntries = 0;
-  private lastSuccessMs: number | undefined;
-  private lastError: ForwarderStatus["lastError"];
-
   constructor(options: ForwarderOptions) {
     this.options = options;
     this.target = options.target;
@@ -135,7 +108,11 @@ export class Forwarder {
       timers: options.timers,
       onLateEnd: () => void (this.state === "idle" && this.resume?.()),
     });
-    this.backoff = new Backoff(options.backoff ?? BACKOFF_DEFAULT, options.random);
+    this.account = new DeliveryAccount({
+      ...options,
+      target: options.target.name,
+      backoff: options.backoff ?? BACKOFF_DEFAULT,
+    });
     this.bucket =
       options.rateMaxPerSecond === undefined
         ? undefined
@@ -182,12 +159,7 @@ export class Forwarder {
       upstream: this.target.status(),
       cursor: this.keeper.saved.confirmed,
       lagEntries: Math.min(log.count(), Math.max(0, log.head() - this.confirmed)),
-      deliveredEntries: this.deliveredEntries,
-      droppedEntries: this.droppedEntries,
-      setAsideEntries: this.setAsideEntries,
-      failures: this.backoff.failures,
-      ...(this.lastSuccessMs === undefined ? {} : { lastSuccessMs: this.lastSuccessMs }),
-      ...(this.lastError === undefined ? {} : { lastError: this.lastError }),
+      ...this.account.counts,
     };
   }
 
@@ -197,7 +169,7 @@ export class Forwarder {
         await this.step();
       } catch (error) {
         this.releaseDue = true;
-        if (!this.stopping) await this.pause("retrying", this.failed(error));
+        if (!this.stopping) await this.pause("retrying", this.account.failed(error));
       }
     }
     // The next life shall have no more in doubt than there is; without it there only is more.
@@ -246,11 +218,7 @@ export class Forwarder {
   /** What the log no longer has cannot be delivered: say so if it is lost, and go on behind it. */
   private async skipTo(position: number): Promise<void> {
     const [first, last] = [this.confirmed + 1, position - 1];
-    const entries = this.options.log.lost(this.confirmed, last);
-    if (entries > 0) {
-      this.droppedEntries += entries;
-      this.options.observer.emit(forwardDropped, { target: this.target.name, first, last, entries });
-    }
+    this.account.dropped(first, last, this.options.log.lost(this.confirmed, last));
     this.confirmed = last;
     await this.save();
   }
@@ -305,23 +273,21 @@ export class Forwarder {
     this.attempted = Math.max(this.attempted, last.position);
     try {
       await this.target.deliver(entries);
-      this.deliveredEntries += entries.length;
-      this.lastSuccessMs = this.options.clock.wallMs();
+      this.account.delivered(entries.length);
     } catch (error) {
       if (!(error instanceof WeirError) || error.retryable) throw error;
       if (entries.length > 1) {
         this.singleUntil = last.position;
         return;
       }
-      this.setAside(last, error);
+      this.account.setAside(last, error);
     }
     // After an abandoned stop the store may be closed already.
     if (this.abandoned) return;
-    // Damaged entries in between; the log reports each.
-    this.droppedEntries += this.options.log.lost(this.confirmed, last.position);
+    this.account.damaged(this.options.log.lost(this.confirmed, last.position));
     this.confirmed = last.position;
     await this.keeper.saveInTime(this.cursor(last.position + Math.max(span, this.headRoom())));
-    this.recovered();
+    this.account.recovered();
   }
 
   private save(reserved = this.keeper.saved.reserved): Promise<void> {
@@ -338,49 +304,7 @@ export class Forwarder {
   /** The target has confirmed, but the cursor could not be written: no reason to deliver again. */
   private async saveAgain(): Promise<void> {
     await this.keeper.saveInTime(this.cursor(this.keeper.saved.reserved));
-    this.recovered();
-  }
-
-  private setAside(entry: LogEntry, error: WeirError): void {
-    this.setAsideEntries++;
-    this.remember(error.code, error.message);
-    this.options.observer.emit(forwardSetAside, {
-      target: this.target.name,
-      position: entry.position,
-      code: error.code,
-      error: error.message,
-    });
-  }
-
-  private recovered(): void {
-    const { failures } = this.backoff;
-    this.backoff.reset();
-    if (!this.warned) return;
-    this.warned = false;
-    this.options.observer.emit(forwardRecovered, { target: this.target.name, failures });
-  }
-
-  /** @returns how long to wait */
-  private failed(thrown: unknown): number {
-    const { observer } = this.options;
-    const target = this.target.name;
-    const code = thrown instanceof WeirError ? thrown.code : "unexpected";
-    const error = messageOf(thrown);
-    const delayMs = this.backoff.nextMs();
-    const { failures } = this.backoff;
-    this.remember(code, error);
-    if (!this.warned && code !== TARGET_AWAY) {
-      this.warned = true;
-      const hint = (thrown instanceof WeirError ? thrown.hint : undefined) ?? "";
-      observer.emit(forwardFailed, { target, code, error, hint, delayMs });
-    } else {
-      observer.emit(forwardRetry, { target, code, error, failures, delayMs });
-    }
-    return delayMs;
-  }
-
-  private remember(code: string, message: string): void {
-    this.lastError = { code, message, atMs: this.options.clock.wallMs() };
+    this.account.recovered();
   }
 
   /** Until `ms` have passed (without `ms`: until the schedule sets a new goal), or something calls `resume`. */

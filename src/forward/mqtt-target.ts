@@ -9,14 +9,15 @@
  *   rejects what was in flight, and the forwarder delivers again from its cursor.
  * - A broker that stays connected and acknowledges nothing for `answerMsMax` loses the connection.
  * - A summary whose packet is longer than `packetBytesMax` is refused for good, before anything of its batch is
- *   sent: a broker closes the connection at a packet beyond its limit, and would do so for ever.
- * - A retained status (`{"state":"online"}`) is published on every connection before any summary, `offline` with
- *   reason `stopped` before a disconnect of our own, and as the last will with reason `lost`.
+ *   sent: a broker closes the connection at a packet beyond its limit, and would do so for ever. So is one beyond a
+ *   limit that the broker itself states, once connections have ended over it (`suspect.ts`).
+ * - A retained status (`{"state":"online"}` and details) is published on every connection before any summary,
+ *   `offline` with reason `stopped` before a disconnect of our own, and as the last will with reason `lost`.
  *
  * MQTT 3.1.1 has no way to refuse a publish (3.3.5): a broker whose access rules forbid the topic may acknowledge it
  * all the same (Mosquitto does). Look at the broker's log when an account is new.
  */
-import type { Random, Timer, Timers } from "../model/clock.js";
+import type { Random, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry, Summary } from "../model/summary.js";
@@ -24,6 +25,10 @@ import type { Target } from "../model/summary-log.js";
 import { MqttConnection, type MqttConnectionOptions } from "../mqtt/connection.js";
 import type { MqttSession } from "../mqtt/session.js";
 import { TARGET_AWAY } from "./events.js";
+import { publishAll } from "./publish-all.js";
+import { publishBytes } from "./publish-bytes.js";
+import { RetainedStatus } from "./retained-status.js";
+import { Suspect, type Suspicious } from "./suspect.js";
 import { compileTopic, STATUS_PLACEHOLDERS, topicFits } from "./topic-template.js";
 
 export interface MqttTargetOptions {
@@ -47,16 +52,12 @@ export interface MqttTargetOptions {
   readonly observer: Observer;
 }
 
-interface Message {
+interface Message extends Suspicious {
   readonly topic: string;
   readonly payload: Buffer;
 }
 
 const ANSWER_MS_MAX_DEFAULT = 30_000;
-/** How long a stop waits for the broker to take the last status. */
-const GOODBYE_MS_MAX = 500;
-/** Fixed header, topic length and packet id of a PUBLISH at most (MQTT 3.1.1, 3.3). */
-const PACKET_OVERHEAD_BYTES = 9;
 
 export class MqttTarget implements Target {
   readonly name: string;
@@ -64,9 +65,9 @@ export class MqttTarget implements Target {
   private readonly options: MqttTargetOptions;
   private readonly connection: MqttConnection;
   private readonly topicOf: ReturnType<typeof compileTopic>;
-  private readonly statusTopic: string;
+  private readonly retained: RetainedStatus;
+  private readonly suspect: Suspect;
   private readonly listeners = new Set<() => void>();
-  private details: Readonly<Record<string, unknown>> = {};
 
   /** @throws WeirError `bad-topic`, `bad-broker-url`, `bad-client-id` */
   constructor(options: MqttTargetOptions) {
@@ -75,15 +76,21 @@ export class MqttTarget implements Target {
     this.batch = options.batch;
     this.options = options;
     this.topicOf = compileTopic(options.topic);
-    this.statusTopic = compileTopic(options.statusTopic, STATUS_PLACEHOLDERS)({ site, gateway });
+    const statusTopic = compileTopic(options.statusTopic, STATUS_PLACEHOLDERS)({ site, gateway });
+    this.retained = new RetainedStatus({ topic: statusTopic, site, gateway, timers });
+    this.suspect = new Suspect({ target: name, timers, observer, ask: () => this.connection.askLimit() });
     this.connection = new MqttConnection(
       {
         ...options.broker,
         cleanSession: true,
-        will: { topic: this.statusTopic, payload: this.offline("lost"), qos: 1, retain: true },
+        will: { topic: statusTopic, payload: this.retained.offline("lost"), qos: 1, retain: true },
       },
       { owner: { target: name }, timers, random, observer },
-      { connected: (session) => this.onConnected(session) },
+      {
+        connected: (session) => this.onConnected(session),
+        disconnected: () => this.suspect.forgetLimit(),
+        limitStated: (bytes) => this.suspect.limitStated(bytes),
+      },
     );
   }
 
@@ -93,8 +100,10 @@ export class MqttTarget implements Target {
 
   async stop(): Promise<void> {
     const { session } = this.connection;
-    if (session !== undefined) await this.sayGoodbye(session);
+    if (session !== undefined) await this.retained.sayGoodbye(session);
     await this.connection.end();
+    this.suspect.forgetLimit();
+    this.retained.reset();
   }
 
   async deliver(entries: readonly LogEntry[]): Promise<void> {
@@ -106,8 +115,8 @@ export class MqttTarget implements Target {
         hint: "look at the events of the connection, and check url, credentials and network",
       });
     }
-    const { timers, inflightMax, answerMsMax = ANSWER_MS_MAX_DEFAULT } = this.options;
-    await publishAll({ session, messages, inflightMax, timers, answerMsMax });
+    await this.publish(session, messages);
+    this.suspect.clear();
   }
 
   onReady(listener: () => void): () => void {
@@ -116,12 +125,13 @@ export class MqttTarget implements Target {
   }
 
   status(): { readonly state: string; readonly detail?: string } {
-    return this.connection.status;
+    const { state, detail } = this.connection.status;
+    const problem = this.suspect.detail;
+    return { state, detail: problem === undefined ? detail : `${detail}; ${problem}` };
   }
 
-  /** Publishes, now and on every later connection, `{"state":"online", …details}` as the gateway's retained status. */
-  publishStatus(details: Readonly<Record<string, unknown>>): void {
-    this.details = details;
+  publishStatus(details: () => Readonly<Record<string, unknown>>): void {
+    this.retained.details = details;
     const { session } = this.connection;
     if (session !== undefined) this.sayOnline(session);
   }
@@ -132,32 +142,46 @@ export class MqttTarget implements Target {
   }
 
   private sayOnline(session: MqttSession): void {
-    const { site, gateway } = this.options;
-    const payload = JSON.stringify({ state: "online", site, gateway, ...this.details });
-    // A connection that ends before the answer is no news: the next one publishes it again.
-    session.publish(this.statusTopic, payload, { qos: 1, retain: true }).catch(() => {});
+    this.retained.sayOnline(session, this.packetBytesMax());
   }
 
-  private offline(reason: "stopped" | "lost"): string {
-    const { site, gateway } = this.options;
-    return JSON.stringify({ state: "offline", site, gateway, reason });
+  private packetBytesMax(): number {
+    return Math.min(this.options.packetBytesMax, this.suspect.limitBytes);
   }
 
-  private sayGoodbye(session: MqttSession): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.options.timers.after(GOODBYE_MS_MAX, resolve);
-      const answered = (): void => {
-        timer.cancel();
-        resolve();
-      };
-      session
-        .publish(this.statusTopic, this.offline("stopped"), { qos: 1, retain: true })
-        .then(answered, answered);
-    });
+  /** Behind the status, and one at a time, up to the summary that the last connection ended over. */
+  private async publish(session: MqttSession, messages: readonly Message[]): Promise<void> {
+    const { timers, inflightMax, answerMsMax = ANSWER_MS_MAX_DEFAULT } = this.options;
+    const suspected = messages.findIndex(({ position }) => position === this.suspect.position);
+    const before = suspected < 0 ? [] : [() => this.retained.answered(session)];
+    const sends = messages.map(
+      ({ topic, payload }) =>
+        () =>
+          session.publish(topic, payload, { qos: 1 }),
+    );
+    try {
+      await publishAll({
+        sends: [...before, ...sends],
+        inflightMax,
+        aloneFirst: before.length + suspected + 1,
+        timers,
+        answerMsMax,
+        abort: () => session.abort(),
+        onFailure: (index, error) => {
+          const first = messages[index - before.length];
+          if (!(error instanceof WeirError) || !error.retryable) return;
+          if (first !== undefined && !this.retained.isOpen(session)) this.suspect.ended(first);
+        },
+      });
+    } catch (error) {
+      const { detail, hint } = this.suspect;
+      if (detail === undefined || hint === undefined || !(error instanceof WeirError)) throw error;
+      throw new WeirError(error.code, detail, { retryable: error.retryable, hint, cause: error });
+    }
   }
 
   private message(entry: LogEntry): Message {
-    const { site, gateway, packetBytesMax } = this.options;
+    const { site, gateway } = this.options;
     const summary = parseSummary(entry);
     const topic = this.topicOf({
       site,
@@ -167,71 +191,20 @@ export class MqttTarget implements Target {
       window: summary.window.name,
     });
     const payload = Buffer.from(entry.json);
-    const bytes = payload.length + Buffer.byteLength(topic) + PACKET_OVERHEAD_BYTES;
-    if (bytes <= packetBytesMax && topicFits(topic)) return { topic, payload };
+    const bytes = publishBytes(topic, payload.length);
+    const bytesMax = this.packetBytesMax();
+    if (bytes <= bytesMax && topicFits(topic)) {
+      return { position: entry.position, id: summary.id, bytes, topic, payload };
+    }
+    const stated = this.suspect.limitBytes < this.options.packetBytesMax;
     throw new WeirError(
       "summary-too-large",
-      `summary ${summary.id} makes a packet of ${bytes} bytes; ${packetBytesMax} are allowed`,
-      { hint: "ask for fewer fields or aggregates in the profile's window" },
+      `summary ${summary.id} makes a packet of ${bytes} bytes; ${bytesMax} are ${stated ? "what the broker takes" : "allowed"}`,
+      {
+        hint: `ask for fewer fields or aggregates in the profile's window, or raise ${stated ? "the broker's limit of a packet" : "packetBytesMax of the target, if the broker takes more"}`,
+      },
     );
   }
-}
-
-interface PublishAllOptions {
-  readonly session: MqttSession;
-  readonly messages: readonly Message[];
-  readonly inflightMax: number;
-  readonly timers: Timers;
-  readonly answerMsMax: number;
-}
-
-/** Publishes in order, some at a time; resolves at the last PUBACK, rejects at the first failure. */
-function publishAll(options: PublishAllOptions): Promise<void> {
-  const { session, messages, inflightMax, timers, answerMsMax } = options;
-  return new Promise((resolve, reject) => {
-    let [next, answered, failed] = [0, 0, false];
-    let timer: Timer | undefined;
-    const fail = (error: unknown): void => {
-      failed = true;
-      timer?.cancel();
-      reject(error);
-    };
-    const watch = (): void => {
-      timer?.cancel();
-      timer = timers.after(answerMsMax, () => {
-        fail(unanswered(answerMsMax));
-        // What is in flight may still arrive; on this connection it could come behind a repetition.
-        session.abort();
-      });
-    };
-    const pump = (): void => {
-      while (!failed && next < messages.length && next - answered < inflightMax) {
-        const { topic, payload } = messages[next++]!;
-        session.publish(topic, payload, { qos: 1 }).then(onAnswer, fail);
-      }
-    };
-    const onAnswer = (): void => {
-      answered++;
-      if (failed) return;
-      if (answered < messages.length) {
-        watch();
-        pump();
-      } else {
-        timer?.cancel();
-        resolve();
-      }
-    };
-    if (messages.length === 0) return resolve();
-    watch();
-    pump();
-  });
-}
-
-function unanswered(ms: number): WeirError {
-  return new WeirError("mqtt-unanswered", `the broker has acknowledged nothing for ${ms} ms`, {
-    retryable: true,
-    hint: "look at the broker's load and log",
-  });
 }
 
 /** What a topic needs of a summary. The log holds nothing else, so a failure here is a damaged entry. */

@@ -11,6 +11,10 @@ export const LIMITS = {
   profileFieldsMax: 256,
   /** Windows of one profile. */
   profileWindowsMax: 32,
+  /** Groups of one gateway. */
+  groupsMax: 64,
+  /** Windows of one definition of a group that are open at a time: beyond them the oldest fire without who is behind. */
+  groupWindowsMax: 1_000,
   /** Windows without a reading that are filled at a time: a week of minutes. */
   emptyWindowsMax: 10_080,
   /** Characters of an expression. */
@@ -68,6 +72,8 @@ export const LIMITS = {
   ladderRungsMax: 8,
   /** Payload bytes in one commit before sources are pushed back. */
   commitBytesMax: 4_194_304,
+  /** What the summaries that one block causes take of the log, about. */
+  blockSummaryBytesMax: 1_048_576,
   /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */
   journalBlocksMax: 20_000,
   /** What LevelDB takes beyond what is in it: write buffers, tables being merged, and what is not compacted yet. */

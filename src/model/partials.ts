@@ -2,36 +2,13 @@
  * The mergeable state of a summary: everything that its results are computed from, so that merging the states of
  * several windows gives exactly what one window over all of their readings would have given.
  *
- * A field's state is a list of numbers and texts per accumulator:
+ * A field's state is a list of numbers and texts per accumulator; PARTIALS.md beside this file says what they are.
+ * Name, unit and aggregates of a field are in the summary's JSON: the two together need no profile, which may be another
+ * one when they are merged, or none.
  *
- * | accumulator | state |
- * |---|---|
- * | `count` | number of values |
- * | `sum` | components of the exact sum, smallest first: the last is the double nearest to the sum, the one before it the double nearest to what is left, and so on; none for 0 |
- * | `squares` | the same of the squares |
- * | `extent` | smallest value and its earliest time, largest value and its earliest time |
- * | `ends` | first value and its time, last value and its time |
- * | `histogram` | step (0 for logarithmic buckets), halvings of the resolution, zeros; for either sign, positive first, index of the first bucket, number of buckets, counts |
- * | `distinct` | hashes, rising; or one text of 4096 characters, the registers of a HyperLogLog, `0` for 0 |
- * | `tally` | each value with its count, rising; nothing where there were too many values to count |
- * | `trend` | exact sums Σt, Σt², Σtx over event times: of each the number of components, then those |
- * | `pairs(other)` | number of readings with both fields, then likewise Σx, Σy, Σxy |
- * | `pairSquares(other)` | likewise Σx², Σy² |
- * | `period` | milliseconds between two values where all goes well |
- * | `change` | 1 for a counter or 0, `rollover` or 0, `maxGap` in ms or 0; the segment's points; ms of the steps no longer than `maxGap`; exact sums, as `trend` has them: change over all steps, and over these |
- * | `timeIntegral`, `linearIntegral`, `steppedIntegral` | 1 for linear or 0, `maxGap` in ms or 0; the points; ms of known time; the exact sum of 2 ∫x dt |
- * | `durationIn(value)` | the same of 1 while the field has the value and 0 while it has not |
- * | `transitions` | the points; how often a value differs from the one before |
- *
- * The last four belong to segments of a history, and are merged in the order of time. Their points are: 1 with time and
- * value of the last value before the window, or three times 0; time and value of the first; of the last.
- *
- * Times are milliseconds since the epoch. An enum's value is its index in `values`, a boolean's 0 or 1. Name, unit and
- * aggregates of a field are in the summary's JSON: the two together need no profile, which may be another one when
- * they are merged, or none.
- *
- * In stored records an accumulator is one byte and, behind that, the text in parentheses where it has one; a number the shortest of: a whole number, a whole number relative to
- * the window's start (times), a double.
+ * In stored records an accumulator is one byte and, behind that, the text in parentheses where it has one; a number the
+ * shortest of: a whole number, a whole number relative to the window's start (times), a double. Where the profile asks
+ * for partials upstream they are in the JSON (summary-partials.ts), and not here again.
  */
 import { type ByteReader, type ByteWriter, CorruptRecord } from "./bytes.js";
 import type { CoarseWindow } from "./coarse-window.js";
@@ -65,6 +42,7 @@ export interface Mergeable {
 /** A summary with its state, to be merged. */
 export interface MergeMember {
   readonly json: string;
+  /** Empty where the state is in the JSON (summary-partials.ts). */
   readonly partials: Partials;
   /** Start of the first window in it. */
   readonly firstMs: number;

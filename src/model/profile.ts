@@ -67,6 +67,8 @@ export interface EngineProfile {
   readonly duplicates: DuplicateRule;
   readonly clean: readonly CleanRule[];
   readonly windows: readonly WindowDefinition[];
+  /** By which groups may take its devices; undefined for none. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** What is known of a payload besides its bytes. */

@@ -41,3 +41,7 @@ export type RejectReason = (typeof REJECT_REASONS)[number];
 export const REASON_CODE: Readonly<Record<RejectReason, number>> = Object.fromEntries(
   REJECT_REASONS.map((reason, code) => [reason, code]),
 ) as Record<RejectReason, number>;
+
+/** What cleaning did to a single value of a reading that was otherwise kept. */
+export const VALUE_FATES = ["outOfRange", "removed", "clamped", "flagged"] as const;
+export type ValueFate = (typeof VALUE_FATES)[number];

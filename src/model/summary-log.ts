@@ -54,12 +54,18 @@ export interface Target {
   stop(): Promise<void>;
   /**
    * Resolves when the upstream has confirmed every entry; one call at a time. Otherwise it rejects, within a bounded
-   * time, with a `WeirError`: a retryable one, or, when one of the entries can never be delivered as it is (not when
-   * only the upstream or its settings stand in the way), one that is not.
+   * time, with a `WeirError`: a retryable one, or, when one of the entries can never be delivered as it is, one that is
+   * not. The latter needs proof, such as a limit that is configured or that the upstream itself states: a network that
+   * fails, or an account that may not publish, is a matter of waiting.
    */
   deliver(entries: readonly LogEntry[]): Promise<void>;
   /** Calls back whenever the upstream has come (back) into reach, so that nobody waits for a retry in vain. */
   onReady?(listener: () => void): () => void;
+  /**
+   * Keeps a status of the gateway upstream, with what `details` says: published now, and whenever the upstream has come
+   * into reach, as it is then. Absent where there is no place for it.
+   */
+  publishStatus?(details: () => Readonly<Record<string, unknown>>): void;
   /** Bytes and entries that one `deliver` may carry. */
   readonly batch: { readonly entriesMax: number; readonly bytesMax: number };
   status(): { readonly state: string; readonly detail?: string };

@@ -1,6 +1,7 @@
 import type { Mergeable } from "./partials.js";
 import type { FieldValue } from "./reading.js";
 import type { RejectReason } from "./reasons.js";
+import type { SummaryPartials } from "./summary-partials.js";
 
 /** What one device did in one window. Field order is the order in its JSON. */
 export interface Summary {
@@ -32,11 +33,15 @@ export interface Summary {
   /** `id@version` of the device profile. */
   readonly profile: string;
   readonly window: SummaryWindow;
+  /** Only of a group, which then stands as `device`, with `group@1` as `profile`: who has taken part. */
+  readonly members?: SummaryMembers;
   /** Fields that had no value in this window and say what the profile's `fill` gives them. */
   readonly filled?: readonly string[];
   /** By field name, in profile order; fields without a value in this window are absent. */
   readonly fields: Readonly<Record<string, SummaryField>>;
   readonly quality: SummaryQuality;
+  /** Where the profile asks for it: what is needed to merge it with others anywhere else. */
+  readonly partials?: SummaryPartials;
   /** What is needed to merge it with others, where the engine was asked for it; not part of the JSON. */
   readonly mergeable?: Mergeable;
 }
@@ -44,14 +49,25 @@ export interface Summary {
 export interface SummaryWindow {
   readonly name: string;
   readonly kind: string;
-  /** RFC 3339, inclusive. Absent for a global window. */
+  /** RFC 3339, inclusive, but exclusive for a sliding window. Absent for a global window. */
   readonly start?: string;
-  /** RFC 3339, exclusive. Absent for a global window. */
+  /**
+   * RFC 3339, exclusive; inclusive for a window that its own last reading ends: a sliding one, a count that is full, and
+   * a count or a state that was still open when the input or its definition ended. Absent for a global window.
+   */
   readonly end?: string;
   /** The value that has lasted; only of state windows, and only where there was one. */
   readonly state?: FieldValue;
   /** Only in a coarse summary. */
   readonly coarsened?: Coarsened;
+}
+
+/** Devices that are in a group's summary. */
+export interface SummaryMembers {
+  /** Those of which a reading was accepted in the window; one whose clock was set back within it may count twice. */
+  readonly count: number;
+  /** How many the group names; absent where it takes whoever fits. */
+  readonly of?: number;
 }
 
 /** How a coarse summary came about: merged from the final summaries of `windows` windows named `from`. */
@@ -113,9 +129,11 @@ export function canonicalJson(summary: Summary): string {
   const end = window.end === undefined ? "" : `,"end":"${window.end}"`;
   const state = window.state === undefined ? "" : `,"state":${JSON.stringify(window.state)}`;
   const coarsened = window.coarsened === undefined ? "" : `,"coarsened":${JSON.stringify(window.coarsened)}`;
+  const members = summary.members === undefined ? "" : `"members":${JSON.stringify(summary.members)},`;
   const filled = summary.filled === undefined ? "" : `"filled":${JSON.stringify(summary.filled)},`;
   const fields = JSON.stringify(summary.fields);
-  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${filled}"fields":${fields},"quality":${countsJson(summary.quality)}}`;
+  const partials = summary.partials === undefined ? "" : `,"partials":${JSON.stringify(summary.partials)}`;
+  return `${head}${marks}${sharedJson(summary)}${start}${end}${state}${coarsened}},${members}${filled}"fields":${fields},"quality":${countsJson(summary.quality)}${partials}}`;
 }
 
 /** Nearly always nothing but counts, by names of ours. */

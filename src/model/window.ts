@@ -11,6 +11,8 @@ export interface WindowDefinition {
   readonly earlyMs?: number | undefined;
   /** What windows and fields without a value say; undefined where they say nothing. */
   readonly fill?: FillRule | undefined;
+  /** Whether summaries have their mergeable state in their JSON. */
+  readonly partials?: boolean | undefined;
   /** Requested aggregates by field index. */
   readonly aggregates: readonly FieldAggregates[];
   /**
@@ -18,6 +20,11 @@ export interface WindowDefinition {
    * undefined for what the gateway's config says.
    */
   readonly coarsenMs?: readonly number[] | undefined;
+  /**
+   * Set where the window is not the profile's but gathers a device's part in the window of a group: it fires into the
+   * group, and says nothing itself.
+   */
+  readonly forGroup?: true | undefined;
 }
 
 /** null, what was said last, a straight line between what was said before and after the hole, or a number. */

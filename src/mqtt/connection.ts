@@ -13,6 +13,7 @@ import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import { type Endpoint, endpointName, parseBrokerUrl } from "./endpoint.js";
 import { type IncomingMessage, MqttSession, type MqttWill } from "./session.js";
+import { askStatedLimit, type Inquiry } from "./stated-limit.js";
 import { readTlsFiles, type TlsFiles } from "./tls-files.js";
 
 export interface MqttConnectionOptions {
@@ -50,6 +51,8 @@ export interface MqttHandlers {
   message?(message: IncomingMessage, acknowledge: () => void, next: () => void): void;
   /** A session that was connected is over. */
   disconnected?(session: MqttSession): void;
+  /** What the broker has said to `askLimit`, bytes of a whole packet; undefined where it has said nothing. */
+  limitStated?(bytes: number | undefined): void;
 }
 
 export interface MqttStatus {
@@ -95,6 +98,8 @@ export class MqttConnection {
   readonly #backoff: Backoff;
   #session: MqttSession | undefined;
   #timer: Timer | undefined;
+  #limitWanted = false;
+  #inquiry: Inquiry<number> | undefined;
   #problem = "connecting";
   #ended = false;
 
@@ -130,10 +135,16 @@ export class MqttConnection {
     void this.#attempt();
   }
 
+  /** Has the broker asked for the longest packet that it takes, before the next session begins. */
+  askLimit(): void {
+    this.#limitWanted = true;
+  }
+
   /** Disconnects with a goodbye, so that no will is sent, and stays away. */
   async end(): Promise<void> {
     this.#ended = true;
     this.#timer?.cancel();
+    this.#inquiry?.abort();
     await this.#session?.end();
   }
 
@@ -141,19 +152,22 @@ export class MqttConnection {
     const options = this.#options;
     const parts = this.#parts;
     try {
-      const tls = await readTlsFiles(options.tls ?? {});
+      const login = {
+        endpoint: this.#endpoint,
+        tls: await readTlsFiles(options.tls ?? {}),
+        clientId: options.clientId,
+        username: options.username,
+        password: options.password,
+        connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      };
+      if (this.#limitWanted && !this.#ended) await this.#inquire(login);
       if (this.#ended) return;
       const session: MqttSession = new MqttSession(
         {
-          endpoint: this.#endpoint,
-          tls,
-          clientId: options.clientId,
-          username: options.username,
-          password: options.password,
+          ...login,
           will: options.will,
           cleanSession: options.cleanSession,
           keepaliveMs: options.keepaliveMs ?? KEEPALIVE_MS,
-          connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
           packetBytesMax: options.packetBytesMax ?? PACKET_BYTES_MAX,
           timers: parts.timers,
         },
@@ -169,6 +183,14 @@ export class MqttConnection {
       // Files that cannot be read, or certificates that cannot be used: they may be in the middle of a renewal.
       this.#failed(error instanceof WeirError ? error.code : "tls-unusable", messageOf(error));
     }
+  }
+
+  async #inquire(login: Parameters<typeof askStatedLimit>[0]): Promise<void> {
+    this.#limitWanted = false;
+    this.#inquiry = askStatedLimit(login);
+    const bytes = await this.#inquiry.answer;
+    this.#inquiry = undefined;
+    if (!this.#ended) this.#handlers.limitStated?.(bytes);
   }
 
   #onConnected(session: MqttSession, sessionPresent: boolean): void {

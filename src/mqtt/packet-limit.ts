@@ -9,6 +9,8 @@
  *
  * Bytes pass without being copied, except around a cut packet and where a header is split over two chunks.
  */
+import { lengthAt, lengthBytesAt } from "./fixed-header.js";
+
 export interface PacketLimitOptions {
   /** Largest remaining length that passes whole; at least `PACKET_BYTES_MIN`. */
   readonly bytesMax: number;
@@ -19,8 +21,6 @@ export interface PacketLimitOptions {
 /** A topic has up to 65,535 bytes; with less than this a cut packet could not be parsed any more. */
 export const PACKET_BYTES_MIN = 65_536 + 16;
 
-/** The longest remaining length has four bytes (MQTT 3.1.1, 2.2.3). */
-const LENGTH_BYTES_MAX = 4;
 const NOTHING = Buffer.alloc(0);
 
 export class PacketLimit {
@@ -82,26 +82,6 @@ export class PacketLimit {
   isCut(packetLength: number | undefined): boolean {
     return packetLength === this.#bytesMax + 1;
   }
-}
-
-/**
- * How many bytes the remaining length takes; undefined while its end has not come. A length that never ends counts
- * as `LENGTH_BYTES_MAX`, and the parser refuses it.
- */
-function lengthBytesAt(bytes: Buffer, at: number): number | undefined {
-  for (let i = 0; i < LENGTH_BYTES_MAX; i++) {
-    if (at + i >= bytes.length) return undefined;
-    if (bytes[at + i]! < 0x80) return i + 1;
-  }
-  return LENGTH_BYTES_MAX;
-}
-
-/** 0 for a length that does not end, so that its bytes reach the parser as they are. */
-function lengthAt(bytes: Buffer, at: number, count: number): number {
-  if (bytes[at + count - 1]! >= 0x80) return 0;
-  let length = 0;
-  for (let i = count - 1; i >= 0; i--) length = length * 128 + (bytes[at + i]! & 0x7f);
-  return length;
 }
 
 function fixedHeader(first: number, length: number): Buffer {

@@ -43,6 +43,22 @@ export class BlockBuilder {
     this.readings++;
   }
 
+  /** Takes in what gathered after this. */
+  absorb(later: BlockBuilder): void {
+    for (const from of later.groups()) {
+      const group = this.#group(from.profile, from.device, from.keys !== undefined);
+      for (const column of ["arrivals", "times", "deliveries"] as const) group[column].push(...from[column]);
+      group.values.push(...from.values);
+      group.keys?.push(...(from.keys ?? []));
+      from.rejected.forEach((count, code) => {
+        group.rejected[code] = (group.rejected[code] ?? 0) + count;
+      });
+    }
+    this.waiting.push(...later.waiting);
+    this.bytes += later.bytes;
+    this.readings += later.readings;
+  }
+
   /** The wall clock was stepped after these readings had come: they came at that much another time. */
   shift(byMs: number): void {
     for (const { arrivals } of this.groups()) {

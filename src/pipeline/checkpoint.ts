@@ -1,5 +1,6 @@
 import type { Device } from "../engine/device.js";
 import type { Engine } from "../engine/engine.js";
+import { encodeGroups } from "../engine/group-codec.js";
 import { encodeDevice, encodeSlice } from "../engine/snapshot.js";
 import { sealMark } from "../model/bytes.js";
 import { LIMITS } from "../model/limits.js";
@@ -14,7 +15,8 @@ import type { Commit } from "../store/store.js";
  * go. The devices that are dirty at that moment are written a share at a time, along with the commits that follow,
  * each at the position of the commit it travels in; so there is no long pause and no large batch. When the last of them is written, every block up to the beginning is
  * contained in the records and is dropped, in the same batch. A crash in between leaves records at different
- * positions, which replay knows how to handle: every device skips what it has seen.
+ * positions, which replay knows how to handle: every device skips what it has seen. Groups are written with every
+ * share, so that they have seen at least what any of their members has.
  */
 export interface Share {
   readonly commit: Pick<Commit, "records" | "replaced" | "dropJournalThrough">;
@@ -82,6 +84,11 @@ export class Checkpointer {
       written.push(device);
     }
     const finished = this.#queue.length === 0;
+    const { groups, sequence } = this.#engine;
+    // A replay may not have come to where they are yet.
+    for (const record of encodeGroups(groups, Math.max(sequence, groups.replayedThrough), KEYS.group)) {
+      records.push({ type: "put", ...record });
+    }
     for (const device of written) this.#engine.dirty.delete(device);
     return {
       commit: { records, replaced, ...(finished ? { dropJournalThrough: this.#through } : {}) },
@@ -90,8 +97,7 @@ export class Checkpointer {
   }
 
   #encode(device: Device, records: Operation[], replaced: Map<string, number>): number {
-    const { profileId, name, stored } = device;
-    const { plan } = this.#engine.profileState(profileId)!;
+    const { profileId, name, plan, stored } = device;
     let bytes = 0;
     const put = (key: string, value: Uint8Array): number => {
       records.push({ type: "put", key, value });

@@ -6,8 +6,10 @@ import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
 import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
+import { BlockSize, READINGS_MOST } from "./block-size.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
+import type { LogRoom } from "./log-room.js";
 import { inPortions, makeRoom } from "./room.js";
 
 /**
@@ -21,6 +23,12 @@ import { inPortions, makeRoom } from "./room.js";
  * one sync is little beside what they hold: one with `maxBytes` of payload, and a large one whose input has gone
  * quiet (every sender is waiting for its acknowledgement, so waiting longer gains nothing).
  *
+ * A block is full with `maxBytes` of payload, or with as many readings as cause no more summaries than memory and log
+ * are to take at a time (block-size.ts). Full ones wait for one another in the order in which they were filled; their
+ * number is bounded by what the sources let wait. Before a block is applied the summary log has to have room
+ * (log-room.ts), except when everything has to be committed because the agent ends or its profiles change: then what
+ * has gathered goes in few blocks, at once.
+ *
  * Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then tell the
  * sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile nothing is
  * acknowledged, and processing time stands still, so that no device looks idle because Weir is slow.
@@ -33,6 +41,8 @@ export interface CommitterOptions {
   readonly engine: Engine;
   readonly store: Store;
   readonly checkpointer: Checkpointer;
+  /** Absent where the log is not bounded. */
+  readonly logRoom?: LogRoom;
   readonly clock: Clock;
   readonly arrivals: ArrivalClock;
   readonly timers: Timers;
@@ -52,12 +62,19 @@ const SAVED_COMMITS_MAX = 10;
 const QUIET_MS_MIN = 1;
 const QUIET_SHARE = 1 / 8;
 const TICK_MS = 1_000;
+/** Reading the whole log may take long on a small machine; longer than this it is stuck. */
+const ROOM_MS_MAX = 600_000;
 /** What a commit takes on a card in good health. Only longer ones push back so that devices may seem silent. */
 const COMMIT_MS_NORMAL = 50;
 
 export class Committer {
   readonly #options: CommitterOptions;
   #builder = new BlockBuilder();
+  /** Filled while another was being committed, oldest first. */
+  #full: BlockBuilder[] = [];
+  readonly #size = new BlockSize();
+  /** How many wait for everything that has gathered; silence can wait meanwhile. */
+  #draining = 0;
   #delay: Timer | undefined;
   #quiet: Timer | undefined;
   #readingsAtPoll = 0;
@@ -74,8 +91,6 @@ export class Committer {
   #lastTickMs = Number.NEGATIVE_INFINITY;
   /** More devices have fallen silent than one block may bring back: the next one follows at once. */
   #tickIsBehind = false;
-  /** Who waits until nothing is under way; silence can wait meanwhile. */
-  #drains = 0;
   #lastCommitMs: number;
 
   constructor(options: CommitterOptions) {
@@ -97,18 +112,34 @@ export class Committer {
 
   /** How long the current commit has been under way, 0 when none is: what the watchdog looks at. */
   get stalledMs(): number {
-    return this.#inFlight === undefined ? 0 : this.#options.clock.monotonicMs() - this.#lastCommitMs;
+    if (this.#inFlight === undefined) return 0;
+    const waitingMs = this.#options.logRoom?.waitingMs ?? 0;
+    if (waitingMs > 0) return Math.max(0, waitingMs - ROOM_MS_MAX);
+    return this.#options.clock.monotonicMs() - this.#lastCommitMs;
+  }
+
+  /** Whether nothing waits for a commit that has not begun. */
+  get isEmpty(): boolean {
+    return this.#builder.isEmpty && this.#full.length === 0;
   }
 
   /** Sees to it that what was just put in gets committed in time. */
   added(): void {
-    if (this.#inFlight !== undefined || this.#stopped) return;
-    if (this.#builder.bytes >= this.#options.maxBytes) {
+    if (this.#stopped) return;
+    if (this.#draining === 0 && this.#isFull()) {
+      this.#full.push(this.#builder);
+      this.#builder = new BlockBuilder();
       this.#cut();
       return;
     }
+    if (this.#inFlight !== undefined) return;
     if (this.#delay === undefined) this.#schedule(this.#options.maxDelayMs);
     else if (this.#quiet === undefined && this.#isLarge()) this.#watchForQuiet();
+  }
+
+  #isFull(): boolean {
+    const { bytes, readings } = this.#builder;
+    return bytes >= this.#options.maxBytes || readings >= this.#size.readingsMax;
   }
 
   #isLarge(): boolean {
@@ -152,12 +183,17 @@ export class Committer {
   }
 
   async #commit(): Promise<void> {
-    const builder = this.#builder;
-    this.#builder = new BlockBuilder();
-    const { engine, arrivals } = this.#options;
-    builder.shift(arrivals.look());
+    if (this.#draining === 0 && this.#options.logRoom?.lacking) {
+      await this.#waitForRoom();
+      if (this.#stopped) return;
+    }
+    this.#lastCommitMs = this.#options.clock.monotonicMs();
+    this.#shift();
+    const builder = this.#next();
+    const { engine, arrivals, store } = this.#options;
     const { trusted, bootClock } = arrivals;
     const clock = { trusted, bootClock };
+    const before = store.log.appendedBytes;
     const processingMs = this.#advanceProcessing();
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
     if (isTick) this.#lastTickMs = processingMs;
@@ -170,6 +206,7 @@ export class Committer {
       const isLast = i === portions.length - 1;
       await this.#write(clock, { groups, processingMs, tick: isTick && isLast && !this.#tickIsBehind });
     }
+    this.#size.learn(builder.readings, store.log.appendedBytes - before);
     for (const committed of builder.waiting) committed();
     await makeRoom(this.#options);
     if (this.#tickIsBehind) {
@@ -177,6 +214,32 @@ export class Committer {
       await makeRoom(this.#options);
     }
     this.#leaveOutStall();
+  }
+
+  /** Nobody is silent for that long: it is we who do not listen. */
+  async #waitForRoom(): Promise<void> {
+    this.#advanceProcessing();
+    await this.#options.logRoom!.made();
+    this.#leaveOutStall();
+  }
+
+  #next(): BlockBuilder {
+    const builder = this.#full.shift();
+    if (builder === undefined) {
+      const gathering = this.#builder;
+      this.#builder = new BlockBuilder();
+      return gathering;
+    }
+    if (this.#draining > 0) {
+      while (this.#full.length > 0 && builder.readings < READINGS_MOST) builder.absorb(this.#full.shift()!);
+    }
+    return builder;
+  }
+
+  /** Moves everything that has gathered along with a wall clock that was stepped. */
+  #shift(): void {
+    const byMs = this.#options.arrivals.look();
+    for (const builder of [...this.#full, this.#builder]) builder.shift(byMs);
   }
 
   async #write(
@@ -217,13 +280,13 @@ export class Committer {
   }
 
   #afterCommit(): void {
-    if (this.#tickIsBehind && this.#drains === 0 && !this.#stopped && !this.#failed) {
+    if (this.#tickIsBehind && this.#draining === 0 && !this.#stopped && !this.#failed) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
       this.#cut();
       return;
     }
-    if (this.#builder.isEmpty) return;
-    if (this.#builder.bytes >= this.#options.maxBytes) {
+    if (this.isEmpty || this.#stopped) return;
+    if (this.#full.length > 0) {
       this.#cut();
       return;
     }
@@ -237,7 +300,7 @@ export class Committer {
     if (this.#inFlight !== undefined || this.#delay !== undefined) return;
     const { engine, arrivals, checkpointer } = this.#options;
     const processingMs = this.#advanceProcessing();
-    this.#builder.shift(arrivals.look());
+    this.#shift();
     const clockSet = engine.isHolding && arrivals.trusted;
     if (checkpointer.pending || clockSet || engine.tickDue(processingMs)) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
@@ -245,18 +308,19 @@ export class Committer {
     }
   }
 
-  /** Commits what has gathered and waits until nothing is under way. */
+  /** Commits what has gathered, with room in the log or without, and waits until nothing is under way. */
   async drain(): Promise<void> {
-    this.#drains++;
+    this.#draining++;
+    this.#options.logRoom?.release();
     try {
-      while (this.#inFlight !== undefined || !this.#builder.isEmpty) {
+      while (this.#inFlight !== undefined || !this.isEmpty) {
         if (this.#failed)
           throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
         if (this.#inFlight === undefined) this.#cut();
         await this.#inFlight;
       }
     } finally {
-      this.#drains--;
+      this.#draining--;
     }
   }
 
@@ -270,7 +334,7 @@ export class Committer {
     do {
       await this.drain();
       if (!store.isReadable) await store.readable();
-    } while (this.#inFlight !== undefined || !this.#builder.isEmpty || !store.isReadable);
+    } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
     const changing = change();

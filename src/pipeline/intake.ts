@@ -79,7 +79,7 @@ export class IntakeStage {
   readonly take = (delivery: Delivery): void => {
     const { arrivals, committer } = this.#options;
     // With nothing gathered there is nothing that a step could be late for.
-    if (committer.builder.isEmpty) arrivals.look();
+    if (committer.isEmpty) arrivals.look();
     const arrivalMs = arrivals.stamp();
     const taken =
       delivery.stream === undefined ? this.#routed(delivery, arrivalMs) : this.#streamed(delivery, arrivalMs);

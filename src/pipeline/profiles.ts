@@ -1,6 +1,6 @@
 import type { Engine } from "../engine/engine.js";
+import type { GroupDefinition } from "../model/group.js";
 import type { Profile } from "../model/profile.js";
-import type { Summary } from "../model/summary.js";
 import type { Operation } from "../store/disk.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
@@ -28,21 +28,23 @@ export async function changeProfiles(on: {
   /** Those in force until now, by id. */
   readonly present: ReadonlyMap<string, Profile>;
   readonly profiles: readonly Profile[];
+  /** Groups of their devices; as they are unless given. */
+  readonly groups?: readonly GroupDefinition[];
 }): Promise<ProfileChange> {
   const { engine, store, checkpointer, present, profiles } = on;
   const before = new Map(engine.profiles().map((profile) => [profile.id, profile.hash]));
   const wanted = new Set(profiles.map((profile) => profile.id));
-  const summaries: Summary[] = [];
   const records: Operation[] = [];
   const added: string[] = [];
   const changed: string[] = [];
+  const redefined: Profile[] = [];
   for (const profile of profiles) {
     const hash = before.get(profile.id);
     if (hash === profile.hash) continue;
     (hash === undefined ? added : changed).push(profile.id);
+    redefined.push(profile);
     // One that was removed before left its definition in the store.
     const stored = engine.profileState(profile.id)?.plan.profile.hash;
-    summaries.push(...engine.reconfigure(profile));
     records.push(store.definitionOperation(profile.hash, encodeDefinition(profile)));
     if (stored !== undefined && stored !== profile.hash) {
       records.push(store.definitionOperation(stored, undefined));
@@ -51,11 +53,18 @@ export async function changeProfiles(on: {
   const removed = [...before.keys()].filter((id) => !wanted.has(id));
   // A removed profile keeps its definition, because its devices keep their counts.
   for (const id of removed) {
-    summaries.push(...engine.retire(id));
     const profile = present.get(id);
     if (profile === undefined) continue;
     records.push(store.definitionOperation(profile.hash, encodeDefinition(profile, { retired: true })));
   }
+  const { definitions } = engine.groups;
+  const groups = on.groups ?? definitions;
+  const regrouped = JSON.stringify(groups) !== JSON.stringify(definitions);
+  if (regrouped) records.push(store.groupDefinitionsOperation(JSON.stringify(groups)));
+  const summaries =
+    redefined.length + removed.length > 0 || regrouped
+      ? engine.redefine({ profiles: redefined, retired: removed, groups })
+      : [];
   if (records.length > 0 || summaries.length > 0) {
     const share = checkpointer.everything();
     const commit = { ...share.commit, records: [...share.commit.records, ...records] };

@@ -1,6 +1,8 @@
 import { Engine, type EngineOptions } from "../engine/engine.js";
+import { restoreGroup } from "../engine/group-codec.js";
 import { decodeDevice, decodeDeviceHeader } from "../engine/snapshot.js";
 import { CorruptRecord, sealMark } from "../model/bytes.js";
+import type { GroupDefinition } from "../model/group.js";
 import type { EngineProfile, Profile } from "../model/profile.js";
 import type { Store } from "../store/store.js";
 import { Checkpointer } from "./checkpoint.js";
@@ -63,6 +65,7 @@ export async function recover(
     // Its devices were stored without windows.
     if (definition.retired === true) engine.retire(profile.id);
   }
+  await restoreGroups(store, engine);
   let processingMs = await restoreDevices(store, engine);
   engine.resumeAt(store.journalFrom - 1);
   let replayedBlocks = 0;
@@ -80,17 +83,30 @@ export async function recover(
   return { engine, processingMs, replayedBlocks };
 }
 
+async function restoreGroups(store: Store, engine: Engine): Promise<void> {
+  const definitions = await store.groupDefinitions();
+  if (definitions !== undefined) engine.redefine({ groups: JSON.parse(definitions) as GroupDefinition[] });
+  for (const record of await store.groups()) restoreGroup(engine.groups, record);
+  engine.resumeAt(engine.groups.replayedThrough);
+}
+
 async function restoreDevices(store: Store, engine: Engine): Promise<number> {
   let processingMs = 0;
   for await (const record of store.devices()) {
     const header = decodeDeviceHeader(record);
     const state = engine.profileState(header.profileId);
-    if (state === undefined || state.plan.profile.hash !== header.profileHash) {
+    const plan = state === undefined ? undefined : engine.planFor(state, header.name);
+    if (state === undefined || plan?.profile.hash !== header.profileHash) {
       throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
     }
-    if (header.waiting > 0 || engine.residency.hasRoom) {
+    if (
+      header.waiting > 0 ||
+      engine.residency.hasRoom ||
+      engine.groups.takes(state.plan.profile.id, header.name)
+    ) {
       while (!store.isReadable) await store.readable();
-      engine.adopt(state, decodeDevice(record, state.plan));
+      engine.adopt(state, decodeDevice(record, plan));
+      engine.residency.relieve();
     } else {
       const aheadMs = Math.max(header.maxTimeMs, header.idleFloorMs);
       engine.noteAway(state, { ...header, aheadMs, mark: sealMark(record.value) });

@@ -35,6 +35,7 @@ export function compileProfile(document: ProfileDocument, options: CompileOption
     duplicates: duplicateRule(document.duplicates),
     clean: document.clean.map((rule) => cleanRule(rule, fields)),
     windows: document.windows.map((window) => compileWindow(window, fields, zone)),
+    tags: document.tags,
     source,
     zone,
     file,

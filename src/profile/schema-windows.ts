@@ -1,6 +1,7 @@
 import { LIMITS } from "../model/limits.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name } from "../schema/types.js";
+import { aggregatesSchema, checkPlacement, hoppingSchema } from "../schema/window.js";
 import { type Problem, type Unchecked, withRule, z } from "../schema/zod.js";
 import { fieldName, profileZone } from "./schema-parts.js";
 
@@ -45,48 +46,10 @@ function checkFill(window: Unchecked, report: Report): void {
   }
 }
 
-function checkPlacement(window: Unchecked, report: Report): void {
-  for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {
-    const days = Number(window.tumbling) % 86_400_000 === 0;
-    if (
-      (window.tumbling === undefined && (key === "zone" || window.hopping === undefined)) ||
-      (key === "zone" && !days) ||
-      (key === "offset" && window.zone !== undefined)
-    ) {
-      const hint =
-        key === "zone"
-          ? "zones are for windows of whole days"
-          : "offsets are for tumbling and hopping windows without a zone";
-      report({
-        code: "bad-window",
-        message: `"${key}" does not go with this window`,
-        path: [key],
-        at: "key",
-        hint,
-      });
-    }
-  }
-}
-
 const WINDOW_KINDS = ["tumbling", "hopping", "session", "count", "state", "sliding", "global"] as const;
 
-const hoppingSchema = withRule(
-  z.strictObject({
-    size: duration({ minMs: 1 }).meta({ description: "How long each window is." }),
-    slide: duration({ minMs: 1 }).meta({
-      description: "How long after the one before it each window begins; no more than the size.",
-    }),
-  }),
-  ({ size, slide }, report) => {
-    if (typeof size !== "number" || typeof slide !== "number" || slide <= size) return;
-    report({
-      code: "bad-window",
-      message: "the slide is longer than the window, so that readings between two windows would get lost",
-      path: ["slide"],
-      hint: "give a slide of at most the size",
-    });
-  },
-);
+/** Those whose bounds follow from the readings. */
+const BOUNDLESS = ["session", "count", "state", "sliding"] as const;
 
 /** One window of a profile. */
 export const windowSchema = withRule(
@@ -173,13 +136,17 @@ export const windowSchema = withRule(
       .optional()
       .meta({
         description:
-          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number. Default: null.",
+          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number (for results that are numbers; null for others). `count` is always 0. Default: null.",
       }),
     coarsen: ladder().or(z.literal("never")).optional().meta({
       description:
         "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
     }),
-    fields: z.record(z.union([z.literal("*"), fieldName()]), z.array(z.string().max(96)).max(64)).meta({
+    partials: z.boolean().default(false).meta({
+      description:
+        "Puts into each summary, as `partials`, the state that its results are computed from, so that `weir merge` can merge summaries of several gateways, or of short windows, exactly. For tumbling, hopping and global windows.",
+    }),
+    fields: aggregatesSchema(fieldName()).meta({
       description:
         "Aggregates by field. `*` stands for all fields that are not listed: texts and enums get those that apply to them.",
       examples: [{ "*": ["count", "mean", "min", "max"] }],
@@ -201,6 +168,15 @@ export const windowSchema = withRule(
         path: ["coarsen"],
         at: "key",
         hint: "only tumbling windows are merged into coarser ones",
+      });
+    }
+    if (window.partials === true && BOUNDLESS.some((kind) => window[kind] !== undefined)) {
+      report({
+        code: "bad-window",
+        message: '"partials" does not go with this window',
+        path: ["partials"],
+        at: "key",
+        hint: "windows whose bounds follow from the readings would have other bounds with the readings of others",
       });
     }
     checkFill(window, report);

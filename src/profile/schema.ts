@@ -209,6 +209,14 @@ export const profileSchema = withRule(
         .string()
         .regex(/^\d+\.\d+\.\d+$/)
         .meta({ description: "Version of the profile, three numbers.", examples: ["1.0.0"] }),
+      tags: z
+        .array(name())
+        .max(32)
+        .default([])
+        .meta({
+          description: "Names by which the gateway's config may take its devices into groups.",
+          examples: [["climate", "hall-3"]],
+        }),
       device: deviceSchema.optional(),
       match: matchSchema.optional(),
       decode: decodeSchema,

@@ -3,10 +3,9 @@ import { findAggregate } from "../aggregate/catalog.js";
 import { soughtValue } from "../aggregate/duration-in.js";
 import type { Counter, FieldType } from "../model/profile.js";
 import type { FieldAggregates, FoldedKind, WindowDefinition, WindowKind } from "../model/window.js";
+import { boundedKind } from "../schema/window.js";
 import type { WindowDocument } from "./schema.js";
 import { compileFieldCondition, compileState } from "./window-conditions.js";
-
-const DAY_MS = 86_400_000;
 
 /**
  * @param fields names and types in the profile's order
@@ -28,6 +27,7 @@ export function compileWindow(
     allowedLatenessMs: window.allowedLateness,
     earlyMs: window.early,
     fill: window.empty === "emit" ? (window.fill ?? "null") : undefined,
+    partials: window.partials,
     aggregates,
     coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
   };
@@ -68,15 +68,7 @@ function suited(names: readonly string[], field: Shape): readonly string[] {
 }
 
 function kindOf(window: WindowDocument, fields: readonly Shape[], gatewayZone: string): WindowKind {
-  const { tumbling, hopping, offset = 0 } = window;
   const folded = foldedKind(window, fields);
   if (folded !== undefined) return folded;
-  if (hopping !== undefined) {
-    const { size: sizeMs, slide: slideMs } = hopping;
-    return { type: "hopping", sizeMs, slideMs, offsetMs: offset % slideMs };
-  }
-  if (tumbling === undefined) return { type: "global" };
-  if (window.zone === undefined) return { type: "tumbling", sizeMs: tumbling, offsetMs: offset % tumbling };
-  const zone = window.zone === "gateway" ? gatewayZone : window.zone;
-  return { type: "day", days: tumbling / DAY_MS, zone };
+  return boundedKind({ ...window, zone: window.zone === "gateway" ? gatewayZone : window.zone });
 }

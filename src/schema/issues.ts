@@ -5,7 +5,7 @@
 import { nearest } from "../model/nearest.js";
 import { listed, pathText, quoted, typeName, typeNamed } from "./wording.js";
 import type { Path } from "./yaml.js";
-import { type ProblemParams, z } from "./zod.js";
+import { type Problem, type ProblemParams, refusedKeys, z } from "./zod.js";
 
 export interface Finding {
   readonly path: Path;
@@ -22,6 +22,7 @@ type Issue = z.core.$ZodIssue;
 /** What `noteSchema` leaves in an issue; zod hands on everything it does not know. */
 interface Notes {
   readonly knownKeys?: readonly string[];
+  readonly refusedKeys?: Readonly<Record<string, Problem>>;
   readonly description?: string;
   /** Whether the value must not be shown. */
   readonly secret?: boolean;
@@ -66,7 +67,10 @@ function prototypeKeys(value: unknown, path: Path = []): Path[] {
 const noteSchema: z.core.$ZodErrorMap = (issue) => {
   const schema = issue.inst;
   const notes: { -readonly [K in keyof Notes]: Notes[K] } = {};
-  if (schema instanceof z.ZodObject) notes.knownKeys = Object.keys(schema.shape);
+  if (schema instanceof z.ZodObject) {
+    notes.knownKeys = Object.keys(schema.shape);
+    notes.refusedKeys = refusedKeys(schema);
+  }
   if (schema instanceof z.ZodType && schema.description !== undefined) notes.description = schema.description;
   if (schema instanceof z.ZodType && schema.meta()?.["x-form"] === "secret") notes.secret = true;
   Object.assign(issue, notes);
@@ -98,6 +102,11 @@ function custom(issue: z.core.$ZodIssueCustom, path: Path): Finding {
 }
 
 function unknownKey(key: string, path: Path, issue: Issue & Notes, source: Source): Finding {
+  const refused = new Map(Object.entries(issue.refusedKeys ?? {})).get(key);
+  if (refused !== undefined) {
+    const { code = "bad-value", message, hint } = refused;
+    return { path: [...path, key], at: "key", code, message, hint };
+  }
   const known = issue.knownKeys ?? [];
   const present = valueAt(source.value, path);
   const free = known.filter((name) => !Object.hasOwn(present as object, name));
@@ -186,7 +195,16 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   if (expected.includes("string") && (typeof input === "number" || typeof input === "boolean")) {
     return { code, message, hint: `put it in quotes: "${source.sourceOf(path) ?? input}"` };
   }
-  if (input === null) return { code, message, hint: "give it a value or remove the key" };
+  const item = typeof path.at(-1) === "number";
+  const mapping = expected.includes("object") || expected.includes("record");
+  if (input === null && !(item && mapping)) {
+    return { code, message, hint: `give it a value or remove the ${item ? "item" : "key"}` };
+  }
+  if (mapping && item)
+    return { code, message, hint: 'write the item\'s keys as "- key: value", one in a line' };
+  if (mapping && path.length > 0 && typeof input !== "object") {
+    return { code, message, hint: 'write its keys below it, each as "key: value"' };
+  }
   if (expected.includes("array") && input !== undefined)
     return { code, message, hint: 'begin each item with "- "' };
   if (typeof input !== "string") return { code, message };

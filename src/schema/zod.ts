@@ -38,6 +38,19 @@ export function report(context: Pick<z.core.$RefinementCtx<unknown>, "addIssue">
 /** A value whose parts may be missing or of the wrong type, because they have problems of their own. */
 export type Unchecked = Readonly<Record<string, unknown>>;
 
+/** What is wrong with keys that an object has not, though one may well expect them. Of the very schema that checks: zod copies those that something is added to. */
+const refused = new WeakMap<object, Readonly<Record<string, Problem>>>();
+
+/** Says why an object has not certain keys, in the place of calling them unknown. */
+export function withRefused<S extends z.ZodType>(schema: S, problems: Readonly<Record<string, Problem>>): S {
+  refused.set(schema, problems);
+  return schema;
+}
+
+export function refusedKeys(schema: z.ZodType): Readonly<Record<string, Problem>> {
+  return refused.get(schema) ?? {};
+}
+
 /**
  * Adds a rule about several keys of an object (or items of an array). Unlike a plain refinement it also runs when
  * some part has a problem already, so that all problems of a file are reported at once; hence it must look at the

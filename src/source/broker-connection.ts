@@ -1,6 +1,10 @@
 import type { Socket } from "node:net";
+import type { Client } from "aedes";
+import type { Timers } from "../model/clock.js";
 import { PacketLimit } from "../mqtt/packet-limit.js";
 import { Gate } from "./gate.js";
+import { Pubacks } from "./pubacks.js";
+import { type PlainPublish, PublishLane } from "./publish-lane.js";
 
 export interface BrokerConnectionOptions {
   readonly socket: Socket;
@@ -12,9 +16,21 @@ export interface BrokerConnectionOptions {
   /** Whether the broker as a whole may read; it calls `wake` when it may again. */
   readonly mayRead: () => boolean;
   readonly onTooLarge: (announcedBytes: number) => void;
+  readonly timers: Timers;
+  readonly drainTimeoutMs: number;
+  readonly topicLevelsMax: number;
+  /** Beginning of the topics that are the broker's own. */
+  readonly reserved: string;
+  /** Whether nobody here has subscribed, so that publishes may go the short way (`publish-lane.ts`). */
+  readonly isUnheard: () => boolean;
+  /** Takes what goes the short way. */
+  readonly publish: (publish: PlainPublish) => void;
   /** Told of the bytes of a payload that waits no more. */
   readonly leave: (bytes: number) => void;
 }
+
+/** What aedes has and its types do not show: a timer while the client has asked for a keepalive. */
+type ClientInside = Client & { readonly _keepaliveTimer: NodeJS.Timeout | null };
 
 /** A device sends payloads of few different sizes. */
 const SIZES_MAX = 32;
@@ -39,11 +55,14 @@ export class BrokerConnection {
   readonly #leave: (bytes: number) => void;
   /** By size of the payload, so that thousands of publishes that wait need not have a function each. */
   readonly #leaving = new Map<number, () => void>();
+  /** Of what went the short way. */
+  readonly pubacks: Pubacks;
+  #client: ClientInside | undefined;
   #starved = false;
   #ending = false;
 
   constructor(options: BrokerConnectionOptions) {
-    const { socket, mayRead } = options;
+    const { socket, mayRead, timers, drainTimeoutMs } = options;
     this.#leave = options.leave;
     this.socket = socket;
     this.certified = options.certified;
@@ -60,21 +79,36 @@ export class BrokerConnection {
         options.onTooLarge(bytes);
       },
     });
+    this.pubacks = new Pubacks({ socket, timers, drainTimeoutMs, drained: () => this.wake() });
+    const lane = new PublishLane({
+      ...options,
+      isOpen: () => this.#client !== undefined && options.isUnheard(),
+    });
     const read = socket.read.bind(socket);
     socket.read = (size?: number): Buffer | null => {
       // Node itself asks for 0 bytes to get the stream going.
       if (size === 0 || this.#ending) return read(size);
-      if (!this.gate.open || !mayRead()) {
+      if (!this.gate.open || this.pubacks.clogged || !mayRead()) {
         this.#starved = true;
         return null;
       }
       const chunk: Buffer | null = read(size);
       if (chunk === null || refused) return null;
       const kept = limit.filter(chunk);
-      if (!refused) return kept;
-      socket.destroy();
+      if (refused) {
+        socket.destroy();
+        return null;
+      }
+      const rest = lane.take(kept);
+      if (rest.length > 0) return rest;
+      this.#client?._keepaliveTimer?.refresh();
       return null;
     };
+  }
+
+  /** The client is logged in, and nothing of it waits to be looked at. */
+  admit(client: Client): void {
+    this.#client = client as ClientInside;
   }
 
   /**

@@ -9,6 +9,9 @@
  * before aedes looks at their packet id, and aedes forgets those ids in a crash: `identity.ts` lets the duplicate
  * filter, which is durable, recognise them.
  *
+ * Plain publishes do not reach aedes at all while nobody here has subscribed (`publish-lane.ts`): they go from the
+ * socket to the intake, and their PUBACKs go out together when a commit has made them safe (`pubacks.ts`).
+ *
  * Bounds, each with a counter when it acts: connections, bytes of a packet, topic levels, publishes waiting per
  * connection and payload bytes waiting in all (then sockets are not read), length of a client id, subscriptions per
  * client, retained messages, kept sessions and their queues (`broker-persistence.ts`), passwords being checked
@@ -25,6 +28,7 @@ import { BrokerConnection } from "./broker-connection.js";
 import { BrokerDoor } from "./broker-door.js";
 import { BrokerListener } from "./broker-listener.js";
 import { BrokerLobby } from "./broker-lobby.js";
+import { isWrongVersion, reasonOf } from "./broker-lost.js";
 import {
   BROKER_DEFAULTS,
   type BrokerSettings,
@@ -36,7 +40,7 @@ import { boundPersistence, type Persistence } from "./broker-persistence.js";
 import { Gate } from "./gate.js";
 import { LocalBroker, SYSTEM_TOPICS } from "./local-broker.js";
 import type { SourceParts } from "./parts.js";
-import { Publication } from "./publication.js";
+import { Publication, type PublishParts } from "./publication.js";
 import { readUsers } from "./users.js";
 
 type About = { readonly source: string; readonly client: string };
@@ -212,6 +216,7 @@ export class BrokerSource implements Source {
       authorizeSubscribe: (client, subscription, callback) =>
         callback(null, this.#maySubscribe(client, subscription) ? subscription : null),
     });
+    broker.on("clientReady", (client) => this.#connections.get(client.conn)?.admit(client));
     const lost = (client: Client, error: Error): void => this.#onLost(client, error);
     broker.on("clientError", lost);
     broker.on("connectionError", lost);
@@ -248,14 +253,16 @@ export class BrokerSource implements Source {
   }
 
   #onConnected(socket: Socket, certified: boolean): void {
-    const { packetBytesMax, inflightMax } = this.#options;
     const connection = new BrokerConnection({
+      ...this.#options,
       socket,
       certified,
-      packetBytesMax,
-      inflightMax,
+      timers: this.#parts.timers,
+      reserved: SYSTEM_TOPICS,
       mayRead: () => !this.#stopping && this.#gate.open,
       leave: (bytes) => this.#gate.leave(bytes),
+      isUnheard: () => !this.#aedes.isHeard,
+      publish: (packet) => this.#takeIn(client, packet, connection),
       onTooLarge: (bytes) =>
         this.#parts.observer.emit(packetTooLarge, { source: this.name, client: client.id ?? "", bytes }),
     });
@@ -279,28 +286,31 @@ export class BrokerSource implements Source {
     }
     const connection = client === null ? undefined : this.#connections.get(client.conn);
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
-    const bytes = payload.length;
+    const { topic, qos, messageId, dup } = packet;
+    const acknowledge = (): void => {
+      // What went the short way has been acknowledged before, and its acknowledgement has to go out before this one.
+      connection?.pubacks.flush();
+      callback();
+    };
+    this.#takeIn(client, { topic, payload, qos, messageId, dup }, connection, acknowledge);
+    if (qos === 0) callback();
+  }
+
+  /** @param acknowledge by default, what a publish on the short way of the connection needs */
+  #takeIn(
+    client: Client | null,
+    packet: PublishParts,
+    connection: BrokerConnection | undefined,
+    acknowledge?: () => void,
+  ): void {
+    const bytes = packet.payload.length;
     connection?.gate.enter(1);
     this.#gate.enter(bytes);
     const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));
-    this.#parts.intake(
-      new Publication({
-        source: this.name,
-        clientId: client?.id,
-        packet,
-        payload,
-        committed: packet.qos === 0 ? leave : this.#acknowledging(callback, leave),
-      }),
-    );
-    if (packet.qos === 0) callback();
-  }
-
-  /** A function of its own, so that what waits with QoS 0 does not hold on to the callback and its packet. */
-  #acknowledging(callback: () => void, leave: () => void): () => void {
-    return () => {
-      callback();
-      leave();
-    };
+    const { qos, messageId } = packet;
+    const committed =
+      qos === 0 ? leave : acknowledging(acknowledge ?? (() => connection!.pubacks.add(messageId!)), leave);
+    this.#parts.intake(new Publication({ source: this.name, clientId: client?.id, packet, committed }));
   }
 
   #maySubscribe(client: Client, { topic }: Subscription): boolean {
@@ -319,7 +329,7 @@ export class BrokerSource implements Source {
     // What follows the end of a connection, such as an acknowledgement that has nowhere to go, is no news.
     if (client.closed) return;
     const { observer } = this.#parts;
-    if (WRONG_VERSION.test(error.message)) {
+    if (isWrongVersion(error)) {
       observer.emit(versionRefused, { source: this.name, address: addressOf(client.conn as Socket) });
       return;
     }
@@ -351,6 +361,14 @@ export class BrokerSource implements Source {
   }
 }
 
+/** A function of its own, so that what waits with QoS 0 does not hold on to more than it needs. */
+function acknowledging(acknowledge: () => void, leave: () => void): () => void {
+  return () => {
+    acknowledge();
+    leave();
+  };
+}
+
 /** aedes does not look at the topic of a will. */
 function badWillTopic(topic: string): string | undefined {
   if (topic === "") return "the topic of the will is empty";
@@ -368,23 +386,4 @@ function isText(topic: string): boolean {
 
 function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? "";
-}
-
-/** aedes's, as it sends CONNACK 1. */
-const WRONG_VERSION = /unacceptable protocol version/;
-
-/** aedes's errors have no codes; those worth counting apart. */
-const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/keep ?alive timeout/i, "keepalive"],
-  [/connect did not arrive/i, "no-connect"],
-  [/drain timeout/i, "slow-subscriber"],
-  [/too many levels/i, "topic-levels"],
-  [/not UTF-8/, "topic-encoding"],
-  [/maxInflightInbound|await their PUBREL|queue limit/i, "inflight"],
-  [/\$SYS/, "reserved-topic"],
-  [/ECONNRESET|EPIPE|ETIMEDOUT|closed/, "reset"],
-];
-
-function reasonOf(error: Error): string {
-  return REASONS.find(([pattern]) => pattern.test(error.message))?.[1] ?? "protocol";
 }

@@ -33,6 +33,8 @@ export interface RecordingOptions {
   readonly encoding: "utf-8" | "latin1";
   /** Longest line, or longest file where the file is one payload. */
   readonly lineBytesMax: number;
+  /** See `LineBatchOptions.keepEmpty`. */
+  readonly keepEmpty?: boolean;
   /** `whole`: the file is one payload, over however many lines. Default: `lines`. */
   readonly framing?: "lines" | "whole";
   /** What stands for `-`; the process's own by default. */

@@ -4,6 +4,8 @@ export interface LineBatchOptions {
   readonly encoding: "utf-8" | "latin1";
   /** Bytes of a line without its line break. */
   readonly lineBytesMax: number;
+  /** Whether empty lines come as empty texts, so that lines can be counted. Default: they are left out. */
+  readonly keepEmpty?: boolean | undefined;
 }
 
 /** A line as text, or as bytes where a decoder has to refuse it. */
@@ -51,7 +53,8 @@ export class LineBatches {
       this.#release(lines);
       from = first + 1;
     }
-    if (from < last) this.#split(chunk.subarray(from, last), lines);
+    if (this.#options.keepEmpty === true) this.#splitAll(chunk.subarray(from, last + 1), lines);
+    else if (from < last) this.#split(chunk.subarray(from, last), lines);
     this.#hold(chunk.subarray(last + 1));
     return this.#withoutMark(lines);
   }
@@ -101,10 +104,19 @@ export class LineBatches {
     }
   }
 
+  /** @param bytes whole lines with their line breaks */
+  #splitAll(bytes: Buffer, lines: Line[]): void {
+    for (let at = 0; at < bytes.length; ) {
+      const end = bytes.indexOf(LF, at);
+      this.#addBytes(bytes.subarray(at, end), lines);
+      at = end + 1;
+    }
+  }
+
   #addBytes(line: Buffer, lines: Line[]): void {
     const { encoding, lineBytesMax } = this.#options;
     const bare = line[line.length - 1] === CR ? line.subarray(0, -1) : line;
-    if (bare.length === 0) return;
+    if (bare.length === 0 && this.#options.keepEmpty !== true) return;
     if (bare.length > lineBytesMax) this.#addOverlong(bare, lines);
     else if (encoding === "utf-8" && !isUtf8(bare)) lines.push(Uint8Array.from(bare));
     else lines.push(bare.toString(encoding));

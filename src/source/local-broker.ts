@@ -24,8 +24,13 @@ export class LocalBroker extends Aedes {
   /** Set before aedes stores a subscription that outlives its connection. */
   keepsSubscriptions = false;
 
+  /** Whether anybody here may be waiting for what devices publish. */
+  get isHeard(): boolean {
+    return this.keepsSubscriptions || this.#deliveries.size > 0;
+  }
+
   override publish(packet: PublishPacket, client: unknown, done?: Done): void {
-    const heard = packet.retain || this.keepsSubscriptions || this.#deliveries.size > 0;
+    const heard = packet.retain || this.isHeard;
     if (heard || typeof client === "function" || packet.topic.startsWith(SYSTEM_TOPICS)) {
       publishToAll.call(this, packet, client, done);
     } else done?.();

@@ -1,13 +1,21 @@
-import type { PublishPacket } from "aedes";
 import type { Delivery } from "../model/delivery.js";
 import { packetIdentity } from "./identity.js";
+
+/** What matters of a PUBLISH. */
+export interface PublishParts {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  /** Undefined with QoS 0, and for a will. */
+  readonly messageId?: number | undefined;
+  readonly dup: boolean;
+}
 
 export interface PublicationParts {
   readonly source: string;
   /** Undefined for what the broker itself publishes. */
   readonly clientId: string | undefined;
-  readonly packet: PublishPacket;
-  readonly payload: Uint8Array;
+  readonly packet: PublishParts;
   readonly committed: () => void;
 }
 
@@ -18,13 +26,13 @@ export class Publication implements Delivery {
   readonly payload: Uint8Array;
   readonly retained = false;
   readonly committed: () => void;
-  readonly #packet: PublishPacket;
+  readonly #packet: PublishParts;
   readonly #clientId: string | undefined;
 
   constructor(parts: PublicationParts) {
     this.source = parts.source;
     this.topic = parts.packet.topic;
-    this.payload = parts.payload;
+    this.payload = parts.packet.payload;
     this.committed = parts.committed;
     this.#packet = parts.packet;
     this.#clientId = parts.clientId;

@@ -38,7 +38,7 @@ const storeCarriedOver = defineEvent<{
 const carryOverFailed = defineEvent<{ readonly from: string; readonly reason: string }>(
   "carry-over-failed",
   "error",
-  "nothing could be taken over from the store that was set aside; its unsent summaries are in there",
+  "nothing could be taken over from the store that was set aside; what is left of its unsent summaries is in there",
 );
 
 const BATCH_BYTES_MAX = 1_048_576;

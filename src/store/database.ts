@@ -45,6 +45,11 @@ const storeWriteFailed = defineEvent<{ readonly reason: string; readonly retryMs
   "error",
   "the store cannot be written; nothing is acknowledged until it can",
 );
+const storeGone = defineEvent<{ readonly path: string }>(
+  "store-gone",
+  "error",
+  "somebody has removed the database; the process ends at the next write, and what was acknowledged is lost",
+);
 const storeRecovered = defineEvent<{ readonly attempts: number }>(
   "store-recovered",
   "warn",
@@ -125,7 +130,7 @@ export class Database {
     for (let failures = 0; ; failures++) {
       try {
         await this.#try(operations, failures);
-        if (failures > 0) await this.#recovered(failures);
+        if (this.#failing !== undefined) await this.#recovered(failures);
         return;
       } catch (error) {
         if (error instanceof WeirError) throw error;
@@ -241,6 +246,18 @@ export class Database {
    */
   async compact(from: string, to: string): Promise<void> {
     await this.#reading((db) => db.compact(from, to));
+  }
+
+  /**
+   * Nothing is to be acknowledged any more that only goes into files which nobody will find: where the database is gone
+   * it is closed, and the next write finds out that it cannot be opened.
+   * @throws when the folder cannot be looked at
+   */
+  async checkThere(): Promise<void> {
+    if (await this.#disk.isThere()) return;
+    this.#failing = "the database is gone";
+    this.#options.observer.emit(storeGone, { path: this.#options.path });
+    await this.renew();
   }
 
   /** Closes and opens again between two writes, as a failed write does: its notes about itself begin anew. */

@@ -76,6 +76,8 @@ export interface Disk {
   openLeftBehind(): Promise<KeyValues>;
   forgetLeftBehind(): Promise<void>;
   usage(): Promise<DiskUsage>;
+  /** Whether the database is still where it was opened: somebody may have removed it. @throws when that cannot be told */
+  isThere(): Promise<boolean>;
   /** Resolves when a small file could be written and synced beside the database. @throws DiskError */
   takesWrites(): Promise<void>;
   /**

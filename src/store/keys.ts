@@ -5,9 +5,10 @@
  * |---|---|---|
  * | `c` | target | cursor: position in the log |
  * | `d` | profile NUL device | device record |
+ * | `g` | group | group record |
  * | `j` | sequence | journal block |
  * | `l` | position | summary |
- * | `m` | name | format version, mark of the state, profile definitions, log bookkeeping |
+ * | `m` | name | format version, mark of the state, definitions of profiles and groups, log bookkeeping |
  * | `s` | profile NUL device NUL slice id | slice record |
  */
 const NUMBER_DIGITS = 11; // 36^11 > 2^53
@@ -22,11 +23,12 @@ export const KEYS = {
   cursor: (target: string) => `c${target}`,
   meta: (name: string) => `m${name}`,
   device: (profile: string, device: string) => `d${profile}\0${device}`,
+  group: (name: string) => `g${name}`,
   slice: (profile: string, device: string, id: number) => `s${profile}\0${device}\0${number(id)}`,
 } as const;
 
 /** Half-open range of a whole key space. */
-export function keySpace(prefix: "c" | "d" | "j" | "l" | "m" | "s"): {
+export function keySpace(prefix: "c" | "d" | "g" | "j" | "l" | "m" | "s"): {
   readonly gte: string;
   readonly lt: string;
 } {

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
 import { messageOf } from "../model/errors.js";
+import { Beginning } from "./beginning.js";
 import {
   type Disk,
   DiskError,
@@ -15,7 +16,7 @@ import {
   type Range,
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
-import { damageIn, putAwayDamaged, unseenLossesIn } from "./level-check.js";
+import { damageIn, isThere, putAwayDamaged, unseenLossesIn } from "./level-check.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -26,12 +27,13 @@ const DATA = /^\d+\.(log|ldb|sst)$/;
 /** A block of most file systems. */
 const PROBE = Buffer.alloc(4_096, 0x57);
 
-/** The disk for real: a LevelDB in the subfolder `db`, and a reserve file beside it. */
+/** The disk for real: a LevelDB in the subfolder `db`; beside it a reserve file, and one that says that it was begun. */
 export class LevelDisk implements Disk {
   readonly path: string;
   readonly #folder: string;
   readonly #reserve: Reserve;
   readonly #leftBehind: LeftBehind;
+  readonly #beginning: Beginning;
   /** Whether the tables were looked at. Once in a life is often: it reads all of them. */
   #looked = false;
   /** What the last opening passed over without a word. */
@@ -42,6 +44,7 @@ export class LevelDisk implements Disk {
     this.#folder = join(path, DATABASE);
     this.#reserve = new Reserve(path);
     this.#leftBehind = new LeftBehind(path);
+    this.#beginning = new Beginning(path);
   }
 
   async open(options: { readonly create: boolean }): Promise<KeyValues> {
@@ -55,17 +58,22 @@ export class LevelDisk implements Disk {
       this.#looked = true;
     }
     this.#unseenLosses = await unseenLossesIn(this.#folder);
-    const createIfMissing = options.create && !(await translated(() => this.#hasData(), faultOfOpening));
-    return await translated(() => openLevel(this.#folder, createIfMissing), faultOfOpening);
+    const isToBegin = await translated(() => this.#isToBegin(), faultOfOpening);
+    const db = await translated(() => openLevel(this.#folder, options.create && isToBegin), faultOfOpening);
+    return new LevelKeyValues(db, this.#beginning);
   }
 
-  /** LevelDB takes a database whose CURRENT it cannot see for none, and would delete the others' files as stray ones. */
-  async #hasData(): Promise<boolean> {
-    const names = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return [];
-      throw error;
-    });
-    return names.some((name) => DATA.test(name));
+  /**
+   * Whether this is the place for a new database. LevelDB takes one whose CURRENT it cannot see for none, and would
+   * delete the others' files as stray ones.
+   * @throws DiskError when there was one that is nowhere to be found
+   */
+  async #isToBegin(): Promise<boolean> {
+    if (await hasData(this.#folder)) return false;
+    // Where it was set aside, a crash may have come before the next one was begun.
+    if ((await this.#leftBehind.name()) !== undefined || !(await this.#beginning.noted())) return true;
+    const hint = `to begin anew on purpose, remove ${this.#beginning.file} as well`;
+    throw new DiskError("damaged", `the database is gone, there is nothing left in db (${hint})`, undefined);
   }
 
   /**
@@ -99,12 +107,15 @@ export class LevelDisk implements Disk {
   async openLeftBehind(): Promise<KeyValues> {
     return await translated(async () => {
       const folder = join(this.path, (await this.#leftBehind.name())!);
+      // Of nothing LevelDB makes an empty one, and then nobody would say that there is nothing.
+      if (!(await hasData(folder))) throw new DiskError("damaged", "there is nothing in it", undefined);
       await putAwayDamaged(folder);
-      return await openLevel(folder, false).catch(async () => {
+      const db = await openLevel(folder, false).catch(async () => {
         // What LevelDB finds in the files on its own: tables without a list of them, for example.
         await (Level as unknown as Repairable).repair(folder);
         return await openLevel(folder, false);
       });
+      return new LevelKeyValues(db, this.#beginning);
     }, faultOfOpening);
   }
 
@@ -124,6 +135,10 @@ export class LevelDisk implements Disk {
       setAside: setAside.length,
       setAsideBytes: sum(kept.flat()),
     };
+  }
+
+  async isThere(): Promise<boolean> {
+    return await isThere(join(this.#folder, "CURRENT"));
   }
 
   async takesWrites(): Promise<void> {
@@ -157,14 +172,22 @@ async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o750 }).catch(() => mkdir(folder, { mode: 0o750 }));
 }
 
-async function openLevel(folder: string, createIfMissing: boolean): Promise<KeyValues> {
+async function hasData(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return names.some((name) => DATA.test(name));
+}
+
+async function openLevel(folder: string, createIfMissing: boolean): Promise<Level<string, Uint8Array>> {
   const db = new Level<string, Uint8Array>(folder, {
     keyEncoding: "utf8",
     valueEncoding: "view",
     createIfMissing,
   });
   await db.open();
-  return new LevelKeyValues(db);
+  return db;
 }
 
 interface SizedFile {
@@ -206,13 +229,18 @@ const LEVEL_LOG_BYTES = 65_536;
 
 class LevelKeyValues implements KeyValues {
   readonly #db: Level<string, Uint8Array>;
+  readonly #beginning: Beginning;
 
-  constructor(db: Level<string, Uint8Array>) {
+  constructor(db: Level<string, Uint8Array>, beginning: Beginning) {
     this.#db = db;
+    this.#beginning = beginning;
   }
 
   batch(operations: readonly Operation[]): Promise<void> {
-    return translated(() => this.#db.batch(operations as Operation[], { sync: true }));
+    return translated(async () => {
+      await this.#db.batch(operations as Operation[], { sync: true });
+      await this.#beginning.note();
+    });
   }
 
   get(key: string): Promise<Uint8Array | undefined> {
@@ -264,6 +292,7 @@ async function translated<T>(work: () => Promise<T>, fault = faultOf): Promise<T
 }
 
 function told(error: unknown, fault: typeof faultOf): DiskError {
+  if (error instanceof DiskError) return error;
   const cause = rootCause(error);
   return new DiskError(fault(cause), messageOf(cause), error);
 }

@@ -1,10 +1,10 @@
 import { maskedCrc32c } from "./level-crc.js";
 
 /**
- * Which tables belong to a LevelDB: others in its folder may be what a crash has left of one that was being written.
+ * Which files belong to a LevelDB: others in its folder may be what a crash has left of one that was being written.
  *
  * The manifest is a log of changes, in the format of the write-ahead log (level-wal.ts): tagged numbers and texts, of
- * which only the tables that come and go matter here (LevelDB's db/version_edit.cc).
+ * which only the tables that come and go matter here, and the write-ahead log (LevelDB's db/version_edit.cc).
  */
 const BLOCK_BYTES = 32_768;
 const HEADER_BYTES = 7;
@@ -13,25 +13,37 @@ const FIRST = 2;
 const LAST = 4;
 
 const COMPARATOR = 1;
-const NUMBERS: readonly number[] = [2, 3, 4, 9];
+const LOG_NUMBER = 2;
+/** The next file, the last write, and a second log, which LevelDB no longer uses. */
+const OTHER_NUMBERS: readonly number[] = [3, 4, 9];
 const COMPACT_POINTER = 5;
 const DELETED_FILE = 6;
 const NEW_FILE = 7;
 
-/**
- * @returns numbers of the tables, up to where the manifest can be read: LevelDB says itself what is wrong with it
- */
-export function tablesIn(manifest: Buffer): ReadonlySet<number> {
-  const tables = new Set<number>();
+/** Files by the numbers that they are named by. */
+export interface KnownFiles {
+  readonly tables: ReadonlySet<number>;
+  /** The oldest write-ahead log that is not in the tables; 0 in a database that was never opened to its end. */
+  readonly log: number;
+}
+
+interface Known extends KnownFiles {
+  readonly tables: Set<number>;
+  log: number;
+}
+
+/** @returns what is known up to where the manifest can be read: LevelDB says itself what is wrong with it */
+export function filesIn(manifest: Buffer): KnownFiles {
+  const known: Known = { tables: new Set(), log: 0 };
   for (const record of recordsOf(manifest)) {
     try {
-      apply(record, tables);
+      apply(record, known);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       break;
     }
   }
-  return tables;
+  return known;
 }
 
 function* recordsOf(log: Buffer): Generator<Buffer> {
@@ -53,7 +65,7 @@ function* recordsOf(log: Buffer): Generator<Buffer> {
   }
 }
 
-function apply(record: Buffer, tables: Set<number>): void {
+function apply(record: Buffer, known: Known): void {
   let at = 0;
   const number = (): number => {
     let value = 0;
@@ -70,16 +82,17 @@ function apply(record: Buffer, tables: Set<number>): void {
   while (at < record.length) {
     const tag = number();
     if (tag === COMPARATOR) skipText();
-    else if (NUMBERS.includes(tag)) number();
+    else if (tag === LOG_NUMBER) known.log = number();
+    else if (OTHER_NUMBERS.includes(tag)) number();
     else if (tag === COMPACT_POINTER) {
       number();
       skipText();
     } else if (tag === DELETED_FILE) {
       number();
-      tables.delete(number());
+      known.tables.delete(number());
     } else if (tag === NEW_FILE) {
       number();
-      tables.add(number());
+      known.tables.add(number());
       number();
       skipText();
       skipText();

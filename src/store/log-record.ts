@@ -32,6 +32,7 @@ export interface LogHead {
 export interface LogRecord {
   readonly head: LogHead | undefined;
   readonly json: string;
+  /** Empty where the state is in the JSON. */
   readonly partials: Partials;
 }
 
@@ -41,7 +42,8 @@ export function recordOf(summary: Summary | string): LogRecord {
   const { mergeable, revision, final } = summary;
   const json = canonicalJson(summary);
   if (mergeable === undefined) return { head: undefined, json, partials: {} };
-  const { startMs, endMs, ladderMs, partials } = mergeable;
+  const { startMs, endMs, ladderMs } = mergeable;
+  const partials = summary.partials === undefined ? mergeable.partials : {};
   const series = hashOf(mergeable.series);
   return {
     head: {
@@ -98,7 +100,8 @@ export function readRecord(value: Uint8Array, position: number): LogRecord {
   const json = reader.text();
   if (head === undefined) return { head, json, partials: {} };
   const summary = JSON.parse(json) as Summary;
-  return { head, json, partials: readPartials(reader, fieldsWithState(summary), head.startMs) };
+  const names = summary.partials === undefined ? fieldsWithState(summary) : [];
+  return { head, json, partials: readPartials(reader, names, head.startMs) };
 }
 
 function readHeadOf(reader: ByteReader): LogHead | undefined {

@@ -8,7 +8,7 @@ import { LOSSES_KEY } from "./losses.js";
  * there are, because LevelDB passes over what is damaged in its own log and tables: records then vanish, or come back
  * as they were before.
  *
- * - Devices, profile definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
+ * - Devices, groups, definitions and earlier losses: how many, and the sum of their marks (`sealMark`), which no other set of records
  *   has, nor the same set in an earlier version. A device knows its slices in the same way (engine/snapshot.ts). There
  *   may be a million devices, so their marks are not kept here: whoever writes a record says which one it replaces.
  * - Journal: from which block on it is kept. The blocks follow one another, so one that is missing shows, unless it
@@ -22,7 +22,10 @@ import { LOSSES_KEY } from "./losses.js";
 const VERSION = 1;
 const KEY = KEYS.meta("state");
 const DEVICES = keySpace("d").gte;
+const GROUPS = keySpace("g").gte;
 const DEFINITIONS = KEYS.meta("profile/");
+/** Definitions of groups. */
+export const GROUPS_KEY = KEYS.meta("groups");
 
 interface Expected {
   readonly records: number;
@@ -148,5 +151,6 @@ function isDevice(key: string): boolean {
 }
 
 function isMarked(key: string): boolean {
-  return isDevice(key) || key.startsWith(DEFINITIONS) || key === LOSSES_KEY;
+  const isState = isDevice(key) || key.startsWith(GROUPS) || key.startsWith(DEFINITIONS);
+  return isState || key === GROUPS_KEY || key === LOSSES_KEY;
 }

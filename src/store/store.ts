@@ -12,7 +12,7 @@ import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
 import { LogCheck } from "./log-check.js";
 import { decodeLosses, LOSSES_KEY, type StateLoss } from "./losses.js";
-import { StateMark } from "./state-mark.js";
+import { GROUPS_KEY, StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
 import { Upkeep } from "./upkeep.js";
@@ -40,7 +40,7 @@ export interface Commit {
   readonly block?: Block;
   /** What the block, or a change of definition, caused; as JSON where nobody will want to merge it. */
   readonly summaries: readonly (Summary | string)[];
-  /** Device and slice records, profile definitions. */
+  /** Records of devices, slices and groups, definitions. */
   readonly records: readonly Operation[];
   /** Journal blocks up to this position are in the records and can go. */
   readonly dropJournalThrough?: number;
@@ -269,6 +269,30 @@ export class Store implements Cursors {
       found.set(key.slice(prefix.length), ByteReader.open(value, DEFINITION_VERSION, key).text());
     }
     return found;
+  }
+
+  /** Definitions of groups as kept with `groupDefinitionsOperation`; undefined where there never were any. */
+  async groupDefinitions(): Promise<string | undefined> {
+    const value = await this.#database.get(GROUPS_KEY);
+    if (value === undefined) return undefined;
+    this.#mark.found(GROUPS_KEY, value);
+    return ByteReader.open(value, DEFINITION_VERSION, GROUPS_KEY).text();
+  }
+
+  groupDefinitionsOperation(definitions: string): Operation {
+    const writer = new ByteWriter();
+    writer.text(definitions);
+    return { type: "put", key: GROUPS_KEY, value: writer.seal(DEFINITION_VERSION, GROUPS_KEY) };
+  }
+
+  /** Group records; to be read before the devices. */
+  async groups(): Promise<KeyedRecord[]> {
+    const records: KeyedRecord[] = [];
+    for await (const [key, value] of this.#database.entries(keySpace("g"))) {
+      this.#mark.found(key, value);
+      records.push({ key, value });
+    }
+    return records;
   }
 
   definitionOperation(hash: string, definition: string | undefined): Operation {

@@ -84,6 +84,8 @@ export interface Rewrite {
 export class StoredSummaryLog implements SummaryLog {
   readonly #options: SummaryLogOptions;
   readonly #listeners = new Set<() => void>();
+  #rewritten = () => {};
+  #appendedBytes = 0;
   readonly #damaged = new Set<number>();
   readonly #book: LogBook;
   #tail = 1;
@@ -132,6 +134,11 @@ export class StoredSummaryLog implements SummaryLog {
     return this.#book.bytes;
   }
 
+  /** What has been appended in this life, whatever has become of it, as `bytes`. */
+  get appendedBytes(): number {
+    return this.#appendedBytes;
+  }
+
   roomy(): boolean {
     return this.bytes < this.bytesMax * ROOMY;
   }
@@ -166,6 +173,11 @@ export class StoredSummaryLog implements SummaryLog {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls back after each `rewrite` that is durable; one listener. */
+  onRewrite(listener: () => void): void {
+    this.#rewritten = listener;
+  }
+
   /** Operations that append; `appended` must follow when they are durable. */
   appendOperations(summaries: readonly (Summary | string)[]): Operation[] {
     return summaries.map((summary, i): Operation => {
@@ -176,7 +188,9 @@ export class StoredSummaryLog implements SummaryLog {
 
   appended(operations: readonly Operation[]): void {
     if (operations.length === 0) return;
+    const before = this.#book.bytes;
     count(this.#book, operations);
+    this.#appendedBytes += this.#book.bytes - before;
     for (const listener of this.#listeners) listener();
   }
 
@@ -256,7 +270,7 @@ export class StoredSummaryLog implements SummaryLog {
     book.coarsened += change.coarsened ?? 0;
     this.#tail = Math.max(this.#tail, change.tail ?? 0);
     operations.push(this.bookkeeping());
-    return this.#options.database.write(operations);
+    return this.#options.database.write(operations).then(() => this.#rewritten());
   }
 
   /** Puts right what it says of itself, by what was found. */

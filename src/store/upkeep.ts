@@ -18,9 +18,12 @@ import { KEYS, keySpace } from "./keys.js";
  * What LevelDB notes about itself (MANIFEST, LOG) grows for as long as it is open; when that has become much, the
  * database is closed and opened between two commits. Databases that were set aside are somebody's evidence: their
  * bytes are reported at every start and in the status, and deleting them is left to whoever has looked at them.
+ *
+ * A database whose files somebody has removed goes on taking writes for hours, into files that have no name any more.
+ * So each look is also one at whether it is there.
  */
 export interface UpkeepOptions {
-  readonly database: Pick<Database, "usage" | "compact" | "renew" | "failing">;
+  readonly database: Pick<Database, "usage" | "checkThere" | "compact" | "renew" | "failing">;
   readonly observer: Observer;
   /** What may be in the database at a time: log, journals, devices. */
   readonly budgetBytes: number;
@@ -99,6 +102,7 @@ export class Upkeep {
     this.#usage = await database.usage();
     // Compacting needs room itself, so it is no help on a disk that is full.
     if (this.#stopped || database.failing !== undefined) return;
+    await database.checkThere();
     if (this.#usage.notesBytes > NOTES_BYTES_MAX) await database.renew();
     if (this.#usage.databaseBytes <= this.#thresholdBytes) return;
     this.compactions++;

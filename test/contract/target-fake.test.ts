@@ -9,12 +9,6 @@ describe("the fake target", () => {
     const apply = (change: (target: FakeTarget) => void) => {
       for (const target of made) change(target);
     };
-    const setAway = async (value: boolean): Promise<void> => {
-      away = value;
-      apply((target) => {
-        target.away = value;
-      });
-    };
     return {
       create: () => {
         const target = new FakeTarget();
@@ -23,8 +17,17 @@ describe("the fake target", () => {
         return target;
       },
       received: async () => made.flatMap((target) => target.received.map((entry) => entry.json)),
-      takeAway: () => setAway(true),
-      bringBack: () => setAway(false),
+      statuses: () => made.flatMap(({ statuses }) => statuses),
+      takeAway: async () => {
+        away = true;
+        apply((target) => {
+          target.away = true;
+        });
+      },
+      bringBack: async () => {
+        away = false;
+        apply((target) => target.comeBack());
+      },
       mute: () =>
         apply((target) => {
           target.holding = true;

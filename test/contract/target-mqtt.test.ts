@@ -27,6 +27,11 @@ describeWithTools(["mosquitto"], "the MQTT target on Mosquitto", () => {
           observer: new Recorder(),
         }),
       received: async () => listener.payloads("edge/plant-1/gw-7/d/"),
+      statuses: () =>
+        listener
+          .payloads("edge/plant-1/gw-7/status")
+          .map((text) => JSON.parse(text))
+          .filter(({ state }) => state === "online"),
       takeAway: () => mosquitto.stop(),
       bringBack: () => mosquitto.start(),
       mute: () => mosquitto.freeze(),

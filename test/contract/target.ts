@@ -18,6 +18,8 @@ export interface TargetHarness {
   create(): Target;
   /** What the receiver has got so far, in order, repetitions included. */
   received(): Promise<readonly string[]>;
+  /** What the gateway has said of itself while it was there, in order. Absent where there is no place for it. */
+  readonly statuses?: () => readonly Readonly<Record<string, unknown>>[];
   /** Ends the upstream without a word; what it has confirmed, it keeps. */
   takeAway(): Promise<void>;
   bringBack(): Promise<void>;
@@ -142,6 +144,32 @@ export function targetContract(open: () => Promise<TargetHarness>): void {
     await target.stop();
     await harness.create().stop();
     expect(await harness.received()).toEqual([]);
+  });
+
+  it("says of the gateway what is so at the time: on every connection, and when something has changed", async (context) => {
+    const harness = await open();
+    const { statuses } = harness;
+    const target = harness.create();
+    if (statuses === undefined) {
+      expect(target.publishStatus).toBeUndefined();
+      return context.skip("there is no place for a status");
+    }
+    let dropped = 1;
+    const said = (count: number) =>
+      until(() => statuses().at(-1)?.dropped === count, { what: `${count} dropped are told` });
+    target.publishStatus?.(() => ({ dropped }));
+    target.start();
+    await said(1);
+    dropped = 2;
+    await harness.takeAway();
+    dropped = 3;
+    await harness.bringBack();
+    await said(3);
+    expect(statuses().map((status) => status.dropped)).not.toContain(2);
+    dropped = 4;
+    target.publishStatus?.(() => ({ dropped }));
+    await said(4);
+    await target.stop();
   });
 
   it("does not resolve while the upstream says nothing", async (context) => {

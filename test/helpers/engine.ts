@@ -1,8 +1,11 @@
+import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
-import type { StateReader } from "../../src/engine/residency.js";
+import { encodeGroups, restoreGroup } from "../../src/engine/group-codec.js";
+import type { ResidencyOptions, StateReader } from "../../src/engine/residency.js";
 import { decodeDevice, encodeDevice, encodeSlice } from "../../src/engine/snapshot.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
 import { type KeyedRecord, sealMark } from "../../src/model/bytes.js";
+import type { GroupDefinition } from "../../src/model/group.js";
 import type { EngineProfile, Field } from "../../src/model/profile.js";
 import type { FieldValue } from "../../src/model/reading.js";
 import type { Summary } from "../../src/model/summary.js";
@@ -62,6 +65,8 @@ export function engineProfile(rest: Partial<EngineProfile> = {}): EngineProfile 
 }
 
 export interface TestReading {
+  /** Hash of its profile; that of the maker unless given. */
+  readonly profile?: string;
   readonly device?: string;
   readonly timeMs: number;
   readonly arrivalMs?: number;
@@ -84,8 +89,10 @@ export class BlockMaker {
     const groups = new Map<string, ReadingGroup>();
     for (const r of readings) {
       const device = r.device ?? "d";
-      const group = groups.get(device) ?? newGroup(this.#hash, device, r.key !== undefined);
-      groups.set(device, group);
+      const { profile = this.#hash } = r;
+      const key = `${profile}/${device}`;
+      const group = groups.get(key) ?? newGroup(profile, device, r.key !== undefined);
+      groups.set(key, group);
       group.arrivals.push(r.arrivalMs ?? 0);
       group.times.push(r.timeMs);
       group.values.push([...r.values]);
@@ -110,28 +117,73 @@ export function newEngine(profile: EngineProfile, devicesMax = 1000): Engine {
   return engine;
 }
 
+/** An engine with several profiles and groups of their devices. */
+export function groupedEngine(
+  profiles: readonly EngineProfile[],
+  groups: readonly GroupDefinition[],
+  residency: ResidencyOptions = {},
+): Engine {
+  const engine = new Engine({ gateway: "gw", devicesMax: 1000, residency });
+  engine.redefine({ profiles, groups });
+  return engine;
+}
+
+/** A device as it is stored. */
+export interface DeviceRecords {
+  readonly profile: string;
+  readonly name: string;
+  readonly device: KeyedRecord;
+  readonly slices: readonly KeyedRecord[];
+}
+
+const sliceKey = (profile: string, device: string, id: number) => `s${profile} ${device} ${id}`;
+
+export function recordsOf(device: Device, sequence: number): DeviceRecords {
+  const { plan, profileId, name } = device;
+  const slices = [...device.slices, ...device.retired].map((slice) => {
+    const key = sliceKey(profileId, name, slice.id);
+    const value = encodeSlice(plan.slices.wake(slice), plan, key);
+    slice.mark = sealMark(value);
+    return { key, value };
+  });
+  const key = `d${name}`;
+  const value = encodeDevice(device, plan, { sequence, key });
+  return { profile: profileId, name, device: { key, value }, slices };
+}
+
+/** Slices of the devices that `StoredSlices.adopt` takes in, for an engine that reads them from there. */
+export class StoredSlices implements StateReader {
+  readonly #records = new Map<string, KeyedRecord>();
+
+  device(): undefined {
+    return undefined;
+  }
+
+  slice(profile: string, device: string, id: number): KeyedRecord | undefined {
+    return this.#records.get(sliceKey(profile, device, id));
+  }
+
+  adopt(engine: Engine, { profile, name, device, slices }: DeviceRecords): void {
+    for (const slice of slices) this.#records.set(slice.key, slice);
+    const state = engine.profileState(profile)!;
+    engine.adopt(state, decodeDevice(device, engine.planFor(state, name)));
+  }
+}
+
 /** A new engine with the state of the old one, through stored records. */
 export function restored(engine: Engine, profile: EngineProfile): Engine {
-  const slices = new Map<string, KeyedRecord>();
-  const keyOf = (device: string, id: number) => `s${device} ${id}`;
-  const reader: StateReader = {
-    device: () => undefined,
-    slice: (_, device, id) => slices.get(keyOf(device, id)),
-  };
+  const reader = new StoredSlices();
   const next = new Engine({ gateway: "gw", devicesMax: 1000, residency: { reader } });
   next.addProfile(profile);
-  const state = engine.profileState(profile.id)!;
-  const to = next.profileState(profile.id)!;
-  for (const device of state.devices.values()) {
-    for (const slice of [...device.slices, ...device.retired]) {
-      const key = keyOf(device.name, slice.id);
-      const value = encodeSlice(state.plan.slices.wake(slice), state.plan, key);
-      slices.set(key, { key, value });
-      slice.mark = sealMark(value);
+  const others = engine.profiles().filter(({ id }) => id !== profile.id);
+  next.redefine({ profiles: others, groups: engine.groups.definitions });
+  for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
+    restoreGroup(next.groups, record);
+  }
+  for (const { id } of engine.profiles()) {
+    for (const device of engine.profileState(id)!.devices.values()) {
+      reader.adopt(next, recordsOf(device, engine.sequence));
     }
-    const key = `d${device.name}`;
-    const value = encodeDevice(device, state.plan, { sequence: engine.sequence, key });
-    next.adopt(to, decodeDevice({ key, value }, to.plan));
   }
   next.resumeAt(engine.sequence);
   return next;

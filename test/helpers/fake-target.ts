@@ -18,7 +18,10 @@ export class FakeTarget implements Target {
   holding = false;
   deliveriesOpen = 0;
   started = false;
+  /** Every status that it was to publish while in reach. */
+  readonly statuses: Readonly<Record<string, unknown>>[] = [];
   readonly listeners = new Set<() => void>();
+  private details: (() => Readonly<Record<string, unknown>>) | undefined;
   private stopped = false;
   private held: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
@@ -29,6 +32,7 @@ export class FakeTarget implements Target {
 
   start(): void {
     this.started = true;
+    this.sayStatus();
   }
 
   async stop(): Promise<void> {
@@ -57,6 +61,15 @@ export class FakeTarget implements Target {
     return () => this.listeners.delete(listener);
   }
 
+  publishStatus(details: () => Readonly<Record<string, unknown>>): void {
+    this.details = details;
+    this.sayStatus();
+  }
+
+  private sayStatus(): void {
+    if (this.started && !this.away && this.details !== undefined) this.statuses.push(this.details());
+  }
+
   status(): { readonly state: string } {
     return { state: this.away ? "waiting" : "connected" };
   }
@@ -64,6 +77,7 @@ export class FakeTarget implements Target {
   /** Comes back, and says so. */
   comeBack(): void {
     this.away = false;
+    this.sayStatus();
     for (const listener of this.listeners) listener();
   }
 

@@ -78,6 +78,7 @@ const FIRST_FILES = [
   "store/db/LOCK",
   "store/db/CURRENT",
   "store/reserve",
+  "store/begun",
   "store/weir.sock",
 ];
 

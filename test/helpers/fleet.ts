@@ -90,17 +90,24 @@ export class Fleet {
   }
 
   /** Waits until the agent has read everything of every device; a reading counted twice does not stand for another. */
-  async taken(agent: AgentProcess, timeoutMs = 20_000): Promise<void> {
-    await until(
-      async () => {
-        const { byDevice } = await agent.status();
-        return this.#devices.every((device) => {
-          const counts = byDevice.find((each) => each.device === device.name);
-          return (counts?.accepted ?? 0) >= acceptedOf(device);
-        });
-      },
-      { what: "the agent has read it all", timeoutMs },
-    );
+  async taken(agent: AgentProcess, timeoutMs?: number): Promise<void> {
+    const lacking = async (): Promise<string[]> => {
+      const { byDevice } = await agent.status();
+      return this.#devices.flatMap((device) => {
+        const counts = byDevice.find((each) => each.device === device.name);
+        const wanted = acceptedOf(device);
+        if ((counts?.accepted ?? 0) >= wanted) return [];
+        return [`${device.name} has not all of ${wanted}: ${JSON.stringify(counts)}`];
+      });
+    };
+    await until(async () => (await lacking()).length === 0, {
+      what: "the agent has read it all",
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    }).catch(async (error: Error) => {
+      const { sources } = await agent.status();
+      const about = [...(await lacking()), ...sources.map((source) => JSON.stringify(source))];
+      throw new Error([error.message, ...about, agent.tail()].join("\n"));
+    });
   }
 
   /** Every device sends what it has held back and the reading that closes its windows. */
@@ -161,6 +168,9 @@ export class Fleet {
 
   /** Holds what upstream has to the promises, whatever became of the log: nothing lost, nothing twice. */
   async expectEachOnce(agent: AgentProcess, received: Summaries): Promise<void> {
+    // What the agent counts as accepted may still be on its way to the disk, and its summaries in no log.
+    const placedAll = () => this.account(received).lost.length === 0;
+    await until(placedAll, { what: "every reading is in a window upstream" }).catch(() => undefined);
     await this.delivered(agent, received);
     expect(received.contradictions, "one revision says one thing").toEqual([]);
     const { lost, doubled, misplaced } = this.account(received);

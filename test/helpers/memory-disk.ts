@@ -119,6 +119,10 @@ export class MemoryDisk implements Disk {
     return { databaseBytes: 0, notesBytes: 0, setAside: 0, setAsideBytes: 0 };
   }
 
+  async isThere(): Promise<boolean> {
+    return true;
+  }
+
   async takesWrites(): Promise<void> {}
 
   async reserve(): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Summary } from "../../src/model/summary.js";
 import { ArrivalClock } from "../../src/pipeline/arrival-clock.js";
 import { Checkpointer } from "../../src/pipeline/checkpoint.js";
 import { Committer } from "../../src/pipeline/committer.js";
+import type { LogRoom } from "../../src/pipeline/log-room.js";
 import { recover } from "../../src/pipeline/recovery.js";
 import type { Store } from "../../src/store/store.js";
 import type { TestReading } from "./engine.js";
@@ -26,6 +27,7 @@ export class Pipeline {
     clock: ManualClock;
     profile: EngineProfile;
     journalBytesMax: number;
+    logRoom: LogRoom | undefined;
   }) {
     this.store = parts.store;
     this.engine = parts.recovered.engine;
@@ -36,6 +38,7 @@ export class Pipeline {
       engine: this.engine,
       store: this.store,
       checkpointer: this.checkpointer,
+      ...(parts.logRoom === undefined ? {} : { logRoom: parts.logRoom }),
       clock: this.clock,
       arrivals: new ArrivalClock({ clock: this.clock, observer: { emit: () => {} } }),
       timers: this.clock,
@@ -56,9 +59,10 @@ export class Pipeline {
       readonly clock?: ManualClock;
       readonly memoryBytesMax?: number;
       readonly devicesMax?: number;
+      readonly logRoom?: LogRoom;
     } = {},
   ): Promise<Pipeline> {
-    const { clock = new ManualClock(), memoryBytesMax = Number.POSITIVE_INFINITY, ...others } = rest;
+    const { clock = new ManualClock(), logRoom, memoryBytesMax = Number.POSITIVE_INFINITY, ...others } = rest;
     const { devicesMax = 100, ...bounds } = others;
     const store = await openStore(path, { clock, ...bounds });
     const residency = { bytesMax: memoryBytesMax };
@@ -68,7 +72,7 @@ export class Pipeline {
       const records = [store.definitionOperation(profile.hash, "{}")];
       await store.commit({ summaries: [], records });
     }
-    return new Pipeline({ store, recovered, clock, profile, journalBytesMax });
+    return new Pipeline({ store, recovered, clock, profile, journalBytesMax, logRoom });
   }
 
   put(reading: TestReading, committed: () => void = () => {}): void {

@@ -66,12 +66,12 @@ export class SyncRecord {
    */
   cut(folder: string, random: Seeded): number {
     let unsynced = 0;
-    for (const [name, synced] of this.#syncedBytes(folder)) {
+    for (const [name, { synced, named }] of this.#syncedFiles(folder)) {
       const path = join(folder, name);
       const size = statSync(path, { throwIfNoEntry: false })?.size;
       if (size === undefined || size <= synced) continue;
       unsynced += size - synced;
-      if (synced === 0 && random.below(2) === 0) {
+      if (!named && random.below(2) === 0) {
         rmSync(path);
         continue;
       }
@@ -83,8 +83,8 @@ export class SyncRecord {
   }
 
   /** By name; files that the process did not make are as they were. */
-  #syncedBytes(folder: string): Map<string, number> {
-    const files = new Map<string, { bytes: number; synced: number }>();
+  #syncedFiles(folder: string): Map<string, WrittenFile> {
+    const files = new Map<string, WrittenFile>();
     /** What a file held when its sync began, which is all that the sync can answer for. */
     const syncing = new Map<SystemCall, number>();
     for (const [call, result] of systemCalls(readFileSync(this.#file, "utf8"))) {
@@ -96,17 +96,30 @@ export class SyncRecord {
         if (moved !== undefined) files.set(to!, moved);
       } else if (call.name === "openat") {
         const made = result !== undefined && result >= 0 && call.args.includes("O_TRUNC");
-        if (made) files.set(nameIn(/"([^"]*)"/, call.args), { bytes: 0, synced: 0 });
+        if (made) files.set(nameIn(/"([^"]*)"/, call.args), { bytes: 0, synced: 0, named: false });
+      } else if (/sync$/.test(call.name) && nameIn(/^\d+<([^>]*)>/, call.args) === basename(folder)) {
+        if (result === 0) for (const each of files.values()) each.named = true;
       } else if (file === undefined) {
         // Not one of those that are asked about.
       } else if (/sync$/.test(call.name)) {
         if (result === undefined) syncing.set(call, file.bytes);
-        else if (result === 0) file.synced = Math.max(file.synced, syncing.get(call)!);
+        else if (result === 0) {
+          file.synced = Math.max(file.synced, syncing.get(call)!);
+          file.named ||= file.synced > 0;
+        }
       } else if (result !== undefined && result > 0) file.bytes += result;
     }
     const there = readdirSync(folder).filter((name) => !NOT_DATA.test(name) && files.has(name));
-    return new Map(there.map((name) => [name, files.get(name)!.synced]));
+    return new Map(there.map((name) => [name, files.get(name)!]));
   }
+}
+
+interface WrittenFile {
+  bytes: number;
+  /** Of these, what is synced. */
+  synced: number;
+  /** Whether it is in its folder for sure: that was synced since, or the file was, when there was something in it. */
+  named: boolean;
 }
 
 interface SystemCall {

@@ -47,6 +47,11 @@ export class RawMqtt {
     return this.#socket.writableLength;
   }
 
+  /** Takes nothing of what is sent to it. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

@@ -20,6 +20,10 @@ const [CONNECT, PUBLISH, PINGREQ] = [1, 3, 12];
 export class ScriptedBroker {
   readonly connects: Buffer[] = [];
   readonly publishes: ScriptedPublish[] = [];
+  /** CONNECT packets of MQTT 5. */
+  readonly inquiries: Buffer[] = [];
+  /** Maximum Packet Size that the CONNACK of MQTT 5 states; it knows only 3.1.1 where this is undefined. */
+  statedLimit: number | undefined;
   /** Called for each publish; the default acknowledges at once. */
   onPublish: (publish: ScriptedPublish) => void = (publish) => this.acknowledge(publish);
   readonly url: string;
@@ -69,7 +73,10 @@ export class ScriptedBroker {
 
   private packet(socket: Socket, first: number, body: Buffer): void {
     const kind = first >> 4;
-    if (kind === CONNECT) {
+    if (kind === CONNECT && body[6] === 5) {
+      this.inquiries.push(body);
+      socket.write(connack5(this.statedLimit));
+    } else if (kind === CONNECT) {
       this.connects.push(body);
       socket.write(Buffer.from([0x20, 2, 0, 0]));
     } else if (kind === PINGREQ) {
@@ -88,6 +95,14 @@ export class ScriptedBroker {
       this.onPublish(publish);
     }
   }
+}
+
+/** MQTT 5.0, 3.2; a broker of 3.1.1 refuses with return code 1 (MQTT 3.1.1, 3.1.2.2). */
+function connack5(limit: number | undefined): Buffer {
+  if (limit === undefined) return Buffer.from([0x20, 2, 0, 1]);
+  const packet = Buffer.from([0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 0]);
+  packet.writeUInt32BE(limit, 6);
+  return packet;
 }
 
 /** The first whole packet of `bytes`. */

@@ -7,6 +7,8 @@ import { delimiter, join } from "node:path";
 import { describe, onTestFinished } from "vitest";
 
 /** Daemons live in sbin, which a user's PATH often lacks. */
+/** Only a failure waits so long, or a machine that is busy with other things. */
+const PATIENCE_MS = 60_000;
 const FOLDERS = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
 
 /** Full path of a program; undefined where it is not installed. */
@@ -55,7 +57,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   options: { readonly what: string; readonly timeoutMs?: number },
 ): Promise<void> {
-  const timeoutMs = options.timeoutMs ?? 20_000;
+  const timeoutMs = options.timeoutMs ?? PATIENCE_MS;
   const startMs = performance.now();
   while (!(await condition())) {
     if (performance.now() - startMs > timeoutMs) {

@@ -330,7 +330,7 @@ class Parser {
         body = true;
         if (token === ";") parts[parts.length - 1] += ";";
         else parts.push(token);
-      } else if (body || /^(state|filled)=/.test(token)) parts.push(this.#result(token, times));
+      } else if (body || /^(state|filled|members)=/.test(token)) parts.push(this.#result(token, times));
       else parts.push(this.#span(token, times));
     }
     if (!body) this.#fail(`"${text}" is neither a summary nor one of ${[...EVENTS].join(", ")}`);

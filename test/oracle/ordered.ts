@@ -17,12 +17,13 @@ export interface History {
   readonly window: { readonly startMs: number; readonly endMs: number } | undefined;
 }
 
-/** JSON of a window's `fields`, as the engine writes it. @param all readings of the device, by time, no two of one time */
+/** JSON of a window's `fields`, as the engine writes it. @param of readings of the device, in order */
 export function orderedFieldsOf(
   profile: EngineProfile,
   window: EngineProfile["windows"][number],
   of: {
-    readonly all: readonly OracleReading[];
+    /** Those before the window; the last value counts. */
+    readonly earlier: readonly OracleReading[];
     readonly members: readonly OracleReading[];
     readonly bounds: History["window"];
   },
@@ -34,7 +35,7 @@ export function orderedFieldsOf(
       readings.map((r) => ({ t: r.timeMs, v: r.values[index]! })).filter(({ v }) => !isMissing(v));
     const inside = values(of.members);
     if (inside.length === 0) continue;
-    const earlier = of.bounds === undefined ? [] : values(of.all.filter((r) => isEarlier(r, of.members[0]!)));
+    const earlier = of.bounds === undefined ? [] : values(of.earlier);
     const points = [...earlier, ...inside];
     const history = { field, points, before: earlier.length, window: of.bounds };
     const { unit } = field;
@@ -46,10 +47,6 @@ export function orderedFieldsOf(
     };
   }
   return JSON.stringify(fields);
-}
-
-function isEarlier(a: OracleReading, b: OracleReading): boolean {
-  return a.timeMs < b.timeMs;
 }
 
 function unitOf(name: string, unit: string | undefined): [string, string][] {
@@ -74,8 +71,10 @@ export function orderedResult(history: History, name: string): unknown {
       const { area, knownMs } = areaOf(history, smooth);
       return knownMs === 0 ? null : rounded(area, 3_600_000n);
     }
-    case "durationGood":
-      return areaOf(history, smooth).knownMs / 1_000;
+    case "durationGood": {
+      const known = points.map(({ t }) => ({ t, v: 1 }));
+      return areaOf({ ...history, points: known }, smooth).knownMs / 1_000;
+    }
     case "durationIn": {
       const states = points.map(({ t, v }) => ({ t, v: nameOf(field, v) === parameter ? 1 : 0 }));
       return rounded(areaOf({ ...history, points: states }, "stepped").area, 1_000n);

@@ -110,7 +110,7 @@ describeWithTools(["mosquitto"], "forwarding to Mosquitto", () => {
     const thief = await MqttListener.open(mosquitto.url, [], { clientId: "gw-7" });
     await thief.close();
     await until(() => states().at(-1) === "online" && states().length >= 3, { what: "it is back" });
-    target.publishStatus({ version: "1.0.0" });
+    target.publishStatus(() => ({ version: "1.0.0" }));
     await until(() => listener.payloads(STATUS).at(-1)?.includes("1.0.0") === true, { what: "details" });
     await forwarder.stop();
     await until(() => states().at(-1) === "offline stopped", { what: "offline is said" });
@@ -164,6 +164,31 @@ describeWithTools(["mosquitto"], "forwarding to Mosquitto", () => {
     expect(new Set(listener.payloads(SUMMARIES)).size).toBe(4);
     expect(recorder.named("forward-set-aside")).toMatchObject([{ position: 3, code: "summary-too-large" }]);
     expect(recorder.named("mqtt-disconnected")).toEqual([]);
+  });
+
+  it("asks a broker that ends the connection over a summary for its limit, and passes over what is longer", async () => {
+    const mosquitto = await startMosquitto({ lines: ["max_packet_size 480"] });
+    const listener = await MqttListener.open(mosquitto.url, ["edge/#"]);
+    const { target, log, forwarder, recorder } = rig({ broker: { url: mosquitto.url, clientId: "gw-7" } });
+    // Longer than the broker takes, too: what the gateway says of itself must not keep summaries back.
+    target.publishStatus(() => ({ filler: "x".repeat(500) }));
+    const long = (position: number) =>
+      JSON.stringify({ ...JSON.parse(summaryJson(position)), f: "x".repeat(480) });
+    append(log, 2);
+    log.append(long(3));
+    append(log, 2);
+    await until(() => forwarder.status().cursor === 5, { what: "all is dealt with" });
+    await until(() => new Set(listener.payloads(SUMMARIES)).size >= 4, { what: "the others are received" });
+    expect(new Set(listener.payloads(SUMMARIES)).size).toBe(4);
+    expect(recorder.named("packet-limit-stated")).toMatchObject([{ bytes: 480 }]);
+    expect(recorder.named("forward-set-aside")).toMatchObject([{ position: 3, code: "summary-too-large" }]);
+    const ends = recorder.named("mqtt-disconnected").length;
+    log.append(long(6));
+    append(log, 1);
+    await until(() => forwarder.status().cursor === 7, { what: "the next is passed over, too" });
+    expect(forwarder.status()).toMatchObject({ setAsideEntries: 2, droppedEntries: 0 });
+    // On the same connection the broker need not be asked again.
+    expect(recorder.named("mqtt-disconnected")).toHaveLength(ends);
   });
 
   it("notices a broker that stays connected and acknowledges nothing", async () => {

@@ -1,6 +1,7 @@
 import { extentAccumulator } from "../../src/aggregate/extent.js";
 import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
+import { Groups } from "../../src/engine/groups.js";
 import { DeliveryMemory } from "../../src/engine/memory.js";
 import { canonicalJson } from "../../src/model/summary.js";
 import { BlockBuilder } from "../../src/pipeline/block-builder.js";
@@ -64,6 +65,11 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
       device.idleFloorMs = Number.NEGATIVE_INFINITY;
     }),
 
+  "forgets in a restart what was before a window": () =>
+    onRestore((device) => {
+      device.bounds = [];
+    }),
+
   "emits what a replay causes": () => {
     let caused: string[] = [];
     const undo = [
@@ -116,6 +122,8 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
     onShare((share) => ({ ...share, commit: { ...share.commit, records: [] } })),
 
   "does not count what it refuses": () => replace(BlockBuilder.prototype, "reject", () => () => {}),
+
+  "gives groups nothing of a member's last word": () => replace(Groups.prototype, "handOver", () => () => {}),
 
   "merges no extremes": () => replace(extentAccumulator, "merge", () => () => {}),
 };

@@ -1,7 +1,10 @@
 import type { Agent } from "../../src/agent/agent.js";
 import type { AgentStatus } from "../../src/agent/status.js";
+import { takesDevice, takesProfile } from "../../src/model/group.js";
 import type { Summary } from "../../src/model/summary.js";
+import { logBytesWithHeadRoom } from "../../src/pipeline/log-room.js";
 import type { Outgoing } from "./client.js";
+import { isOfGroup, countsOf as readingsOf, WHOLE } from "./groups.js";
 import { keyOf, type Receipts } from "./receipts.js";
 import { fineName } from "./received.js";
 import type { Sensor } from "./sensor.js";
@@ -57,6 +60,8 @@ function countsOf(status: AgentStatus, { spec }: Sensor) {
 }
 
 const SLACK_BYTES = 100_000;
+/** What one block, or all that has gathered before an end or a reload, causes here at worst. */
+const BLOCK_BYTES_MAX = 30_000;
 /** At worst each of a device's readings lies in a slice of its own that lateness keeps. */
 const DEVICE_BYTES_MAX = 200_000;
 
@@ -64,7 +69,9 @@ function checkBounds({ scenario, disk }: Simulated, { store, devices }: AgentSta
   const { logBytesMax, journalBytesMax } = scenario.store;
   if (devices > scenario.devicesMax)
     throw new Error(`${devices} devices, ${scenario.devicesMax} are allowed`);
-  if (store.logBytes > logBytesMax + SLACK_BYTES) throw new Error(`the log has ${store.logBytes} bytes`);
+  if (store.logBytes > logBytesWithHeadRoom(logBytesMax) + BLOCK_BYTES_MAX) {
+    throw new Error(`the log has ${store.logBytes} bytes, allowed are ${logBytesMax}`);
+  }
   const bytesMax = logBytesMax + 2 * journalBytesMax + devices * DEVICE_BYTES_MAX + SLACK_BYTES;
   if (disk.bytes > bytesMax) throw new Error(`the disk holds ${disk.bytes} bytes, allowed are ${bytesMax}`);
 }
@@ -77,7 +84,9 @@ export function checkEnd(simulated: Simulated): void {
   checkAccounts(simulated, status);
   for (const receipts of simulated.receipts) {
     const found = checkOnce(receipts, simulated);
-    if (!lossTold(simulated)) checkComplete(simulated, status, receipts, found);
+    if (lossTold(simulated)) continue;
+    checkComplete(simulated, status, receipts, found);
+    if (!refusable(simulated)) checkBefore(simulated, receipts, found);
   }
 }
 
@@ -106,14 +115,15 @@ const OVERLAPPING = ["hopping", "sliding"];
 /** Kinds whose windows may be taken back. */
 const FOLDED = ["session", "count", "state", "sliding"];
 
-type Found = ReadonlyMap<string, ReadonlySet<number>>;
+/** Names of readings. */
+type Found = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** No reading is in two windows of one definition. @returns the readings by device and window, and by device */
 function checkOnce(receipts: Receipts, { gateway }: Simulated): Found {
   const dropped = gateway.told.some(({ name }) => name === "log-unsent-dropped");
-  const found = new Map<string, Set<number>>();
+  const found = new Map<string, Set<string>>();
   const setOf = (key: string) => {
-    const set = found.get(key) ?? new Set<number>();
+    const set = found.get(key) ?? new Set<string>();
     found.set(key, set);
     return set;
   };
@@ -125,12 +135,12 @@ function checkOnce(receipts: Receipts, { gateway }: Simulated): Found {
     const overlaps = OVERLAPPING.includes(summary.window.kind);
     // With its store an agent loses the memory of what it has taken in and not acknowledged yet.
     const inWindow = setOf(`${device} ${fineName(summary)}${summary.incomplete ? " incomplete" : ""}`);
-    for (const { number } of members) {
-      if (!overlaps && inWindow.has(number)) {
-        throw new Error(`${receipts.target}: reading ${number} is in ${summary.id} and in another window`);
+    for (const { name } of members) {
+      if (!overlaps && inWindow.has(name)) {
+        throw new Error(`${receipts.target}: reading ${name} is in ${summary.id} and in another window`);
       }
-      inWindow.add(number);
-      setOf(device).add(number);
+      inWindow.add(name);
+      if (!isOfGroup(summary) || fineName(summary) === WHOLE) setOf(device).add(name);
     }
   }
   return found;
@@ -147,7 +157,7 @@ function checkComplete(simulated: Simulated, status: AgentStatus, receipts: Rece
     const there = found.get(key) ?? new Set();
     const isSure = ({ acknowledged, sent }: Outgoing) => acknowledged || (sent && uneventful);
     const missing = sensor.sent.filter(
-      (sent) => receipts.counts(key, sent) && sent.messages.some(isSure) && !there.has(sent.number),
+      (sent) => receipts.counts(key, sent) && sent.messages.some(isSure) && !there.has(sent.name),
     );
     if (missing.length === 0) continue;
     const counts = countsOf(status, sensor) ?? countsOf(status, unknownOf(sensor));
@@ -166,7 +176,59 @@ function checkComplete(simulated: Simulated, status: AgentStatus, receipts: Rece
       );
     }
   }
+  checkGroups(simulated, status, receipts, found);
   checkFinal(receipts);
+}
+
+/** A window begins with the last value before it, where that is known for sure: of the definition that never changes. */
+function checkBefore({ sensors }: Simulated, receipts: Receipts, found: Found): void {
+  const byDevice = new Map(sensors.map((sensor) => [keyOf(sensor), sensor]));
+  for (const newest of receipts.newest()) {
+    const { summary } = newest;
+    const device = deviceOf(summary);
+    const { spec, sent } = byDevice.get(device) ?? {};
+    if (spec === undefined || !spec.profile.strict || !summary.final || newest.members.length === 0) continue;
+    if (fineName(summary) !== spec.profile.versions[0]!.windows[0]!.name || /\/\d+$/.test(summary.id))
+      continue;
+    const there = found.get(device) ?? new Set();
+    receipts.decoder.checkOrder(
+      newest,
+      sent!.filter(({ name }) => there.has(name)),
+      true,
+    );
+  }
+}
+
+/** What a device has in a window of its own is in its groups' windows too, but for what these count as late. */
+function checkGroups(simulated: Simulated, status: AgentStatus, receipts: Receipts, found: Found): void {
+  const definitions = simulated.gateway.groups[0] ?? [];
+  for (const { name, members } of definitions) {
+    const opaque = [...receipts.newest()].filter(
+      ({ summary }) => summary.device === name && isOfGroup(summary) && readingsOf(summary) === undefined,
+    );
+    // Which readings those are nobody can tell.
+    if (opaque.length > 0) continue;
+    const counts = status.groups.find((group) => group.name === name);
+    // A device that only the hostile client has spoken for is never silent where the profile says so.
+    if (counts?.waitsFor !== undefined && !receipts.knows(counts.waitsFor)) continue;
+    const there = found.get(`group/${name}`) ?? new Set();
+    const sensors = simulated.sensors.filter(
+      ({ spec }) => takesProfile(members, spec.profile) && takesDevice(members, spec.name),
+    );
+    const missing = sensors.flatMap((sensor) => {
+      const key = keyOf(sensor);
+      const own = found.get(key) ?? new Set();
+      return sensor.sent.filter(
+        (sent) => receipts.counts(key, sent) && own.has(sent.name) && !there.has(sent.name),
+      );
+    });
+    const late = counts?.late ?? 0;
+    if (missing.length <= late) continue;
+    const names = missing.map((sent) => sent.name).join(" ");
+    throw new Error(
+      `${receipts.target}: group ${name} lacks ${missing.length} readings (${names}), ${late} are late`,
+    );
+  }
 }
 
 /** Where readings of devices beyond the limit are booked. */

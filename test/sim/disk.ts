@@ -251,6 +251,10 @@ class MountedDisk implements Disk {
     };
   }
 
+  async isThere(): Promise<boolean> {
+    return true;
+  }
+
   takesWrites(): Promise<void> {
     return this.answer(1, () => {
       if (this.#disk.full) throw this.#disk.noRoom();

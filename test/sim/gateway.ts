@@ -50,18 +50,27 @@ export class Gateway {
   onUp: (agent: Agent) => void = () => {};
   lives = 0;
   readonly #on: GatewayParts;
-  readonly #config: Config;
+  readonly #configs: readonly Config[];
   #version = 0;
   #life: Life | undefined;
   #starting = false;
 
   constructor(on: GatewayParts) {
     this.#on = on;
-    this.#config = configOf(on.scenario);
+    this.#configs = [0, 1, 2].map((version) => configOf(on.scenario, version));
   }
 
   get profiles(): readonly Profile[] {
     return this.#on.scenario.profiles.map(({ versions }) => versions[this.#version % versions.length]!);
+  }
+
+  get #config(): Config {
+    return this.#configs[this.#version % this.#configs.length]!;
+  }
+
+  /** Of every version of the config. */
+  get groups(): readonly Config["groups"][] {
+    return this.#configs.map(({ groups }) => groups);
   }
 
   broker(): SimulatedBroker | undefined {
@@ -214,7 +223,7 @@ export class Gateway {
     });
   }
 
-  /** SIGHUP with the next version of every profile. */
+  /** SIGHUP with the next version of every profile, and of the config. */
   reload(): void {
     const life = this.#life;
     if (life?.agent === undefined) return;
@@ -244,7 +253,7 @@ export interface GatewayParts {
   readonly upstreams: readonly SimulatedUpstream[];
 }
 
-function configOf(scenario: Scenario): Config {
+function configOf(scenario: Scenario, version: number): Config {
   const targets = scenario.targets.map(
     ({ name, schedule }) =>
       `  - { name: ${name}, type: mqtt, url: "mqtt://localhost", schedule: "${schedule}" }`,
@@ -254,6 +263,7 @@ function configOf(scenario: Scenario): Config {
     "sources: [{ name: local, type: broker }]",
     "targets:",
     ...targets,
+    `groups: [${scenario.groups.map(({ texts }) => texts[version]).join(", ")}]`,
     `limits: { devices: ${scenario.devicesMax} }`,
     `commit: { maxDelay: ${scenario.commitDelayMs}ms }`,
     "",

@@ -5,13 +5,18 @@ import type { Dice } from "./dice.js";
 /**
  * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m7, so a
  * summary's sums tell exactly which readings are in it, each once; and a value `v` and a text `s` that the other
- * aggregates are checked with.
+ * aggregates are checked with. Those of an order have fields of their own: `w` and `q` are `v` and `s` once more, `n`
+ * counts up, and is reset, and rolls over. And a text `id` that no other reading has (groups.ts).
  */
 export const MARK_FIELDS = 8;
 export const MARK_BITS = 50;
 /** Readings of one device that can be told apart. */
 export const MARKS_MAX = MARK_FIELDS * MARK_BITS;
 export const VALUE_RANGE = [-40, 85] as const;
+/** What the counter of a device counts up to. */
+export const ROLLOVER = 1_000;
+/** Fields whose aggregates go by the order of readings. */
+export const ORDERED_FIELDS: readonly string[] = ["w", "q", "n"];
 
 /** A kind of window as the simulator makes it: YAML of its bounds. A new kind is a new line here. */
 type WindowKind = readonly [name: string, bounds: (dice: Dice) => string];
@@ -35,8 +40,17 @@ const OTHER_KINDS: readonly WindowKind[] = [
 ];
 
 /** Aggregates of values in any order; those of the second list need event times that the checker knows. */
-const NUMERIC = ["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"];
-const TIMED = ["first", "last", "minTime", "maxTime", "firstTime", "lastTime"];
+export const NUMERIC = [
+  ...["count", "sum", "mean", "min", "max", "range", "variance", "stddev", "variancePopulation"],
+  ...["p50", "p99.9", "histogram", "covariance(m0)", "correlation(m1)"],
+];
+const TIMED = ["first", "last", "minTime", "maxTime", "firstTime", "lastTime", "slope"];
+const TEXTS = ["count", "distinct", "mode", "counts"];
+const ORDERED = {
+  w: ["timeAverage", "timeAverage(stepped)", "total", "durationGood", "delta", "rate"],
+  q: ["durationIn(on)", "durationIn(off)", "durationGood", "transitions"],
+  n: ["increase", "rate", "delta", "transitions"],
+};
 
 export interface ProfileSpec {
   readonly id: string;
@@ -83,9 +97,12 @@ function makeWindow(index: number, { timed, latenessMs }: WindowRules, dice: Dic
   const [name, bounds] = dice.pick(index === 0 ? WHOLE_KINDS : [...WHOLE_KINDS, ...OTHER_KINDS]);
   const late = latenessMs * dice.pick([1, 1, 2]);
   const marks = Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}: [count, sum]`);
-  const values = dice.some(timed ? [...NUMERIC, ...TIMED] : NUMERIC, 0.3);
-  const texts = dice.some(timed ? ["count", "first", "last", "lastTime"] : ["count"], 0.5);
-  const fields = [...marks, `v: [${values.join(", ")}]`, `s: [${texts.join(", ")}]`].join(", ");
+  const values = dice.some(timed ? [...NUMERIC, ...TIMED] : NUMERIC, 0.2);
+  const texts = dice.some(timed ? [...TEXTS, "first", "last", "lastTime"] : TEXTS, 0.5);
+  const ordered = Object.entries(ORDERED).map(
+    ([field, names]) => `${field}: [${(timed ? dice.some(names, 0.3) : []).join(", ")}]`,
+  );
+  const fields = [...marks, `v: [${values.join(", ")}]`, `s: [${texts.join(", ")}]`, ...ordered].join(", ");
   const lateness = `allowedLateness: ${late / 1_000}s`;
   return `  - { name: ${name}${index}, ${bounds(dice)}, ${lateness}, fields: { ${fields} } }`;
 }
@@ -117,6 +134,10 @@ function profileText(on: {
     ...marks,
     `  v: { from: /v, unit: Cel, range: [${VALUE_RANGE.join(", ")}] }`,
     "  s: { from: /s, type: string }",
+    `  w: { from: /v, unit: Cel, range: [${VALUE_RANGE.join(", ")}], maxGap: 3m }`,
+    "  q: { from: /s, type: string, maxGap: 20m }",
+    `  n: { from: /n, type: int, kind: counter, rollover: ${ROLLOVER} }`,
+    "  id: { from: /id, type: string }",
     "windows:",
     ...on.windows,
     "",

@@ -11,13 +11,13 @@ export class Receipts {
   /** By id, the revisions with their bytes. */
   readonly #revisions = new Map<string, Map<number, string>>();
   readonly #newest = new Map<string, { readonly summary: Summary; readonly members: readonly Sent[] }>();
-  readonly #decoder: Decoder;
+  readonly decoder: Decoder;
   /** First reading of each device that only closes windows. */
   #closing = new Map<string, number>();
 
   constructor(upstream: SimulatedUpstream, decoder: Decoder, kernel: Kernel) {
     this.target = upstream.name;
-    this.#decoder = decoder;
+    this.decoder = decoder;
     upstream.onReceive = (json) => {
       try {
         this.#receive(json);
@@ -57,7 +57,7 @@ export class Receipts {
     if (this.#newest.get(id)?.summary.final === true)
       throw new Error(`${id}: a revision after the final one`);
     known.set(revision, json);
-    this.#newest.set(id, { summary, members: this.#decoder.members(summary) });
+    this.#newest.set(id, { summary, members: this.decoder.members(json, summary) });
   }
 
   /** The last word on every window. */

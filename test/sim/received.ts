@@ -1,7 +1,9 @@
 import type { EngineProfile } from "../../src/model/profile.js";
 import { fieldsWithState, type Summary } from "../../src/model/summary.js";
 import { fieldsOf } from "../oracle/oracle.js";
-import { MARK_BITS, MARK_FIELDS } from "./profiles.js";
+import { countsOf, isOfGroup } from "./groups.js";
+import { checkOrdered, type Ordered } from "./ordered-check.js";
+import { MARK_BITS, MARK_FIELDS, ORDERED_FIELDS } from "./profiles.js";
 import type { Sensor, Sent } from "./sensor.js";
 
 /**
@@ -11,8 +13,27 @@ import type { Sensor, Sent } from "./sensor.js";
 export class Decoder {
   readonly #sensors: ReadonlyMap<string, Sensor>;
   readonly #definitions: ReadonlyMap<string, EngineProfile>;
+  /** By JSON: every upstream gets the same summaries. */
+  readonly #known = new Map<string, readonly Sent[]>();
 
-  constructor(sensors: readonly Sensor[], definitions: ReadonlyMap<string, EngineProfile>) {
+  readonly #groups: ReadonlyMap<string, EngineProfile>;
+  readonly #clocksStep: boolean;
+  /** By the name that each reading has given itself. */
+  readonly #named: (name: string) => Sent | undefined;
+
+  constructor(
+    sensors: readonly Sensor[],
+    definitions: ReadonlyMap<string, EngineProfile>,
+    groups: ReadonlyMap<string, EngineProfile>,
+    clocksStep: boolean,
+  ) {
+    const byName = new Map(sensors.map((sensor) => [sensor.spec.name, sensor]));
+    this.#groups = groups;
+    this.#clocksStep = clocksStep;
+    this.#named = (name) => {
+      const [device, number] = name.split(":");
+      return byName.get(device!)?.sent[Number(number)];
+    };
     this.#sensors = new Map(
       sensors.map((sensor) => [`${sensor.spec.profile.id}/${sensor.spec.name}`, sensor]),
     );
@@ -20,7 +41,14 @@ export class Decoder {
   }
 
   /** @returns the readings in the summary @throws Error when the summary is not what these readings give */
-  members(summary: Summary): readonly Sent[] {
+  members(json: string, summary: Summary): readonly Sent[] {
+    const members =
+      this.#known.get(json) ?? (isOfGroup(summary) ? this.#membersOfGroup(summary) : this.#ofDevice(summary));
+    this.#known.set(json, members);
+    return members;
+  }
+
+  #ofDevice(summary: Summary): readonly Sent[] {
     const profile = this.#definitions.get(summary.profile);
     if (profile === undefined) throw new Error(`${summary.id}: no profile is ${summary.profile}`);
     const sensor = this.#sensors.get(`${profile.id}/${summary.device}`);
@@ -31,13 +59,51 @@ export class Decoder {
       if (sent === undefined) throw new Error(`${summary.id}: reading ${number} was never sent`);
       return sent;
     });
+    this.#check(summary, profile, members);
+    if (sensor?.spec.profile.timed) this.checkOrder({ summary, members }, sensor.sent, false);
+    return members;
+  }
+
+  #check(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
     this.#checkBounds(summary, members);
     this.#checkFields(summary, profile, members);
     const { accepted } = summary.quality;
     if (accepted !== members.length) {
       throw new Error(`${summary.id}: quality counts ${accepted} accepted, ${members.length} are in it`);
     }
+  }
+
+  /** The readings in the summary of a group; none where there are too many to tell. */
+  #membersOfGroup(summary: Summary): readonly Sent[] {
+    const group = this.#groups.get(summary.device);
+    if (group === undefined) throw new Error(`${summary.id}: there is no such group`);
+    const counts = countsOf(summary);
+    if (counts === undefined) return [];
+    const members = [...counts].map(([name, count]) => {
+      const sent = this.#named(name);
+      if (sent === undefined) throw new Error(`${summary.id}: reading ${name} was never sent`);
+      if (count !== 1) throw new Error(`${summary.id}: reading ${name} is in it ${count} times`);
+      // Fields are the same in all profiles, and the group has those that it asks for.
+      return { ...sent, values: group.fields.map((field) => sent.values[FIELDS.indexOf(field.name)]!) };
+    });
+    this.#check(summary, group, members);
+    const devices = new Set(members.map(({ name }) => name.split(":")[0])).size;
+    const { count = devices } = summary.members ?? {};
+    // One whose time begins anew within a window takes part in it twice.
+    if (count < devices || (count > devices && !this.#clocksStep)) {
+      throw new Error(`${summary.id}: ${count} members are counted, ${devices} are in it`);
+    }
     return members;
+  }
+
+  /** See `checkOrdered`. @param others readings of the device, those of the summary or not */
+  checkOrder(of: Pick<Ordered, "summary" | "members">, others: readonly Sent[], known: boolean): void {
+    const { summary, members } = of;
+    const profile = this.#definitions.get(summary.profile)!;
+    const window = windowOf(summary, profile);
+    const inside = new Set(members);
+    const outside = others.filter((each) => !inside.has(each));
+    checkOrdered({ summary, profile, window, members }, outside, known);
   }
 
   #checkBounds({ id, window }: Summary, members: readonly Sent[]): void {
@@ -55,19 +121,31 @@ export class Decoder {
   }
 
   #checkFields(summary: Summary, profile: EngineProfile, members: readonly Sent[]): void {
-    const window = profile.windows.find(({ name }) => name === fineName(summary));
-    if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
+    const window = windowOf(summary, profile);
     const readings = members.map(({ timeMs, values }) => ({
       device: summary.device,
       timeMs: timeMs ?? Number.NaN,
       values,
     }));
-    const expected = fieldsOf(profile, window, readings);
-    const given = fieldsWithState(summary).map((name) => [name, summary.fields[name]]);
+    const isOrdered = (name: string) => ORDERED_FIELDS.includes(name);
+    const aggregates = window.aggregates.filter(({ field }) => !isOrdered(profile.fields[field]!.name));
+    const expected = fieldsOf(profile, { ...window, aggregates }, readings);
+    const names = fieldsWithState(summary).filter((name) => !isOrdered(name));
+    const given = names.map((name) => [name, summary.fields[name]]);
     const got = JSON.stringify(Object.fromEntries(given));
     if (got !== expected) throw new Error(`${summary.id}: the fields are\n${got}\nand not\n${expected}`);
   }
 }
+
+/** The definition of a summary's window, also of one that was merged. */
+function windowOf(summary: Summary, profile: EngineProfile): EngineProfile["windows"][number] {
+  const window = profile.windows.find(({ name }) => name === fineName(summary));
+  if (window === undefined) throw new Error(`${summary.id}: ${summary.profile} has no such window`);
+  return window;
+}
+
+/** Of a profile, in its order. */
+const FIELDS = [...Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}`), "v", "s", "w", "q", "n", "id"];
 
 /** Kinds whose windows end with a reading, or with the last one there was. */
 const ENDED_BY_READING = ["count", "sliding", "state", "session"];

@@ -1,5 +1,6 @@
 import type { Dice } from "./dice.js";
 import type { DiskFaults } from "./disk.js";
+import { type GroupSpec, makeGroups } from "./groups.js";
 import type { NetworkFaults } from "./network.js";
 import { makeProfile, type ProfileSpec } from "./profiles.js";
 
@@ -11,6 +12,7 @@ const HOUR = 3_600_000;
 export interface Scenario {
   readonly horizonMs: number;
   readonly profiles: readonly ProfileSpec[];
+  readonly groups: readonly GroupSpec[];
   readonly devices: readonly DeviceSpec[];
   readonly targets: readonly TargetSpec[];
   readonly store: { readonly journalBytesMax: number; readonly logBytesMax: number };
@@ -75,11 +77,12 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
   return {
     horizonMs,
     profiles,
+    groups: makeGroups(profiles, dice.fork("groups")),
     devices,
     targets,
     store: {
       journalBytesMax: dice.pick([2_000, 20_000, 1_000_000]),
-      logBytesMax: dice.pick([30_000, 100_000, 300_000, 10_000_000]),
+      logBytesMax: dice.pick([50_000, 200_000, 600_000, 10_000_000]),
     },
     commitDelayMs: dice.pick([0, 100, 100, 1_000, 10_000]),
     devicesMax: dice.chance(0.2) ? Math.max(1, devices.length - 1) : 100,

@@ -3,12 +3,14 @@ import type { Outgoing, SimulatedClient } from "./client.js";
 import { EPOCH_MS } from "./clocks.js";
 import type { Dice } from "./dice.js";
 import type { Kernel } from "./kernel.js";
-import { MARK_BITS, MARK_FIELDS, MARKS_MAX, VALUE_RANGE } from "./profiles.js";
+import { MARK_BITS, MARK_FIELDS, MARKS_MAX, ROLLOVER, VALUE_RANGE } from "./profiles.js";
 import type { DeviceSpec } from "./scenario.js";
 
 /** A reading as it was sent: what the checker knows of it. */
 export interface Sent {
   readonly number: number;
+  /** As it says itself: no other reading of any device is named so. */
+  readonly name: string;
   /** Event time; undefined where the gateway stamps it. */
   readonly timeMs: number | undefined;
   /** Values as the gateway should keep them, by field. */
@@ -27,6 +29,8 @@ export class Sensor {
   readonly #kernel: Kernel;
   readonly #dice: Dice;
   #stopped = false;
+  /** What the device has counted. */
+  #counted = 0;
 
   constructor(on: {
     readonly spec: DeviceSpec;
@@ -84,14 +88,18 @@ export class Sensor {
       ? undefined
       : dice.chance(0.05)
         ? 999
-        : Math.round(dice.next() * 4_000 - 1_000) / 100;
+        : Math.round(dice.next() * 4_000 - 1_000) / 100 + 0;
     const s = dice.chance(0.5) ? undefined : dice.pick(["on", "off", "Größe", "x y"]);
+    this.#counted = dice.chance(0.02) ? 0 : (this.#counted + dice.whole(0, 60)) % ROLLOVER;
+    const n = this.#counted;
     const t = profile.timed ? { t: timeMs } : {};
-    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s }));
+    const id = `${name}:${number}`;
+    const payload = Buffer.from(JSON.stringify({ ...t, [`m${field}`]: mark, v, s, n, id }));
     const values: FieldValue[] = Array.from({ length: MARK_FIELDS }, (_, i) =>
       i === field ? mark : MISSING,
     );
-    values.push(v === undefined || v > VALUE_RANGE[1] ? MISSING : v, s ?? MISSING);
+    const kept = [v === undefined || v > VALUE_RANGE[1] ? MISSING : v, s ?? MISSING];
+    values.push(...kept, ...kept, n, id);
     const message = (): Outgoing => ({
       topic: `${profile.id}/${name}`,
       payload,
@@ -103,7 +111,7 @@ export class Sensor {
     const messages = [message()];
     // Without an event time a repetition cannot be known as one.
     if (profile.timed && dice.chance(repeats)) messages.push(message());
-    this.sent.push({ number, timeMs: profile.timed ? timeMs : undefined, values, messages });
+    this.sent.push({ number, name: id, timeMs: profile.timed ? timeMs : undefined, values, messages });
     for (const each of messages) this.client.publish(each);
   }
 }

@@ -6,6 +6,7 @@ import { EPOCH_MS, WallClock } from "./clocks.js";
 import { Dice } from "./dice.js";
 import { SimulatedDisk } from "./disk.js";
 import { Gateway } from "./gateway.js";
+import { groupProfiles } from "./groups.js";
 import { Kernel } from "./kernel.js";
 import { Misfortunes } from "./misfortunes.js";
 import { Network } from "./network.js";
@@ -119,7 +120,9 @@ function build(dice: Dice, horizonMs: number): Simulated {
   );
   const versions = scenario.profiles.flatMap((profile) => profile.versions);
   const definitions = new Map(versions.map((version) => [`${version.id}@${version.version}`, version]));
-  const decoder = new Decoder(sensors, definitions);
+  const groups = groupProfiles(gateway.groups, gateway.profiles);
+  const clocksStep = scenario.clock !== "good" || Number.isFinite(scenario.every.clockStep);
+  const decoder = new Decoder(sensors, definitions, groups, clocksStep);
   const receipts = upstreams.map((upstream) => new Receipts(upstream, decoder, kernel));
   const hostile = client("hostile");
   return {

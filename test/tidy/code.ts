@@ -189,6 +189,21 @@ const wholeSuite: Rule = {
   bad: [{ "test/a.test.ts": 'it.only("x", () => {});' }, { "test/a.test.ts": 'describe.skip("x", f);' }],
 };
 
+const propertyCases: Rule = {
+  name: "every property says with how many cases it is tried, so that a night can try more",
+  check(files) {
+    const count = (text: string, part: string) => text.split(part).length - 1;
+    return typeScript(files, "test/")
+      .filter(({ path }) => path.endsWith(".test.ts") && !path.startsWith("test/tidy"))
+      .filter(({ text }) => count(text, "fc.assert(") > count(text, "cases(") || text.includes("numRuns"))
+      .map(({ path }) => path);
+  },
+  bad: [
+    { "test/unit/a.test.ts": "fc.assert(fc.property(fc.nat(), (n) => n >= 0));" },
+    { "test/unit/a.test.ts": "fc.assert(fc.property(fc.nat(), (n) => n >= 0), { numRuns: 5 });" },
+  ],
+};
+
 export const codeRules: readonly Rule[] = [
   shortFiles,
   shortFunctions,
@@ -199,4 +214,5 @@ export const codeRules: readonly Rule[] = [
   explained,
   events,
   wholeSuite,
+  propertyCases,
 ];

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { tell } from "../helpers/campaign.js";
-import { Load } from "../helpers/mqtt-load.js";
+import { Load, LoadClient, type Message } from "../helpers/mqtt-load.js";
 import { closing, expectAccounted, NUMBERED_PROFILE, numbered } from "../helpers/numbered-readings.js";
 import { freePort } from "../helpers/tools.js";
 
@@ -22,6 +22,14 @@ async function publish(port: number, from: number, to: number): Promise<void> {
   await load.finished();
 }
 
+function* endless(from: number): Generator<Message> {
+  for (let i = from; ; i++) yield { topic: "n/d", payload: numbered("d", i, "x".repeat(200)) };
+}
+
+function idsOf(summaries: readonly string[]): ReadonlySet<string> {
+  return new Set(summaries.map((line) => (JSON.parse(line) as Summary).id));
+}
+
 async function change(store: string, files: RegExp, how: (data: Buffer) => void): Promise<void> {
   const names = (await readdir(join(store, "db"))).filter((name) => files.test(name));
   for (const name of names) {
@@ -31,6 +39,11 @@ async function change(store: string, files: RegExp, how: (data: Buffer) => void)
     how(data);
     await writeFile(file, data);
   }
+}
+
+async function removeFrom(store: string, files: RegExp): Promise<void> {
+  const names = (await readdir(join(store, "db"))).filter((name) => files.test(name));
+  for (const name of names) await rm(join(store, "db", name));
 }
 
 const flipMiddle = (data: Buffer) => data.writeUInt8(data[data.length >> 1]! ^ 4, data.length >> 1);
@@ -47,7 +60,8 @@ const DAMAGES: Readonly<Record<string, readonly [boolean, (store: string) => Pro
   ],
   "its tables are damaged": [true, (store) => change(store, /ldb$/, flipMiddle)],
   "its manifest is damaged": [true, (store) => change(store, /^MANIFEST/, flipMiddle)],
-  "its database is gone": [false, (store) => rm(join(store, "db"), { recursive: true })],
+  "its write-ahead log is gone": [true, (store) => removeFrom(store, /\d\.log$/)],
+  "its database is gone": [true, (store) => rm(join(store, "db"), { recursive: true })],
 };
 
 describe("an agent", () => {
@@ -76,6 +90,46 @@ describe("an agent", () => {
       await rm(join(store, "weir.sock"), { recursive: true, force: true });
     }
     tell("damage", `${Object.keys(DAMAGES).length} damages to the store of a process, ${aside} set aside`);
+  }, 180_000);
+
+  it("ends, and says why, when its database is removed while it works, and tells of it at the next start", async () => {
+    const port = await freePort();
+    const agent = await AgentProcess.prepare({
+      // As small as it may be: each checkpoint is followed by a look at the files.
+      config: [
+        "store: { path: store, journalBytesMax: 262144 }",
+        `sources: [{ name: local, type: broker, listen: "127.0.0.1:${port}" }]`,
+      ].join("\n"),
+      profiles: { numbered: NUMBERED_PROFILE },
+    });
+    const store = join(agent.folder, "store");
+    await agent.start();
+    await publish(port, 0, READINGS);
+    const before = idsOf(await agent.summaries());
+    expect(before.size).toBeGreaterThan(0);
+    await rm(join(store, "db"), { recursive: true });
+    const device = new LoadClient({
+      port,
+      clientId: "endless",
+      qos: 1,
+      inflightMax: 50,
+      messages: endless(READINGS),
+    });
+    device.start();
+    expect(await agent.ended()).toMatchObject({ code: 1 });
+    device.end();
+    expect(agent.events("store-gone")).toHaveLength(1);
+    expect(agent.events("agent-failed")).toMatchObject([
+      { code: "store-damaged", error: expect.stringContaining("the database is gone") },
+    ]);
+    await agent.start();
+    expect(agent.events("store-set-aside")).toMatchObject([
+      { reason: expect.stringContaining("the database is gone") },
+    ]);
+    await publish(port, 0, READINGS);
+    await expectInOrder(agent);
+    const after = idsOf(await agent.summaries());
+    expect([...after].filter((id) => before.has(id))).toEqual([]);
   }, 180_000);
 });
 

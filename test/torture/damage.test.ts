@@ -1,10 +1,10 @@
 /**
- * Every file of a store cut and bit-flipped at many places. Whatever is done to it, the agent's state opens: it is that
+ * Every file of a store cut and bit-flipped at many places, or gone. Whatever is done to it, the agent's state opens: it is that
  * of the last commit, or of an earlier one and that is reported, or the store is set aside and named. Then the run goes
  * on, and what state and log say in the end is held to an account of the readings of every commit, kept beside it: so no
  * wrong number is missed, nor an id that says two things.
  */
-import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { describe, expect, it } from "vitest";
@@ -24,6 +24,7 @@ import {
   setAsideIn,
 } from "../helpers/damaged-store.js";
 import { type Seeded, seeded } from "../helpers/seeded.js";
+import { change, LOSSES, ODDITIES } from "../helpers/store-oddities.js";
 
 /** A store as some run has left it, and what comes of it when nothing is damaged. */
 interface Scene {
@@ -116,7 +117,7 @@ const SECTOR = 512;
 function damageOf({ files }: Scene, random: Seeded): Damage {
   const { name, bytes } = files[random.below(files.length)]!;
   const at = random.below(bytes);
-  const kind = random.below(5);
+  const kind = random.below(6);
   const newest = files.findLast((file) => file.name.endsWith(".log"))?.name === name;
   const fileIn = (path: string) => join(path, "db", name);
   if (kind === 0) {
@@ -131,6 +132,7 @@ function damageOf({ files }: Scene, random: Seeded): Damage {
     const what = `${name} with ${to - from} bytes of ${fill} at ${from}`;
     return { what, cutsEnd, do: (path) => change(fileIn(path), (data) => data.fill(fill, from, to)) };
   }
+  if (kind === 2) return { what: `${name} gone`, cutsEnd: newest, do: (path) => rm(fileIn(path)) };
   const bit = random.below(8);
   const flip = (data: Buffer) => data.writeUInt8(data[at]! ^ (1 << bit), at);
   return {
@@ -138,12 +140,6 @@ function damageOf({ files }: Scene, random: Seeded): Damage {
     cutsEnd: false,
     do: (path) => change(fileIn(path), flip),
   };
-}
-
-async function change(path: string, how: (data: Buffer) => void): Promise<void> {
-  const data = await readFile(path);
-  how(data);
-  await writeFile(path, data);
 }
 
 type Outcome = "whole" | "earlier and told" | "earlier, as after a crash" | "set aside";
@@ -294,62 +290,6 @@ async function withLevel<T>(path: string, work: (db: Level<string, Uint8Array>) 
   }
 }
 
-/** By what is found in the store's folder. */
-const ODDITIES: Readonly<Record<string, (path: string) => Promise<void>>> = {
-  "CURRENT is gone": (path) => rm(join(path, "db", "CURRENT")),
-  "CURRENT is empty": (path) => truncate(join(path, "db", "CURRENT"), 0),
-  "the manifest is gone": (path) => replaceAll(path, /^MANIFEST/, remove),
-  "the manifest is a folder": (path) => replaceAll(path, /^MANIFEST/, byFolder),
-  "the tables are gone": (path) => replaceAll(path, /ldb$/, remove),
-  "the tables are empty": (path) => replaceAll(path, /ldb$/, (file) => truncate(file, 0)),
-  "the tables are folders": (path) => replaceAll(path, /ldb$/, byFolder),
-  "the tables are each other": swapTables,
-  "the write-ahead log is a folder": (path) => replaceAll(path, /\d\.log$/, byFolder),
-  "a record near the end says that it is longer": (path) =>
-    replaceAll(path, /\d\.log$/, (file) => change(file, lengthen)),
-  "the lock is a folder": (path) => replaceAll(path, /^LOCK$/, byFolder),
-  "LevelDB's own log is a folder": (path) => replaceAll(path, /^LOG/, byFolder),
-  "the database is a file": async (path) => {
-    await rm(join(path, "db"), { recursive: true });
-    await writeFile(join(path, "db"), "no database");
-  },
-  "every file is empty": (path) => replaceAll(path, /./, (file) => truncate(file, 0)),
-  "every file is noise": (path) => replaceAll(path, /./, (file) => writeFile(file, "noise".repeat(1_000))),
-  "the reserve is a folder": (path) => byFolder(join(path, "reserve")),
-  "what was left behind is nowhere": (path) => writeFile(join(path, "left-behind"), "db.damaged-1"),
-  "what was left behind is out of reach": (path) => writeFile(join(path, "left-behind"), "../../etc"),
-  "the note of what was left behind is a folder": (path) => byFolder(join(path, "left-behind")),
-};
-
-async function replaceAll(path: string, files: RegExp, how: (file: string) => Promise<void>): Promise<void> {
-  const names = await readdir(join(path, "db"));
-  for (const name of names.filter((each) => files.test(each))) await how(join(path, "db", name));
-}
-
-async function remove(file: string): Promise<void> {
-  await rm(file, { recursive: true, force: true });
-}
-
-async function byFolder(file: string): Promise<void> {
-  await remove(file);
-  await mkdir(file);
-}
-
-/** Of LevelDB's write-ahead log: checksum, length and type, and then the data; in blocks of 32 KiB. */
-function lengthen(log: Buffer): void {
-  const block = log.length - (log.length % 32_768);
-  // The first one in the block may be the rest of one that began before.
-  const second = block + 7 + log.readUInt16LE(block + 4);
-  log.writeUInt8(log[second + 5]! | 0x80, second + 5);
-}
-
-async function swapTables(path: string): Promise<void> {
-  const folder = join(path, "db");
-  const tables = (await readdir(folder)).filter((name) => name.endsWith(".ldb")).sort();
-  const contents = await Promise.all(tables.map((name) => readFile(join(folder, name))));
-  for (const [i, name] of tables.entries()) await writeFile(join(folder, name), contents.at(i - 1)!);
-}
-
 describe("a damaged store", () => {
   it.each(Object.keys(SCENES))(
     "%s opens whatever is done to it, and never with wrong numbers",
@@ -368,6 +308,18 @@ describe("a damaged store", () => {
     const result = await campaign(scene, rounds(60, 800), () => recordDamageOf(scene, random));
     tell("damage", `records of a store, ${result}`);
   }, 1_800_000);
+
+  it.each(Object.keys(SCENES))(
+    "%s is set aside, and told, where the newest of it or all of it is gone",
+    async (name) => {
+      const scene = await make(name);
+      for (const [what, how] of Object.entries(LOSSES)) {
+        const { outcome } = await outcomeOf(scene, { what, cutsEnd: false, do: how });
+        expect(outcome, what).toBe("set aside");
+      }
+    },
+    120_000,
+  );
 
   it("opens also where files are missing, or are something else altogether", async () => {
     const scene = await make("that crashed in its third life");

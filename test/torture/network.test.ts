@@ -3,7 +3,7 @@
  * cables that reset, swallow, repeat and delay packets, and with brokers that are away, come back and forget. What
  * the agent has read is in its window once, what it has concluded is upstream in order, and nobody has to help it.
  */
-import { it } from "vitest";
+import { expect, it } from "vitest";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { LONG, rounds, tell } from "../helpers/campaign.js";
 import { type ChaosProxy, startChaosProxy, type Verdict } from "../helpers/chaos-proxy.js";
@@ -64,7 +64,7 @@ describeWithTools(["mosquitto"], "an agent in a network that fails", () => {
     await agent.start();
     // What is published before the first subscription is nobody's.
     await until(
-      () => sources.every(({ name }) => field.log().includes(`Sending SUBACK to weir-gw-in-${name}`)),
+      () => sources.every(({ name }) => field.log().includes(`Sending SUBACK to weir-gw-in-${name}\n`)),
       {
         what: "every source has subscribed",
         timeoutMs: PATIENCE_MS,
@@ -78,6 +78,7 @@ describeWithTools(["mosquitto"], "an agent in a network that fails", () => {
     });
     await finish(fleet, agent);
     for (const each of received) await fleet.expectKept(agent, each);
+    expect(agent.events("forward-set-aside"), "summaries that were given up").toEqual([]);
     const cuts = all.reduce((sum, each) => sum + each.cuts, 0);
     const figures = `${cuts} resets on ${all.length} cables; ${fleet.readings} readings, 0 lost, 0 doubled`;
     tell("network, reset at every packet", `${figures}; ${received[0]!.first.length} summaries in order`);

@@ -1,21 +1,24 @@
 import { parse, stringify } from "yaml";
+import { parseConfig } from "../../src/config/load.js";
 import type { DeviceCounts } from "../../src/engine/counts.js";
 import type { Engine } from "../../src/engine/engine.js";
+import type { GroupCounts } from "../../src/engine/groups.js";
 import { type Block, newGroup, type ReadingGroup } from "../../src/model/block.js";
+import type { GroupDefinition } from "../../src/model/group.js";
 import type { Profile } from "../../src/model/profile.js";
 import { REASON_CODE } from "../../src/model/reasons.js";
 import type { Summary } from "../../src/model/summary.js";
 import { loadProfile } from "../../src/profile/load.js";
 import { newEngine, restored } from "../helpers/engine.js";
 import { type Step, TableError, type TableReading, type WindowCase } from "../helpers/window-table.js";
-import { countsLine, eventLines, summaryLine } from "./transcript.js";
+import { countsLine, eventLines, plainLine, type SaidLine, summaryLine } from "./transcript.js";
 
 /** Plays window tables through the profile loader, the decoder and the engine. */
 
 type Document = Readonly<Record<string, unknown>>;
 
 /** What a table needs not say: one number `x`, event times, no disorder, counts and sums. */
-function withDefaults(document: Document): Document {
+function withDefaults({ groups: _, ...document }: Document): Document {
   const { time, fields, windows, ...rest } = document;
   return {
     schema: "device-profile/1",
@@ -31,10 +34,34 @@ function withDefaults(document: Document): Document {
     },
     fields: Object.fromEntries(Object.entries((fields ?? { x: {} }) as Document).map(withPlace)),
     ...rest,
-    windows: Array.isArray(windows)
-      ? windows.map((window: Document) => ({ fields: { "*": ["count", "sum"] }, ...window }))
-      : windows,
+    windows: withAggregates(windows),
   };
+}
+
+function withAggregates(windows: unknown): unknown {
+  if (!Array.isArray(windows)) return windows;
+  return windows.map((window: Document) => ({ fields: { "*": ["count", "sum"] }, ...window }));
+}
+
+const TARGET = { name: "archive", type: "file", path: "a.jsonl", schedule: "immediate" };
+
+/** The groups of a case, through the loader of the gateway's config. */
+export function groupsOf(of: WindowCase, change: Document = {}): readonly GroupDefinition[] {
+  const { groups = [] } = { ...read(of, of.profile, of.profileLine), ...change };
+  const written = (groups as Document[]).map((group) => ({
+    ...group,
+    windows: withAggregates(group.windows),
+  }));
+  const text = stringify({
+    gateway: { id: "gw" },
+    sources: [{ name: "local", type: "broker" }],
+    targets: [TARGET],
+    groups: written,
+  });
+  const { config, diagnostics } = parseConfig(text, of.file, { env: {} });
+  if (config !== undefined) return config.groups;
+  const problems = diagnostics.map(({ message }) => message).join("; ");
+  throw new TableError(of.file, of.profileLine, `the groups are refused: ${problems}`);
 }
 
 /** A field is in the payload under its own name. */
@@ -72,10 +99,11 @@ function read(of: WindowCase, yaml: string, line: number): Document {
 
 export interface Played {
   /** What the engine said, step by step, in the table's notation. */
-  readonly said: readonly (readonly string[])[];
+  readonly said: readonly (readonly SaidLine[])[];
   /** All summaries, also those that a flush behind the last step gives. */
   readonly summaries: readonly Summary[];
   readonly counts: readonly DeviceCounts[];
+  readonly groups: readonly GroupCounts[];
   /** How many readings were sent. */
   readonly sent: number;
   /** Arrival of each, by reading: what a reading that does not say when it arrives got. */
@@ -107,6 +135,7 @@ class Player {
   readonly #of: WindowCase;
   #engine: Engine;
   #profile: Profile;
+  #groups: readonly GroupDefinition[];
   readonly #summaries: Summary[] = [];
   readonly #arrivals = new Map<TableReading, number>();
   #wallMs = Number.NEGATIVE_INFINITY;
@@ -117,21 +146,28 @@ class Player {
   constructor(of: WindowCase, profile: Profile) {
     this.#of = of;
     this.#profile = profile;
+    this.#groups = groupsOf(of);
     this.#engine = newEngine(profile);
+    this.#engine.redefine({ groups: this.#groups });
+    if (this.#engine.groups.counts().length < this.#groups.length) {
+      throw new TableError(of.file, of.profileLine, "a group does not go with the profile");
+    }
   }
 
   /** @returns what the engine says to it */
-  step({ action, line }: Step): string[] {
+  step({ action, line }: Step): SaidLine[] {
     if (action.type === "counts") {
       const counts = this.#engine.counts().find(({ device }) => device === action.device);
-      return [countsLine(action.device, counts)];
+      return [plainLine(countsLine(action.device, counts))];
     }
     const before = this.#engine.counts();
-    const profile = this.#profile;
+    const [profile, groups] = [this.#profile, this.#groups];
     const summaries = this.#do(action, line);
     this.#summaries.push(...summaries);
-    const lines = summaries.map((summary) => summaryLine(summary, profile, this.#of.times));
-    return [...eventLines(before, this.#engine.counts()), ...lines];
+    const windowsOf = ({ device, members }: Summary) =>
+      (members === undefined ? profile : groups.find(({ name }) => name === device)!).windows;
+    const lines = summaries.map((summary) => summaryLine(summary, windowsOf(summary), this.#of.times));
+    return [...eventLines(before, this.#engine.counts()).map(plainLine), ...lines];
   }
 
   #do(action: Step["action"], line: number): Summary[] {
@@ -144,8 +180,10 @@ class Player {
         this.restart();
         return [];
       case "reload": {
-        this.#profile = load(this.#of, read(this.#of, action.profile, line), line);
-        return this.#engine.reconfigure(this.#profile);
+        const change = read(this.#of, action.profile, line);
+        this.#profile = load(this.#of, change, line);
+        this.#groups = groupsOf(this.#of, change);
+        return this.#engine.redefine({ profiles: [this.#profile], groups: this.#groups });
       }
       default:
         return this.#engine.flush();
@@ -159,7 +197,8 @@ class Player {
   finish(): Omit<Played, "said"> {
     this.#summaries.push(...this.#engine.flush());
     const counts = this.#engine.counts();
-    return { summaries: this.#summaries, counts, sent: this.#sent, arrivals: this.#arrivals };
+    const groups = this.#engine.groups.counts();
+    return { summaries: this.#summaries, counts, groups, sent: this.#sent, arrivals: this.#arrivals };
   }
 
   #silence(ms: number): Summary[] {

@@ -1,19 +1,26 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../src/model/summary.js";
+import { PAGES, pageText, tablesIn } from "../helpers/pages.js";
 import { type Seeded, seeded } from "../helpers/seeded.js";
 import { parseWindowTable, type TableReading, type WindowCase } from "../helpers/window-table.js";
-import { type Played, play, playReadings, profileOf } from "./play.js";
+import { groupsOf, type Played, play, playReadings, profileOf } from "./play.js";
 import { deviations } from "./transcript.js";
 
 /** README.md has the notation. Every case is played as written, with a restart after every step, and in other orders. */
 const FOLDER = new URL(".", import.meta.url);
+const TABLES = readdirSync(FOLDER).filter((each) => each.endsWith(".txt"));
 const ORDERS = 8;
 const dice = seeded("orders of window tables");
 
-for (const name of readdirSync(FOLDER).filter((each) => each.endsWith(".txt"))) {
-  const cases = parseWindowTable(readFileSync(new URL(name, FOLDER), "utf8"), `test/windows/${name}`);
-  describe(name, () => {
+const texts = [
+  ...TABLES.map((name) => [`test/windows/${name}`, readFileSync(new URL(name, FOLDER), "utf8")] as const),
+  ...PAGES.map((name) => [name, tablesIn(pageText(name))] as const),
+];
+
+for (const [name, text] of texts) {
+  const cases = parseWindowTable(text, name);
+  describe(name.replace("test/windows/", ""), () => {
     it.each(cases.map((of) => [of.title, of] as const))("%s", (_, of) => {
       const played = play(of);
       mustBe(of, played, "");
@@ -50,7 +57,11 @@ function inOtherOrders(of: WindowCase, played: Played, { next }: Seeded): void {
   const profile = profileOf(of);
   const patienceMs =
     profile.time.outOfOrdernessMs +
-    Math.min(...profile.windows.map(({ allowedLatenessMs }) => allowedLatenessMs));
+    Math.min(
+      ...[profile, ...groupsOf(of)].flatMap(({ windows }) =>
+        windows.map(({ allowedLatenessMs }) => allowedLatenessMs),
+      ),
+    );
   const readings = readingsOf(of);
   const pieceMs = patienceMs + 1;
   const orders: ((reading: TableReading) => number)[] = [
@@ -69,11 +80,12 @@ function inOtherOrders(of: WindowCase, played: Played, { next }: Seeded): void {
   }
 }
 
-function dependsOnSetOnly(of: WindowCase, { counts, summaries }: Played): boolean {
+function dependsOnSetOnly(of: WindowCase, { counts, groups, summaries }: Played): boolean {
   const { duplicates } = profileOf(of);
   if (duplicates.by !== "time" || duplicates.conflicting !== "keep") return false;
   if (of.steps.some(({ action }) => action.type === "reload")) return false;
   if (counts.some(({ rejected, partlyLate }) => rejected.late !== undefined || partlyLate > 0)) return false;
+  if (groups.some(({ late }) => late > 0)) return false;
   // Time has begun anew: the arrivals tell when.
   if (summaries.some(({ id }) => /\/\d+$/.test(id))) return false;
   return readingsOf(of).every(({ timeMs }) => !Number.isNaN(timeMs));

@@ -46,6 +46,17 @@ describe("a wrong table", () => {
     expect(failure(`${HEAD}${swapped}`)).toMatch(/^a\.txt:8: /);
   });
 
+  it("fails when it names a wrong unit, and one that names none does not", () => {
+    const head =
+      "day 2026-01-14\n# A case\nfields: { x: { unit: W } }\nwindows: [{ name: 1h, tumbling: 1h, fields: { x: [max, total] } }]\n---\n12:00 x=1\nend\n";
+    expect(failure(`${head}> 1h 12:00 r0 final x: max=1 total=1\n`)).toBeUndefined();
+    const units = (total: string) =>
+      `> 1h 12:00 r0 final x: unit=W units={"total":"${total}"} max=1 total=1\n`;
+    expect(failure(`${head}${units("Wh")}`)).toBeUndefined();
+    expect(failure(`${head}${units("W")}`)).toMatch(/^a\.txt:8: /);
+    expect(failure(`${head}> 1h 12:00 r0 final x: unit=W max=1 total=1\n`)).toMatch(/^a\.txt:8: /);
+  });
+
   it("is right in whatever way its times and numbers are written", () => {
     const said = "> 1m 2026-01-14T13:00:00+01:00 @d r0 final x: count=1.0 sum=1e0\n";
     expect(failure(`${HEAD}1768392010000 @d x=1\nend\n${said}`)).toBeUndefined();

@@ -7,6 +7,7 @@ import {
   logIndex,
   logRepresentative,
 } from "../../../src/aggregate/dyadic.js";
+import { cases } from "../../helpers/cases.js";
 import { logBucket } from "../../oracle/buckets.js";
 
 const magnitude = fc
@@ -31,7 +32,7 @@ describe("the index of a logarithmic bucket", () => {
       fc.property(magnitude, (x) => {
         expect(logIndex(x)).toBe(Number(logBucket(x)));
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -66,7 +67,7 @@ describe("what stands for a bucket", () => {
         if (x < 2 ** -1000) return;
         expect(Math.abs(value - x) / x).toBeLessThanOrEqual(bound);
       }),
-      { numRuns: 500 },
+      cases(),
     );
     const [low, high] = [2 ** 3, 2 ** 4];
     const value = logRepresentative(3, 12);
@@ -85,7 +86,7 @@ describe("what stands for a bucket", () => {
           expect(linearRepresentative(linearIndex(x, step), 0, step)).toBe(x);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
     expect(linearRepresentative(214, 0, 0.1)).toBe(21.4);
   });
@@ -101,7 +102,7 @@ describe("what stands for a bucket", () => {
           expect(Math.abs(value - x)).toBeLessThanOrEqual(2 ** (halvings - 1) * step * (1 + 1e-9) + 1e-9);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 });

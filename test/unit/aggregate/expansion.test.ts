@@ -10,6 +10,7 @@ import {
   growExpansion,
   roundExpansion,
 } from "../../../src/aggregate/expansion.js";
+import { cases } from "../../helpers/cases.js";
 import { exactMean, exactSum, exactVariance, toDouble, toScaled } from "../../oracle/rational.js";
 
 /** Wild enough that four components do not suffice, tame enough that squares stay exact. */
@@ -30,7 +31,7 @@ describe("exact sums", () => {
         expect(roundExpansion(sumOf(values))).toBe(exactSum(values));
         expect(roundExpansion(sumOf([...values].reverse()))).toBe(exactSum(values));
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -45,6 +46,7 @@ describe("exact sums", () => {
         sumAccumulator.merge(left, 0, right);
         expect(roundExpansion(exactComponents(left, 0))).toBe(exactSum(values));
       }),
+      cases(),
     );
   });
 
@@ -60,7 +62,7 @@ describe("exact sums", () => {
         }
         expect(exactSum(rest)).toBe(0);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -92,7 +94,7 @@ describe("means and variances", () => {
         addProduct(numerator, sumOf(values), sumOf(values), -1);
         expect(divideExpansion(numerator, n * n)).toBe(exactVariance(values, 0));
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -108,7 +110,7 @@ describe("means and variances", () => {
           expect(divideExpansions(sumOf(a), sumOf(below))).toBe(toDouble(scaled(a), scaled(below), 0n));
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 

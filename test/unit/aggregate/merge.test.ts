@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
 import { type MergeMember, readPartials, writePartials } from "../../../src/model/partials.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import { canonicalJson, fieldsWithState, type Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import { BlockMaker, engineProfile, field, tumbling } from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
@@ -117,7 +118,7 @@ describe("merging summaries", () => {
           expect(merged.window.coarsened).toEqual({ from: "1m", windows: fine.length });
         },
       ),
-      { numRuns: 150 },
+      cases(),
     );
   });
 

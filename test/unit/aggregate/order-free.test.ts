@@ -14,6 +14,7 @@ import { trendAccumulator } from "../../../src/aggregate/trend.js";
 import { readCells, writeCells } from "../../../src/engine/cells-codec.js";
 import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
 import { readPartials, writePartials } from "../../../src/model/partials.js";
+import { cases } from "../../helpers/cases.js";
 
 const OTHER = { place: 1, meaning: "" };
 const ACCUMULATORS: readonly Accumulator[] = [
@@ -108,7 +109,7 @@ describe.each(ACCUMULATORS)("the state of $name ($kind)", (accumulator) => {
         const whole = gather(accumulator, all);
         expect(accumulator.save(parts[0]!, AT)).toEqual(accumulator.save(whole, AT));
       }),
-      { numRuns: 150 },
+      cases(),
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { findAggregate } from "../../../src/aggregate/catalog.js";
 import { newCells } from "../../../src/aggregate/cells.js";
 import { pairSquaresAccumulator, pairsAccumulator } from "../../../src/aggregate/pairs.js";
+import { cases } from "../../helpers/cases.js";
 import { exactCodeviation, toScaled } from "../../oracle/rational.js";
 
 type Pair = readonly [number, number];
@@ -49,7 +50,7 @@ describe("a correlation", () => {
         const wanted = (exact << (1074n + 50n)) ** 2n;
         expect(within(-1n) <= wanted && wanted <= within(1n)).toBe(true);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 

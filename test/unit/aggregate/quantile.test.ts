@@ -5,6 +5,7 @@ import { accumulatorsOf } from "../../../src/aggregate/aggregate.js";
 import { findAggregate, nearestAggregate } from "../../../src/aggregate/catalog.js";
 import { newCells } from "../../../src/aggregate/cells.js";
 import type { SummaryValue } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 
 /** Result of an aggregate over values, in their order. */
 function resultOf(name: string, values: readonly number[], resolution?: number): SummaryValue {
@@ -70,7 +71,7 @@ describe("a quantile", () => {
           expect(Math.abs((resultOf(`p${q}`, values) as number) - exact)).toBeLessThanOrEqual(bound);
         },
       ),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -104,7 +105,7 @@ describe("a quantile", () => {
         expect(resultOf("p50", values)).toBe(x);
         expect(resultOf("p50", values, 0.1)).toBe(x);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 });
@@ -137,7 +138,7 @@ describe("a histogram", () => {
           expect(total(counts)).toBe(values.length);
         },
       ),
-      { numRuns: 300 },
+      cases(),
     );
   });
 });

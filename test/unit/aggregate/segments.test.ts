@@ -10,6 +10,7 @@ import { ByteReader, ByteWriter } from "../../../src/model/bytes.js";
 import { type MergeMember, readPartials, writePartials } from "../../../src/model/partials.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import { canonicalJson, fieldsWithState, type Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import { BlockMaker, engineProfile, field, tumbling } from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
@@ -73,7 +74,7 @@ describe("a segment of a field's history", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -104,7 +105,7 @@ describe("a segment of a field's history", () => {
         const merged = JSON.parse(mergeSummaries(members, window).json) as Summary;
         expect(JSON.stringify(merged.fields)).toBe(JSON.stringify(whole!.fields));
       }),
-      { numRuns: 150 },
+      cases(150),
     );
   });
 
@@ -114,7 +115,20 @@ describe("a segment of a field's history", () => {
     const [, , ...rest] = fired(profileOf("1m", MINUTE), all).map(memberOf);
     const { fields } = JSON.parse(mergeSummaries(rest, window).json) as Summary;
     expect(fields.x).toMatchObject({ durationGood: 13 * 60, total: 13 });
-    expect(fields.mode).toMatchObject({ "durationIn(on)": 13 * 60 });
+    expect(fields.mode).toMatchObject({ "durationIn(on)": 13 * 60, durationGood: 13 * 60 });
+  });
+
+  it("begins with the value before it where that was said between the first two of the merged windows", () => {
+    const window = { sizeMs: 15 * MINUTE, startMs: 0, endMs: 15 * MINUTE };
+    const at = (minute: number, x: number) => ({ timeMs: minute * MINUTE, values: [x, minute, "on"] });
+    const all = [at(-1, 9), at(0.5, Number.NaN), at(5.5, 0), at(6.5, 60)];
+    const [, first, , last] = fired(profileOf("1m", MINUTE), all).map(memberOf);
+    const { fields } = JSON.parse(mergeSummaries([first!, last!], window).json) as Summary;
+    expect(fields.x).toMatchObject({
+      durationGood: 9.5 * 60,
+      delta: 60,
+      timeAverage: (0.5 * 60 + 8.5 * 60) / 9.5,
+    });
   });
 
   it("is not merged with one that was reckoned otherwise", () => {
@@ -153,7 +167,7 @@ function profileOf(name: string, sizeMs: number): EngineProfile {
   const aggregates = [
     { field: 0, names: NUMERIC.filter((each) => each !== "increase") },
     { field: 1, names: NUMERIC },
-    { field: 2, names: ["durationIn(on)", "transitions"] },
+    { field: 2, names: ["durationIn(on)", "transitions", "durationGood"] },
   ];
   return engineProfile({
     fields: [

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -104,7 +105,7 @@ describe("aggregates of windows", () => {
         for (const [key, body] of finals) expect(body).toBe(expected.get(key) ?? "{}");
         for (const key of expected.keys()) expect(finals.has(key)).toBe(true);
       }),
-      { numRuns: 200 },
+      cases(),
     );
   });
 });

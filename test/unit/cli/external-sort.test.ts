@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { ExternalSort } from "../../../src/cli/external-sort.js";
+import { cases } from "../../helpers/cases.js";
 import { temporaryFolder } from "../../helpers/tools.js";
 
 interface Line {
@@ -58,7 +59,7 @@ describe("sorting beyond memory", () => {
           expect(sorted(lines, runBytesMax)).toEqual(expected(lines));
         },
       ),
-      { numRuns: 60 },
+      cases(60),
     );
   });
 

@@ -287,6 +287,24 @@ describe("a serial port", () => {
     });
   });
 
+  it("says how to write an item that is no mapping, and what a key needs below it", () => {
+    const hint = 'write the item\'s keys as "- key: value", one in a line';
+    const head = "gateway: { id: gw-7 }\n";
+    expect(problems(`${head}sources: [5]\n`)).toEqual([
+      `2:11 bad-type sources[0] must be a mapping, not a number (${hint})`,
+    ]);
+    expect(problems(`${head}sources: 7\n`)).toEqual([
+      '2:10 bad-type sources must be a list, not a number (begin each item with "- ")',
+    ]);
+    expect(problems(`${BROKER}targets: [null, x]\n`)).toEqual([
+      `4:11 bad-type targets[0] must be a mapping, not empty (${hint})`,
+      `4:17 bad-type targets[1] must be a mapping, not a text (${hint})`,
+    ]);
+    expect(problems(`gateway: gw-7\n${BROKER.replace(/^.*\n/, "")}`)).toEqual([
+      '1:10 bad-type gateway must be a mapping, not a text (write its keys below it, each as "key: value")',
+    ]);
+  });
+
   it("has USB ids in quotes, because YAML takes 0403 for the number 403", () => {
     expect(problems(serial("usb: { vendorId: 0403, productId: 6001 }"))).toEqual([
       '3:59 bad-type sources[0].usb.vendorId must be a text, not a number (put it in quotes: "0403")',

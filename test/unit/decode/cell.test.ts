@@ -3,6 +3,7 @@ import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cellReader } from "../../../src/decode/cell.js";
+import { cases } from "../../helpers/cases.js";
 import { csv, readWith } from "../../helpers/decoding.js";
 
 const NO_BREAK_SPACE = "\u00a0";
@@ -77,6 +78,7 @@ describe("a cell of text", () => {
         const written = `${whole!.replace(/\B(?=(\d{3})+$)/g, ".")},${fraction}`;
         expect(read(written)).toBe(value.toFixed(3));
       }),
+      cases(),
     );
   });
 

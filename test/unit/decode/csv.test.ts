@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/model/limits.js";
+import { cases } from "../../helpers/cases.js";
 import { csv, placeError, readWith } from "../../helpers/decoding.js";
 
 const ABC = ["#1", "#2", "#3"];
@@ -58,7 +59,7 @@ describe("a row of separated values", () => {
           expect(readWith(csv({ separator }), places, text).records).toEqual(expected);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -76,6 +77,7 @@ describe("a row of separated values", () => {
           );
         },
       ),
+      cases(),
     );
   });
 });
@@ -176,7 +178,7 @@ describe("a payload of several rows", () => {
         const { code } = readWith(csv(options), options.header ? ["a", "#1"] : ["#1"], payload);
         expect([undefined, "decode-invalid"]).toContain(code);
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });

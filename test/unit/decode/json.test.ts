@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/model/limits.js";
+import { cases } from "../../helpers/cases.js";
 import { json, placeError, readWith } from "../../helpers/decoding.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -42,7 +43,7 @@ describe("a JSON payload", () => {
         const found = readWith(json(), [pointer], bytes(JSON.stringify(plain))).records[0]?.[0];
         expect(found).toEqual(plain[key] ?? undefined);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 });
@@ -123,7 +124,7 @@ describe("a hostile JSON payload", () => {
         const { code } = readWith(json(), [""], JSON.stringify(value));
         expect(code).toBe(tooDeep ? "decode-invalid" : undefined);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -222,7 +223,7 @@ describe("a hostile JSON payload", () => {
         const { code } = readWith(json({ records: "" }), ["", "/a", "/0"], payload);
         expect([undefined, "decode-invalid"]).toContain(code);
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });

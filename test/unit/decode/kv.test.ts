@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createDecoder } from "../../../src/decode/decoder.js";
 import type { DecodeSpec } from "../../../src/decode/spec.js";
 import { LIMITS } from "../../../src/model/limits.js";
+import { cases } from "../../helpers/cases.js";
 import { kv, placeError, readWith } from "../../helpers/decoding.js";
 
 describe("a line of key=value pairs", () => {
@@ -42,7 +43,7 @@ describe("a line of key=value pairs", () => {
         );
         expect(records).toEqual([entries.map(([, v]) => v)]);
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 

@@ -5,6 +5,7 @@ import { chooseStyle } from "../../../src/demo/style.js";
 import { renderNote, renderRows, renderTotals } from "../../../src/demo/table.js";
 import { View } from "../../../src/demo/view.js";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 
 const START = "2026-01-14T12:00:00Z";
 const NOW_MS = Date.parse("2026-01-14T12:00:07Z");
@@ -86,6 +87,7 @@ describe("the table of the demo", () => {
           }
         },
       ),
+      cases(),
     );
   });
 

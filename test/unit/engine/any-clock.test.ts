@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import { ClockGateway } from "../../helpers/clock-gateway.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
 
@@ -97,7 +98,7 @@ describe("whatever the clock does", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -111,7 +112,7 @@ describe("whatever the clock does", () => {
         );
         expect(died.engine.counts()).toEqual(lived.engine.counts());
       }),
-      { numRuns: 150 },
+      cases(),
     );
   });
 });

@@ -4,6 +4,7 @@ import type { Engine } from "../../../src/engine/engine.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
 import type { FoldedKind, WindowDefinition } from "../../../src/model/window.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -99,7 +100,7 @@ describe("windows whose bounds follow from the readings", () => {
         summaries.push(...engine.flush());
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -113,7 +114,7 @@ describe("windows whose bounds follow from the readings", () => {
         expect(summaries.every(({ revision, final }) => revision === 0 && final)).toBe(true);
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
       }),
-      { numRuns: 200 },
+      cases(),
     );
   });
 
@@ -134,7 +135,7 @@ describe("windows whose bounds follow from the readings", () => {
         summaries.push(...engine.flush());
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -155,7 +156,7 @@ describe("windows whose bounds follow from the readings", () => {
         }
         expect(interrupted.flush()).toEqual(uninterrupted.flush());
       }),
-      { numRuns: 200 },
+      cases(),
     );
   });
 });

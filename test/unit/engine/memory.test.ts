@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DeliveryMemory } from "../../../src/engine/memory.js";
 import { LIMITS } from "../../../src/model/limits.js";
+import { cases } from "../../helpers/cases.js";
 
 const { deliveriesPerDeviceMax, deliveriesPerDeviceKept, deliveriesKeptMs } = LIMITS;
 
@@ -67,7 +68,7 @@ describe("the memory of packets", () => {
           if (stored) memory = DeliveryMemory.of(structuredClone(memory.entries()));
         }
       }),
-      { numRuns: 30 },
+      cases(30),
     );
   });
 

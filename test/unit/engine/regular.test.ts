@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../../src/model/summary.js";
 import type { FillRule } from "../../../src/model/window.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -99,7 +100,7 @@ describe("a series that is to have no holes", () => {
         expect(starts).toEqual(expected);
         expect(summaries.filter(({ filled }) => filled === undefined)).toHaveLength(given.length * 3);
       }),
-      { numRuns: 100 },
+      cases(200),
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -103,7 +104,7 @@ describe("same readings, same bytes", () => {
         const received = engine.counts().reduce((sum, c) => sum + c.received, 0);
         expect(received).toBe(shuffled.length);
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -124,7 +125,7 @@ describe("same readings, same bytes", () => {
         }
         expect(ended.size).toBe(seen.size);
       }),
-      { numRuns: 200 },
+      cases(),
     );
   });
 });

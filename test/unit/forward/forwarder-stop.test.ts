@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { cases } from "../../helpers/cases.js";
 import { append, rig } from "../../helpers/forwarder-rig.js";
 import { ManualClock, settle } from "../../helpers/manual-clock.js";
 import { MemoryCursors, MemoryLog } from "../../helpers/memory-log.js";
@@ -141,7 +142,7 @@ describe("Forwarder under any failures", () => {
         expect(highest).toBe(log.head());
         expect([...cursors.saves].sort((a, b) => a - b)).toEqual(cursors.saves);
       }),
-      { numRuns: 100, verbose: true },
+      { ...cases(), verbose: true },
     );
   });
 });

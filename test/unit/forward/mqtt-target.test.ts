@@ -105,7 +105,7 @@ describe("MqttTarget", () => {
     for (const at of [4, 2, 3, 1]) broker.acknowledge(summaries()[at]!);
     // The broker handles packets in order: once the status is there, so are the acknowledgements at the client.
     broker.onPublish = (publish) => broker.acknowledge(publish);
-    target.publishStatus({ probe: 1 });
+    target.publishStatus(() => ({ probe: 1 }));
     await until(() => broker.publishes.some(({ payload }) => payload.includes("probe")), {
       what: "the probe is sent",
     });
@@ -214,7 +214,7 @@ describe("MqttTarget", () => {
 
   it("repeats the newest status on every connection", async () => {
     const { broker, target, statuses } = await rig();
-    target.publishStatus({ version: "1.2.3", lagEntries: 7 });
+    target.publishStatus(() => ({ version: "1.2.3", lagEntries: 7 }));
     await until(() => statuses().length === 2, { what: "it is published" });
     broker.drop();
     await until(() => broker.connects.length === 2 && statuses().length === 3, { what: "it is back" });

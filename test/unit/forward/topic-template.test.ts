@@ -6,6 +6,7 @@ import {
   topicFits,
   validateTopicTemplate,
 } from "../../../src/forward/topic-template.js";
+import { cases } from "../../helpers/cases.js";
 
 const values = { site: "plant-1", gateway: "gw-7", profile: "tasmota", device: "boiler-3", window: "1m" };
 
@@ -40,6 +41,7 @@ describe("compileTopic", () => {
         expect(topic({ ...values, device: a })).not.toMatch(/[+#\0]/);
         if (a !== b) expect(topic({ ...values, device: a })).not.toBe(topic({ ...values, device: b }));
       }),
+      cases(),
     );
   });
 

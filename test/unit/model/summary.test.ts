@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalJson, type Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
@@ -41,7 +42,7 @@ describe("canonical JSON", () => {
       fc.property(fc.array(summary, { maxLength: 6 }), (summaries) => {
         for (const each of summaries) expect(canonicalJson(each)).toBe(JSON.stringify(each));
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 });

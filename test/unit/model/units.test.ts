@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { convert, converter, findUnit, unitNames } from "../../../src/model/units.js";
+import { cases } from "../../helpers/cases.js";
 
 describe("units", () => {
   it("knows every base that a unit names, and the base leads to itself", () => {
@@ -66,6 +67,7 @@ describe("units", () => {
           1e-9 * Math.max(1, Math.abs(direct)),
         );
       }),
+      cases(),
     );
   });
 });

@@ -9,6 +9,7 @@ import {
   zoneNamed,
   zoneOffsetMs,
 } from "../../../src/model/zone.js";
+import { cases } from "../../helpers/cases.js";
 
 const HOUR = 3_600_000;
 const at = (text: string): number => Date.parse(text);
@@ -59,7 +60,7 @@ describe("time zones", () => {
       fc.property(zones, instants, (zone, ms) => {
         expect(ms + zoneOffsetMs(zone, ms)).toBe(wallByParts(zone, ms));
       }),
-      { numRuns: 400 },
+      cases(),
     );
   });
 
@@ -90,7 +91,7 @@ describe("time zones", () => {
         // Only a clock that was set back can make the same reading occur earlier.
         if (back < ms) expect(zone.offset(back)).toBeGreaterThan(zone.offset(ms));
       }),
-      { numRuns: 400 },
+      cases(),
     );
   });
 
@@ -120,7 +121,7 @@ describe("time zones", () => {
           }
         },
       ),
-      { numRuns: 60 },
+      cases(60),
     );
   });
 
@@ -174,7 +175,7 @@ describe("local days", () => {
         expect(localDayStart(zone, end - 1, days)).toBe(start);
         expect(localDayEnd(zone, end - 1, days)).toBe(end);
       }),
-      { numRuns: 400 },
+      cases(),
     );
   });
 
@@ -197,6 +198,7 @@ describe("the calendar", () => {
           expect(daysInMonth(year, month)).toBe(new Date(Date.UTC(year, month, 0)).getUTCDate());
         },
       ),
+      cases(),
     );
   });
 });

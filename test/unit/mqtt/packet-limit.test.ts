@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PACKET_BYTES_MIN, PacketLimit } from "../../../src/mqtt/packet-limit.js";
+import { cases } from "../../helpers/cases.js";
 import { fixedHeader, packet } from "../../helpers/raw-mqtt.js";
 
 interface Filtered {
@@ -38,7 +39,7 @@ describe("PacketLimit", () => {
         expect(filtered.bytes.equals(bytes)).toBe(true);
         expect(filtered.tooLarge).toEqual([]);
       }),
-      { numRuns: 100 },
+      cases(),
     );
   });
 
@@ -54,7 +55,7 @@ describe("PacketLimit", () => {
         expect(filtered.bytes.equals(Buffer.concat(expected))).toBe(true);
         expect(filtered.tooLarge).toEqual(bodies.filter((length) => length > PACKET_BYTES_MIN));
       }),
-      { numRuns: 100 },
+      cases(),
     );
   });
 

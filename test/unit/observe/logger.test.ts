@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createLogger, type LogFields, type LoggerOptions } from "../../../src/observe/logger.js";
+import { cases } from "../../helpers/cases.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 function capture(options: Partial<LoggerOptions> = {}) {
@@ -59,6 +60,7 @@ describe("a log line", () => {
         const parsed: unknown = JSON.parse(lines[0]!);
         expect(parsed).toMatchObject({ level: "error", event: "e" });
       }),
+      cases(),
     );
   });
 

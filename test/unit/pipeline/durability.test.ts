@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../src/engine/engine.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -246,7 +247,7 @@ describe("recovery", () => {
           await pipeline.crash();
         });
       }),
-      { numRuns: 60 },
+      cases(60),
     );
   });
 

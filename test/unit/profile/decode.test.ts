@@ -6,6 +6,7 @@ import type { PayloadContext, Profile } from "../../../src/model/profile.js";
 import type { FieldValue } from "../../../src/model/reading.js";
 import { REJECT_REASONS } from "../../../src/model/reasons.js";
 import { loadProfile } from "../../../src/profile/load.js";
+import { cases } from "../../helpers/cases.js";
 
 const WINDOWS = 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count] } }]';
 
@@ -287,7 +288,7 @@ describe("hostile payloads", () => {
           check(decode(p, text));
         }
       }),
-      { numRuns: 300 },
+      cases(),
     );
   });
 
@@ -299,7 +300,7 @@ describe("hostile payloads", () => {
       fc.property(fc.oneof(record, fc.array(record), fc.jsonValue()), (message) => {
         check(decode(formats[0]!, JSON.stringify(message)));
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { compileCondition, compileExpression, resultOf } from "../../../src/profile/expression.js";
 import { FUNCTIONS } from "../../../src/profile/expression-functions.js";
 import type { Code } from "../../../src/profile/expression-value.js";
+import { cases } from "../../helpers/cases.js";
 
 const names = new Map<string, Code>([
   ["x", { type: "number", run: (scope) => scope.values[0] }],
@@ -36,6 +37,7 @@ describe("numbers in expressions", () => {
         const expected = (x - y) * 1.8 + 32 / (x + 0.5) - ((0 - y) % 7);
         expect(code.run({ values: [x, y], message: undefined, topic: undefined })).toEqual(expected);
       }),
+      cases(),
     );
   });
 
@@ -150,6 +152,7 @@ describe("conditions on messages", () => {
       fc.property(fc.anything({ withBigInt: true, withMap: true, withNullPrototype: true }), (message) => {
         for (const condition of conditions) expect(typeof condition(message, undefined)).toBe("boolean");
       }),
+      cases(),
     );
   });
 });

@@ -220,6 +220,13 @@ describe("a bad profile", () => {
       /bad-window .*readings between two windows/,
     ],
     [
+      "with partials of windows whose bounds follow from the readings",
+      {
+        windows: "windows: [{ name: a, session: { gap: 1m }, partials: true, fields: { x: [max] } }]",
+      },
+      /bad-window .*"partials" does not go with this window/,
+    ],
+    [
       "with hours in a zone",
       { windows: "windows: [{ name: a, tumbling: 1h, zone: UTC, fields: { x: [max] } }]" },
       /zones are for windows of whole days/,

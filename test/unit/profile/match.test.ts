@@ -5,6 +5,7 @@ import type { Profile } from "../../../src/model/profile.js";
 import { loadProfile } from "../../../src/profile/load.js";
 import { Router, topicFilters } from "../../../src/profile/match.js";
 import { covers, parseTopicPattern } from "../../../src/profile/topic-pattern.js";
+import { cases } from "../../helpers/cases.js";
 
 function profile(id: string, topics: readonly string[], extra = ""): Profile {
   const text = `
@@ -44,7 +45,7 @@ describe("topic patterns", () => {
         const expected = mqttMatches(filter.split("/"), topic.split("/"));
         expect(parseTopicPattern(filter).match(topic) !== undefined).toBe(expected);
       }),
-      { numRuns: 1000 },
+      cases(1_000),
     );
   });
 
@@ -131,7 +132,7 @@ describe("subscriptions", () => {
         const in_ = (filter: string): boolean => mqttMatches(filter.split("/"), topic.split("/"));
         if (covers(a, b) && in_(b)) expect(in_(a)).toBe(true);
       }),
-      { numRuns: 2000 },
+      cases(2_000),
     );
     expect(covers("a/#", "a/+/c")).toBe(true);
     expect(covers("a/+", "a/#")).toBe(false);

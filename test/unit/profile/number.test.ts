@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseNumber } from "../../../src/profile/number.js";
+import { cases } from "../../helpers/cases.js";
 
 describe("numbers as devices write them", () => {
   it("are the doubles nearest to them, as the language reads them", () => {
@@ -12,12 +13,13 @@ describe("numbers as devices write them", () => {
         const expected = /\d/.test(text) ? Number(text) : Number.NaN;
         expect([text, parseNumber(text)]).toEqual([text, expected]);
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (x) => {
         expect(parseNumber(String(x))).toBe(x === 0 ? 0 : x);
       }),
+      cases(),
     );
   });
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileTimeFormat, TIME_FORMATS } from "../../../src/profile/time-format.js";
 import { TIME_DIRECTIVES } from "../../../src/profile/time-pattern.js";
+import { cases } from "../../helpers/cases.js";
 
 const read = (format: string, raw: unknown, zone = "UTC"): number => compileTimeFormat(format, zone)(raw);
 const at = (text: string): number => Date.parse(text);
@@ -23,6 +24,7 @@ describe("epoch times", () => {
         expect(read("epoch-us", `${ms}000`)).toBe(ms);
         expect(read("epoch-ns", ms * 1e6)).toBe(ms);
       }),
+      cases(),
     );
   });
 
@@ -50,6 +52,7 @@ describe("ISO times", () => {
         expect(read("iso", shifted.replace("T", " "))).toBe(ms);
         expect(read("local-iso", shifted, "Asia/Tokyo")).toBe(ms);
       }),
+      cases(),
     );
   });
 
@@ -104,6 +107,7 @@ describe("ISO times", () => {
           expect(Number.isNaN(ms) || Number.isInteger(ms)).toBe(true);
         },
       ),
+      cases(),
     );
   });
 });

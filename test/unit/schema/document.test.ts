@@ -5,6 +5,7 @@ import { LIMITS } from "../../../src/model/limits.js";
 import { parseDocument } from "../../../src/schema/document.js";
 import { byteSize, count, duration, name, rate } from "../../../src/schema/types.js";
 import { withRule, z } from "../../../src/schema/zod.js";
+import { cases } from "../../helpers/cases.js";
 
 const schema = z.strictObject({
   id: name().describe("Who it is."),
@@ -244,7 +245,7 @@ describe("the YAML that is understood", () => {
           expect(d.column).toBeGreaterThanOrEqual(1);
         }
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 });

@@ -13,6 +13,7 @@ import {
   timeZone,
 } from "../../../src/schema/types.js";
 import { z } from "../../../src/schema/zod.js";
+import { cases } from "../../helpers/cases.js";
 
 const read = (schema: z.ZodType, value: unknown) => {
   const { success, data } = schema.safeParse(value);
@@ -61,6 +62,7 @@ describe("a size", () => {
       fc.property(fc.nat(), fc.constantFrom(1, 1_000, 1_024, 1_000_000, 1_048_576), (factor, unit) => {
         expect(parseByteSize(formatByteSize(factor * unit))).toBe(factor * unit);
       }),
+      cases(),
     );
   });
 });
@@ -108,7 +110,7 @@ describe("a rate, a name, a pointer and a zone", () => {
           expect(read(schema, text) !== undefined).toBe(pattern(schema).test(text));
         }
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WeirError } from "../../../src/model/errors.js";
 import { openRecording, type RecordingOptions } from "../../../src/source/file.js";
 import type { Line } from "../../../src/source/line-batches.js";
+import { cases } from "../../helpers/cases.js";
 
 const DATA = fileURLToPath(new URL("../../../../shared/data/", import.meta.url));
 
@@ -110,6 +111,7 @@ describe("a recording", () => {
         const chunks = compressed ? [Buffer.concat(parts.map((part) => gzipSync(part)))] : parts;
         expect((await read("-", { stdin: inChunks(...chunks) })).lines).toEqual(lines);
       }),
+      cases(100),
     );
   });
 

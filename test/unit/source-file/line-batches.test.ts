@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Line, LineBatches } from "../../../src/source/line-batches.js";
+import { cases } from "../../helpers/cases.js";
 
 interface Options {
   readonly encoding?: "utf-8" | "latin1";
   readonly lineBytesMax?: number;
+  readonly keepEmpty?: boolean;
 }
 
 /** The lines of a file that comes in these chunks, each of them overwritten as soon as it has been pushed. */
@@ -36,6 +38,18 @@ describe("lines of a file", () => {
     expect(linesOf([])).toEqual([]);
   });
 
+  it("are as many as there are line breaks where empty ones are kept, however the file is cut", () => {
+    const lines = fc.array(fc.constantFrom("", "a", "ü\r", "\r", "long"), { maxLength: 12 });
+    fc.assert(
+      fc.property(lines, fc.array(fc.nat()), (all, places) => {
+        const text = all.map((line) => `${line}\n`).join("");
+        const expected = all.map((line) => line.replace("\r", ""));
+        expect(linesOf(cut(bytes(text), places), { keepEmpty: true })).toEqual(expected);
+      }),
+      cases(),
+    );
+  });
+
   it("are the same however the file is cut into chunks", () => {
     const text = fc
       .array(fc.string({ unit: fc.constantFrom("a", "ü", "€", "😀", "\r", ",") }))
@@ -55,7 +69,7 @@ describe("lines of a file", () => {
           expect(linesOf(cut(file, places), { encoding })).toEqual(expected);
         },
       ),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -90,7 +104,7 @@ describe("lines of a file", () => {
           }
         },
       ),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type PacketParts, packetIdentity } from "../../../src/source/identity.js";
+import { cases } from "../../helpers/cases.js";
 
 const parts = (given: Partial<PacketParts> = {}): PacketParts => ({
   clientId: "dev-1",
@@ -35,6 +36,7 @@ describe("packetIdentity", () => {
         expect(Number.isSafeInteger(identity) && identity > 0).toBe(true);
         expect(packetIdentity({ ...packet, dup: true })).toBe(-identity);
       }),
+      cases(),
     );
   });
 

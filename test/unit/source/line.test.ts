@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LineFramer, type LineFramerOptions } from "../../../src/source/framing/line.js";
+import { cases } from "../../helpers/cases.js";
 
 interface Framed {
   readonly lines: string[];
@@ -78,7 +79,7 @@ describe("LineFramer", () => {
             expect(out).toEqual(expected(text, delimiter, 8));
           },
         ),
-        { numRuns: 1_000 },
+        cases(1_000),
       );
     },
   );

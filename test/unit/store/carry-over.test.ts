@@ -1,4 +1,4 @@
-import { readdir, truncate } from "node:fs/promises";
+import { cp, readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openState } from "../../../src/agent/state.js";
@@ -111,9 +111,11 @@ describe("a store after one that was set aside", () => {
   });
 
   it("has the same when the process died at any batch of taking it over", async () => {
+    const damaged = await damagedStore();
     let done = false;
     for (let batches = 0; !done; batches++) {
-      const path = await damagedStore();
+      const path = await temporaryFolder();
+      await cp(damaged, path, { recursive: true });
       const disk = new DyingDisk(path, batches);
       await expect((await open(path, disk)).opening).rejects.toMatchObject({ code: "gone" });
       done = disk.batched < batches;
@@ -122,6 +124,40 @@ describe("a store after one that was set aside", () => {
       expect(store.losses).toHaveLength(1);
       await store.close();
     }
+  });
+
+  it("tells that it was lost altogether, and through which time it may have sent, whatever start a crash ends", async () => {
+    let done = false;
+    for (let batches = 0; !done; batches++) {
+      const path = await damagedStore();
+      await rm(join(path, "db"), { recursive: true });
+      const disk = new DyingDisk(path, batches);
+      const dying = await open(path, disk);
+      await expect(dying.opening).rejects.toMatchObject({ code: "gone" });
+      expect(dying.observer.named("store-set-aside")).toMatchObject([
+        { reason: expect.stringContaining("the database is gone") },
+      ]);
+      done = disk.batched < batches;
+      const { opening, observer, clock } = await open(path);
+      const store = await opening;
+      expect(observer.named("store-set-aside")).toEqual([]);
+      expect(observer.named("carry-over-failed")).toHaveLength(1);
+      expect(store.losses).toHaveLength(1);
+      expect(store.losses[0]!.throughMs).toBeGreaterThan(clock.wallMs());
+      await store.close();
+    }
+  });
+
+  it("tells nothing of a first start that a crash has ended at any batch, whose database is gone", async () => {
+    const path = await temporaryFolder();
+    const disk = new DyingDisk(path, 0);
+    await expect((await open(path, disk)).opening).rejects.toMatchObject({ code: "gone" });
+    await rm(join(path, "db"), { recursive: true });
+    const { opening, observer } = await open(path);
+    const store = await opening;
+    expect(observer.events).toEqual([]);
+    expect(store.losses).toEqual([]);
+    await store.close();
   });
 
   it("knows through which time a device may have sent whose clock is ahead of all others", async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CorruptRecord } from "../../../src/model/bytes.js";
 import { decodeBlock, encodeBlock } from "../../../src/store/journal-codec.js";
 import { KEYS } from "../../../src/store/keys.js";
+import { cases } from "../../helpers/cases.js";
 
 const instant = fc.integer({ min: -(2 ** 42), max: 2 ** 45 });
 const numeric = fc.oneof(
@@ -72,7 +73,7 @@ describe("journal blocks", () => {
       fc.property(block, (b) => {
         expect(decodeBlock(encodeBlock(b, place), KEYS.journal(b.sequence))).toEqual({ block: b, place });
       }),
-      { numRuns: 500 },
+      cases(),
     );
   });
 
@@ -87,6 +88,7 @@ describe("journal blocks", () => {
         expect(() => decodeBlock(bytes, KEYS.journal(b.sequence - 1))).toThrow(CorruptRecord);
         expect(() => decodeBlock(bytes.subarray(0, at % bytes.length), key)).toThrow(CorruptRecord);
       }),
+      cases(),
     );
   });
 

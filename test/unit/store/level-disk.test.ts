@@ -1,4 +1,4 @@
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LevelDisk } from "../../../src/store/level-disk.js";
@@ -39,10 +39,88 @@ describe("the disk under the store", () => {
     await expect(disk.open({ create: false })).rejects.toMatchObject({ fault: "damaged" });
   });
 
+  it("takes a database of which nothing is left for a lost one, and says how to begin anew on purpose", async () => {
+    const { disk, folder } = await writtenDisk();
+    await rm(folder, { recursive: true });
+    for (const create of [true, false]) {
+      await expect(new LevelDisk(disk.path).open({ create })).rejects.toMatchObject({
+        fault: "damaged",
+        message: expect.stringContaining(`remove ${join(disk.path, "begun")} as well`),
+      });
+    }
+    await rm(join(disk.path, "begun"));
+    await (await new LevelDisk(disk.path).open({ create: true })).close();
+  });
+
+  it("begins a database where one that had nothing in it yet is gone", async () => {
+    const path = await temporaryFolder();
+    await (await new LevelDisk(path).open({ create: true })).close();
+    await rm(join(path, "db"), { recursive: true });
+    await (await new LevelDisk(path).open({ create: true })).close();
+  });
+
+  it("remembers a database of an earlier Weir from its first batch on", async () => {
+    const { disk, folder } = await writtenDisk();
+    await rm(join(disk.path, "begun"));
+    const later = new LevelDisk(disk.path);
+    const db = await later.open({ create: true });
+    await db.batch([{ type: "put", key: "b", value: Buffer.from("2") }]);
+    await db.close();
+    await rm(folder, { recursive: true });
+    await expect(new LevelDisk(disk.path).open({ create: true })).rejects.toMatchObject({ fault: "damaged" });
+  });
+
+  it("confirms no batch before it is remembered that there is a database", async () => {
+    const path = await temporaryFolder();
+    const disk = new LevelDisk(path);
+    const db = await disk.open({ create: true });
+    await symlink(join(path, "nowhere", "begun"), join(path, "begun"));
+    const batch = () => db.batch([{ type: "put", key: "a", value: Buffer.from("1") }]);
+    await expect(batch()).rejects.toMatchObject({ name: "DiskError" });
+    await rm(join(path, "begun"));
+    await batch();
+    expect(await readdir(path)).toContain("begun");
+    await db.close();
+  });
+
+  it("begins the next one also where a crash came right after the one that was lost was set aside", async () => {
+    const { disk, folder } = await writtenDisk();
+    await rm(folder, { recursive: true });
+    const first = new LevelDisk(disk.path);
+    await expect(first.open({ create: true })).rejects.toMatchObject({ fault: "damaged" });
+    await first.setAside("damaged-1");
+    const second = new LevelDisk(disk.path);
+    const db = await second.open({ create: true });
+    await expect(second.openLeftBehind()).rejects.toMatchObject({ fault: "damaged" });
+    await db.close();
+  });
+
+  it("misses a write-ahead log that its manifest names, which LevelDB does not", async () => {
+    const { disk, folder } = await writtenDisk();
+    const again = await new LevelDisk(disk.path).open({ create: true });
+    await again.close();
+    const [log] = (await readdir(folder)).filter((name) => name.endsWith(".log"));
+    const whole = await readFile(join(folder, log!));
+    await rm(join(folder, log!));
+    await expect(new LevelDisk(disk.path).open({ create: true })).rejects.toMatchObject({
+      fault: "damaged",
+      message: `the write-ahead log ${Number.parseInt(log!, 10)} is missing`,
+    });
+    await writeFile(join(folder, log!), whole);
+    await (await new LevelDisk(disk.path).open({ create: true })).close();
+  });
+
+  it("knows whether the database is still there", async () => {
+    const { disk, folder } = await writtenDisk();
+    expect(await disk.isThere()).toBe(true);
+    await rename(folder, `${folder}-elsewhere`);
+    expect(await disk.isThere()).toBe(false);
+  });
+
   it("leaves nothing behind when it has tried whether the folder takes writes", async () => {
     const { disk } = await writtenDisk();
     await disk.takesWrites();
-    expect((await readdir(disk.path)).sort()).toEqual(["db"]);
+    expect((await readdir(disk.path)).sort()).toEqual(["begun", "db"]);
     await expect(new LevelDisk(join(disk.path, "nowhere")).takesWrites()).rejects.toMatchObject({
       fault: "failed",
     });
@@ -55,6 +133,6 @@ describe("the disk under the store", () => {
     expect(size).toBe(4 * 1024 * 1024);
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
     await disk.giveUpReserve();
-    expect(await readdir(disk.path)).toEqual(["db"]);
+    expect((await readdir(disk.path)).sort()).toEqual(["begun", "db"]);
   });
 });

@@ -1,9 +1,9 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { describe, expect, it } from "vitest";
-import { damageIn } from "../../../src/store/level-check.js";
-import { tablesIn } from "../../../src/store/level-manifest.js";
+import { damageIn, missingLog } from "../../../src/store/level-check.js";
+import { filesIn } from "../../../src/store/level-manifest.js";
 import { damageOfTable } from "../../../src/store/level-table.js";
 import { seeded } from "../../helpers/seeded.js";
 import { temporaryFolder } from "../../helpers/tools.js";
@@ -38,7 +38,9 @@ describe("the tables of LevelDB", () => {
     const tables = await files(path, /\.ldb$/);
     const [manifest] = await files(path, /^MANIFEST/);
     expect(tables.length).toBeGreaterThan(1);
-    expect(tablesIn(manifest!.bytes)).toEqual(new Set(tables.map(({ name }) => Number.parseInt(name, 10))));
+    expect(filesIn(manifest!.bytes).tables).toEqual(
+      new Set(tables.map(({ name }) => Number.parseInt(name, 10))),
+    );
     for (const { bytes } of tables) expect(damageOfTable(bytes)).toBeUndefined();
     expect(await damageIn(path)).toBeUndefined();
   });
@@ -64,5 +66,33 @@ describe("the tables of LevelDB", () => {
     expect(await damageIn(path)).toBeUndefined();
     await writeFile(join(path, table!.name), table!.bytes.subarray(0, 1_000));
     expect(await damageIn(path)).toContain(table!.name);
+  });
+});
+
+describe("the write-ahead log of LevelDB", () => {
+  it("is never missed while another process has the database open, goes to the next one, or opens it again", async () => {
+    const path = await temporaryFolder();
+    const filler = "x".repeat(100_000);
+    let writing = true;
+    const logs = new Set<string>();
+    const write = async () => {
+      for (let life = 0; life < 6; life++) {
+        const db = new Level<string, string>(path);
+        for (let i = 0; i < 60; i++) await db.put(`${i}`, `${life}${filler}`);
+        for (const { name } of await files(path, /\.log$/)) logs.add(name);
+        await db.close();
+      }
+      writing = false;
+    };
+    const look = async () => {
+      let looks = 0;
+      for (; writing; looks++) expect(await missingLog(path)).toBeUndefined();
+      return looks;
+    };
+    const [, looks] = await Promise.all([write(), look()]);
+    expect(logs.size, "logs that were in use one after another").toBeGreaterThan(10);
+    expect(looks).toBeGreaterThan(100);
+    for (const { name } of await files(path, /\.log$/)) await rm(join(path, name));
+    expect(await missingLog(path)).toBeGreaterThan(0);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Database } from "../../../src/store/database.js";
@@ -14,6 +14,7 @@ const MB = 1e6;
 class SizedDatabase {
   readonly calls: string[] = [];
   failing: string | undefined;
+  looks = 0;
   bytes = 0;
   notesBytes = 0;
   /** What a compaction of a range brings it down to. */
@@ -26,6 +27,10 @@ class SizedDatabase {
   async compact(from: string, to: string): Promise<void> {
     this.calls.push(`${from}-${to}`);
     this.bytes = Math.min(this.bytes, this.liveBytes);
+  }
+
+  async checkThere(): Promise<void> {
+    this.looks++;
   }
 
   async renew(): Promise<void> {
@@ -97,6 +102,47 @@ describe("Upkeep", () => {
 });
 
 describe("upkeep of a real store", () => {
+  it("ends the work on a database that somebody has removed, at the next write and with a reason", async () => {
+    const path = await temporaryFolder();
+    const observer = new EventNames();
+    const store = await openStore(path, { observer });
+    const look = async () => {
+      store.upkeep.look();
+      await store.upkeep.settled();
+    };
+    const definition = store.definitionOperation("some", "profile");
+    await look();
+    await store.commit({ summaries: [], records: [definition] });
+    expect(observer.names).toEqual([]);
+    await rm(join(path, "db"), { recursive: true });
+    // Into files that nobody will find.
+    await store.commit({ summaries: [], records: [definition] });
+    await look();
+    await look();
+    expect(observer.names).toEqual(["store-gone"]);
+    expect(store.failing).toBe("the database is gone");
+    await expect(store.commit({ summaries: [], records: [definition] })).rejects.toMatchObject({
+      code: "store-damaged",
+      message: expect.stringContaining("the database is gone, there is nothing left in db"),
+    });
+    await store.close();
+    expect(await readdir(path)).not.toContain("db");
+  });
+
+  it("goes on where the database is back before the next write", async () => {
+    const path = await temporaryFolder();
+    const observer = new EventNames();
+    const store = await openStore(path, { observer });
+    await rename(join(path, "db"), join(path, "elsewhere"));
+    store.upkeep.look();
+    await store.upkeep.settled();
+    await rename(join(path, "elsewhere"), join(path, "db"));
+    await store.commit({ summaries: [], records: [store.definitionOperation("some", "profile")] });
+    expect(observer.names).toEqual(["store-gone", "store-recovered"]);
+    expect(store.failing).toBeUndefined();
+    await store.close();
+  });
+
   it("tells at each start of stores that were set aside, and how much room they take", async () => {
     const path = await temporaryFolder();
     const kept = join(path, "db.damaged-2026-01-14T120000000Z");

@@ -1,0 +1,213 @@
+import { cellOf, newCells } from "../aggregate/cells.js";
+import { namedMembers } from "../model/group.js";
+import { LIMITS } from "../model/limits.js";
+import type { Summary } from "../model/summary.js";
+import type { OpenWindow } from "./device.js";
+import { merged } from "./firing.js";
+import {
+  finalAtMs,
+  type Group,
+  type GroupWindow,
+  hasPassed,
+  isSpent,
+  partKey,
+  partsOf,
+  translated,
+  windowAt,
+} from "./group.js";
+import { ACCEPTED_CELL, type BoundedPlan, mergeUnordered } from "./plan.js";
+import { partOf, redefine } from "./redefinition.js";
+import { describe, type Firing, summarise } from "./summarise.js";
+
+/** When the windows of a group (group.ts) fire, and what they say. */
+export type GroupFiring = Omit<Firing, "plan" | "groups"> & {
+  /** Where memory can be cleared: called when a member's part has been merged and nothing of a device is in use. */
+  readonly relieve?: () => void;
+};
+
+/** The window of a definition and a start, opened if need be; undefined when it is closed. */
+export function openWindow(group: Group, plan: BoundedPlan, part: OpenWindow): GroupWindow | undefined {
+  const { startMs, endMs } = part;
+  const windows = group.open[plan.index]!;
+  const known = windowAt(windows, startMs);
+  if (known !== undefined) return known;
+  if (finalAtMs(plan, endMs) <= group.reachedMs) return undefined;
+  const window: GroupWindow = {
+    plan,
+    startMs,
+    endMs,
+    part: partOf(group, plan.definition.name, startMs),
+    revision: 0,
+    fired: false,
+    queued: false,
+    reconfigured: false,
+    members: 0,
+    sealed: undefined,
+  };
+  let at = windows.length;
+  while (at > 0 && windows[at - 1]!.startMs > startMs) at--;
+  windows.splice(at, 0, window);
+  if (!plan.isGlobal) group.nextDueMs = Math.min(group.nextDueMs, endMs);
+  return window;
+}
+
+/** Fires whatever is due at the group's watermark, and what late readings have changed. */
+export function advanceGroup(on: GroupFiring, group: Group, processingMs: number): void {
+  while (isDue(group, processingMs)) fireDue(on, group);
+  while (group.open.some((windows) => windows.length > LIMITS.groupWindowsMax)) {
+    group.hurried++;
+    fireDue(on, group);
+  }
+  for (const window of group.changed) {
+    if (window.queued) fire(on, group, window, { final: false });
+  }
+  group.changed.length = 0;
+}
+
+/** Whether there is something to fire at the group's watermark. */
+export function isDue(group: Group, processingMs: number): boolean {
+  const { nextDueMs: dueMs } = group;
+  return dueMs < Number.POSITIVE_INFINITY && hasPassed(group, dueMs, processingMs);
+}
+
+function fireDue(on: GroupFiring, group: Group): void {
+  const dueMs = group.nextDueMs;
+  group.reachedMs = Math.max(group.reachedMs, dueMs);
+  for (const windows of group.open) {
+    let finals = 0;
+    for (const window of windows) {
+      if (window.plan.isGlobal || finalAtMs(window.plan, window.endMs) > dueMs) break;
+      fire(on, group, window, { final: true });
+      finals++;
+    }
+    windows.splice(0, finals);
+    for (const window of windows) {
+      if (window.endMs > dueMs) break;
+      if (!window.fired) fire(on, group, window, { final: false });
+    }
+  }
+  group.nextDueMs = nextDueMs(group);
+}
+
+/** Time that the members have to pass for something to fire; Infinity for none. */
+export function nextDueMs({ open }: Group): number {
+  let dueMs = Number.POSITIVE_INFINITY;
+  for (const [first, ...rest] of open) {
+    if (first === undefined || first.plan.isGlobal) continue;
+    dueMs = Math.min(dueMs, finalAtMs(first.plan, first.endMs));
+    // In the order of their ends.
+    const unfired = [first, ...rest].find(({ fired }) => !fired);
+    if (unfired !== undefined) dueMs = Math.min(dueMs, unfired.endMs);
+  }
+  return dueMs;
+}
+
+interface FiringKind {
+  readonly final: boolean;
+  readonly reconfigured?: boolean;
+}
+
+function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKind): void {
+  const { plan, startMs, endMs, part } = window;
+  const revision = window.revision++;
+  if (window.endMs <= group.reachedMs) window.fired = true;
+  window.queued = false;
+  if (on.finalOnly && !kind.final) return;
+  const cells = newCells(group.plan.cellCount);
+  let count = window.members;
+  if (window.sealed !== undefined) mergeUnordered(group.plan, cells, window.sealed);
+  const name = [...group.parts.keys()][plan.index]!;
+  for (const { device } of group.members) {
+    if (device === undefined) continue;
+    const own = windowAt(partsOf(device, name), startMs);
+    if (own === undefined || isSpent(group, device, own)) continue;
+    const gathered = merged(device.plan, device, own);
+    if (cellOf(gathered, ACCEPTED_CELL) > 0) count++;
+    mergeUnordered(group.plan, cells, translated(group, device.plan, gathered));
+    on.relieve?.();
+  }
+  const of = namedMembers(group.definition.members);
+  const who = { name: group.definition.name, lostThroughMs: group.lostThroughMs };
+  const { final, reconfigured } = kind;
+  const fired = {
+    plan,
+    window: describe(window),
+    startMs,
+    endMs,
+    part,
+    revision,
+    final,
+    reconfigured,
+    cells,
+  };
+  const summary: Summary = summarise({ ...on, plan: group.plan }, who, fired);
+  on.emit({ ...summary, members: of === undefined ? { count } : { count, of } });
+}
+
+/**
+ * Fires windows as final although their time has not come. What members still gather for them is spent: it is in what
+ * was said, and must not be counted again where the window comes up once more.
+ */
+export function closeEarly(
+  on: GroupFiring,
+  group: Group,
+  which: (window: GroupWindow) => boolean,
+  kind: { readonly reconfigured: boolean },
+): GroupWindow[] {
+  const closed = group.open.flatMap((windows) => windows.filter(which));
+  for (const window of closed) fire(on, group, window, { final: true, ...kind });
+  const names = [...group.parts.keys()];
+  for (const { plan, startMs } of closed) {
+    for (const { device } of group.members) {
+      if (device === undefined) continue;
+      const own = windowAt(partsOf(device, names[plan.index]!), startMs);
+      if (own !== undefined) group.spent.add(partKey(device, own));
+    }
+  }
+  for (const [index, windows] of group.open.entries()) {
+    group.open[index] = windows.filter((window) => !closed.includes(window));
+  }
+  group.nextDueMs = nextDueMs(group);
+  return closed;
+}
+
+/** There will be no more input, and no member has a part open any more. */
+export function closeAll(on: GroupFiring, group: Group): void {
+  for (const windows of group.open) {
+    for (const window of windows) fire(on, group, window, { final: true });
+    windows.length = 0;
+  }
+  group.changed.length = 0;
+  group.nextDueMs = Number.POSITIVE_INFINITY;
+}
+
+/**
+ * A member's time has begun anew: windows of a future that there is not are closed as they are, and those that closed
+ * since the time to which it has gone back may come up again, as another part.
+ */
+export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: number): void {
+  const throughMs = Math.max(timeMs, nowMs);
+  const closed = closeEarly(on, group, ({ plan, startMs }) => !plan.isGlobal && startMs > throughMs, {
+    reconfigured: false,
+  });
+  const isBack = timeMs < group.reachedMs;
+  if (isBack) spendClosed(group);
+  if (isBack || closed.length > 0) {
+    const names = group.plan.windows.filter(({ isGlobal }) => !isGlobal).map((plan) => plan.definition.name);
+    group.redefined = redefine(group.redefined, names, Math.max(group.maxTimeMs, group.reachedMs));
+    group.maxTimeMs = throughMs;
+  }
+  if (isBack) group.reachedMs = timeMs;
+}
+
+/** What members still gather for windows that are closed does not count in others of the same bounds. */
+function spendClosed(group: Group): void {
+  for (const { device } of group.members) {
+    if (device === undefined) continue;
+    for (const name of group.parts.keys()) {
+      for (const part of partsOf(device, name)) {
+        if (finalAtMs(part.plan, part.endMs) <= group.reachedMs) group.spent.add(partKey(device, part));
+      }
+    }
+  }
+}

@@ -1,0 +1,3 @@
+import { simulates } from "./campaign.js";
+
+simulates(2);
