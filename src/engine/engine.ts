@@ -1,31 +1,28 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
-import { takesDevice, takesProfile } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
-import { REASON_CODE } from "../model/reasons.js";
 import type { Summary } from "../model/summary.js";
-import { createCleaner } from "./clean.js";
-import { counted, countsOf, type DeviceCounts, Tally, type TotalCounts } from "./counts.js";
+import { countsOfAll, totalsOfAll } from "./census.js";
+import { closeDevice } from "./close-device.js";
+import type { DeviceCounts, TotalCounts } from "./counts.js";
 import { type Device, newDevice } from "./device.js";
 import { fireEarly } from "./early.js";
-import { advance, closeWindow, dropAll, fireChanged } from "./firing.js";
-import { advanceFolds, closeFolds, renewFolds } from "./fold-firing.js";
+import { advance, fireChanged } from "./firing.js";
+import { advanceFolds } from "./fold-firing.js";
 import { Groups } from "./groups.js";
 import { placed, release, settingClock } from "./held.js";
-import { type Ingest, ingestGroup, reject } from "./ingest.js";
-import { type Plan, planProfile } from "./plan.js";
+import { type Ingest, ingestGroup, reject, rejectGroup } from "./ingest.js";
+import type { Plan } from "./plan.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
+import { concernedBy, ProfileStates } from "./profile-states.js";
 import { reconfigureDevice } from "./reconfigure.js";
 import { type LostState, lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
 import { Residency, type ResidencyOptions } from "./residency.js";
-import { Roster } from "./roster.js";
 import { devicesAhead } from "./set-back.js";
 import { idleFloor } from "./silence.js";
-import { decodeDeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
-import { hashText } from "./value-hash.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -59,8 +56,7 @@ export const UNKNOWN_DEVICE = "?";
 
 export class Engine {
   readonly #options: EngineOptions;
-  readonly #byId = new Map<string, ProfileState>();
-  readonly #byHash = new Map<string, ProfileState>();
+  readonly #profiles: ProfileStates;
   #deviceCount = 0;
   #sequence = 0;
   /** Devices that have changed since they were last stored. */
@@ -81,6 +77,9 @@ export class Engine {
     const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, ...ahead.values()));
     this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
     this.residency.groups = this.groups;
+    this.#profiles = new ProfileStates(this.residency, (profile, device) =>
+      device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile, device),
+    );
   }
 
   /** Position of the last block applied. */
@@ -100,18 +99,16 @@ export class Engine {
 
   /** What waits for the clock to be set: of one device, and in bytes of memory of all. */
   heldOf(profileHash: string, device: string): number {
-    return this.#byHash.get(profileHash)?.devices.get(device)?.held.length ?? 0;
+    return this.#profiles.ofHash(profileHash)?.devices.get(device)?.held.length ?? 0;
   }
 
   /** Whether a device is in memory. */
   isPresent(profileHash: string, device: string): boolean {
-    return this.#byHash.get(profileHash)?.devices.has(device) === true;
+    return this.#profiles.ofHash(profileHash)?.devices.has(device) === true;
   }
 
   get heldBytes(): number {
-    let bytes = 0;
-    for (const { heldBytes } of this.#holding) bytes += heldBytes;
-    return bytes;
+    return [...this.#holding].reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
   get deviceCount(): number {
@@ -120,43 +117,21 @@ export class Engine {
 
   /** Makes a profile known. One that was known under another definition needs `reconfigure`. */
   addProfile(profile: EngineProfile): void {
-    if (this.#byId.has(profile.id)) {
-      throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
-    }
-    const state: ProfileState = {
-      plan: planProfile(profile, this.residency),
-      plans: new Map(),
-      cleaner: createCleaner(profile),
-      retired: false,
-      devices: new Map(),
-      away: new Roster(),
-    };
-    this.residency.add(state);
-    this.#byId.set(profile.id, state);
-    this.#byHash.set(profile.hash, state);
+    this.#profiles.add(profile);
   }
 
   /** How slices of a device of this name are laid out and cut. */
   planFor(state: ProfileState, device: string): Plan {
-    const { profile } = state.plan;
-    const parts = device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile.id, device);
-    if (parts.length === 0) return state.plan;
-    const key = hashText(JSON.stringify(parts)).toString(36);
-    const known = state.plans.get(key);
-    if (known !== undefined) return known;
-    const windows = [...profile.windows, ...parts];
-    const plan = planProfile({ ...profile, hash: `${profile.hash}+${key}`, windows }, this.residency);
-    state.plans.set(key, plan);
-    return plan;
+    return this.#profiles.planFor(state, device);
   }
 
   profileState(id: string): ProfileState | undefined {
-    return this.#byId.get(id);
+    return this.#profiles.get(id);
   }
 
   /** The profiles in force, without the retired ones. */
   profiles(): readonly EngineProfile[] {
-    return [...this.#byId.values()].filter(({ retired }) => !retired).map(({ plan }) => plan.profile);
+    return this.#profiles.inForce();
   }
 
   /**
@@ -177,7 +152,7 @@ export class Engine {
   }
 
   #applyGroup(block: Block, group: ReadingGroup, summaries: Summary[]): void {
-    const state = this.#byHash.get(group.profile);
+    const state = this.#profiles.ofHash(group.profile);
     if (state === undefined)
       throw new WeirError("unknown-profile", `no profile has the hash ${group.profile}`);
     const device = this.#device(state, group.device, block);
@@ -220,7 +195,7 @@ export class Engine {
   #place(block: Block, clock: BootClock, summaries: Summary[]): void {
     for (const device of this.#holding) {
       if (device.replayedThrough >= block.sequence) continue;
-      const state = this.#byId.get(device.profileId)!;
+      const state = this.#profiles.get(device.profileId)!;
       const of = { clock, profile: state.plan.profile.hash, device: device.name };
       const group = placed(release(device), of);
       this.#ingest({ state, device, block, group }, summaries);
@@ -233,12 +208,7 @@ export class Engine {
     const device = this.#device(state, UNKNOWN_DEVICE, block)!;
     if (device.replayedThrough >= block.sequence) return;
     this.refused.note(state.plan.profile.id, group.device, group.arrivals.length);
-    const code = REASON_CODE.overLimit;
-    device.rejected[code] = (device.rejected[code] ?? 0) + group.arrivals.length;
-    for (let reason = 0; reason < group.rejected.length; reason++) {
-      const count = group.rejected[reason] ?? 0;
-      if (count > 0) device.rejected[reason] = (device.rejected[reason] ?? 0) + count;
-    }
+    rejectGroup(device, group, "overLimit");
     this.#touched(device);
   }
 
@@ -256,7 +226,7 @@ export class Engine {
 
   /** Takes in a device that was stored. */
   adopt(state: ProfileState, device: Device): void {
-    this.#knowLosses(device);
+    device.lostThroughMs = lostThrough(this.#options.losses, device.name);
     state.devices.set(device.name, device);
     this.residency.weigh(device);
     if (device.held.length > 0) this.#holding.add(device);
@@ -272,12 +242,8 @@ export class Engine {
 
   #comeBack(state: ProfileState, row: number): Device {
     const device = this.residency.load(state, row, this.planFor(state, state.away.nameOf(row)));
-    this.#knowLosses(device);
+    device.lostThroughMs = lostThrough(this.#options.losses, device.name);
     return device;
-  }
-
-  #knowLosses(device: Device): void {
-    device.lostThroughMs = lostThrough(this.#options.losses ?? [], device.name);
   }
 
   /** Every device of a profile, which are all in memory then. */
@@ -288,7 +254,7 @@ export class Engine {
 
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
   #applyTick(block: Block, summaries: Summary[]): void {
-    for (const state of this.#byId.values()) {
+    for (const state of this.#profiles.all()) {
       for (const device of state.devices.values()) this.#silence(device, block, summaries);
       for (const row of state.away.due(block.processingMs)) {
         this.#silence(this.#comeBack(state, row), block, summaries);
@@ -308,7 +274,7 @@ export class Engine {
 
   /** Whether a tick at this processing time would do anything; if not, no block needs to be written for it. */
   tickDue(processingMs: number): boolean {
-    for (const state of this.#byId.values()) {
+    for (const state of this.#profiles.all()) {
       if (state.away.isDue(processingMs)) return true;
       for (const device of state.devices.values()) {
         if (idleFloor(device, processingMs) !== undefined) return true;
@@ -317,31 +283,18 @@ export class Engine {
     return this.groups.tickDue(processingMs);
   }
 
-  /**
-   * Processing time through which a tick may go so that it brings back about `LIMITS.loadsPerBlockMax` devices at most:
-   * the given one, or an earlier one.
-   */
+  /** Time through which a tick may go so that it brings back about `LIMITS.loadsPerBlockMax` devices at most. */
   tickThrough(processingMs: number): number {
-    const { loadsPerBlockMax } = LIMITS;
-    const times = [...this.#byId.values()].flatMap(({ away }) => away.wakeTimes(processingMs));
-    return times.length <= loadsPerBlockMax ? processingMs : times.sort((a, b) => a - b)[loadsPerBlockMax]!;
+    const times = [...this.#profiles.all()].flatMap(({ away }) => away.wakeTimes(processingMs));
+    return times.sort((a, b) => a - b)[LIMITS.loadsPerBlockMax] ?? processingMs;
   }
 
   /** Fires every open window as final: there will be no more input. */
   flush(): Summary[] {
     const summaries = this.#summaries();
-    for (const state of this.#byId.values()) {
+    for (const state of this.#profiles.all()) {
       for (const device of this.#everyOf(state)) {
-        const firing = this.#firing(device, summaries);
-        for (const windows of device.open) {
-          for (const window of windows) closeWindow(firing, device, window, false);
-          windows.length = 0;
-        }
-        closeFolds(firing, device, false);
-        renewFolds(firing, device);
-        device.changed.length = 0;
-        device.nextDueMs = Number.POSITIVE_INFINITY;
-        dropAll(device.plan, device);
+        closeDevice(this.#firing(device, summaries), device);
         this.#touched(device);
       }
     }
@@ -370,15 +323,15 @@ export class Engine {
     // By the definitions that they were stored under.
     this.#bringBackFor(change);
     const changed = new Set<ProfileState>();
-    for (const profile of profiles) changed.add(this.#define(profile));
+    for (const profile of profiles) changed.add(this.#profiles.define(profile));
     for (const id of retired) {
-      const state = this.#byId.get(id);
+      const state = this.#profiles.get(id);
       if (state === undefined || state.retired) continue;
-      changed.add(this.#define({ ...state.plan.profile, windows: [] }));
+      changed.add(this.#profiles.define({ ...state.plan.profile, windows: [] }));
       state.retired = true;
     }
     this.groups.prepare(groups, this.profiles());
-    for (const state of this.#byId.values()) {
+    for (const state of this.#profiles.all()) {
       for (const device of state.devices.values()) {
         const to = this.planFor(state, device.name);
         if (to.profile.hash === device.plan.profile.hash && !changed.has(state)) continue;
@@ -387,43 +340,23 @@ export class Engine {
       }
     }
     for (const id of retired) this.#letGo(id);
-    this.groups.rearrange([...this.#byId.values()].flatMap(({ devices }) => [...devices.values()]));
+    this.groups.rearrange([...this.#profiles.all()].flatMap(({ devices }) => [...devices.values()]));
     return summaries;
   }
 
-  /** Brings back what may get another plan, or lose its place in a group: all of a profile that changes, and members. */
-  #bringBackFor({ profiles = [], retired = [], groups = [] }: Redefining): void {
-    const ids = new Set([...profiles.map(({ id }) => id), ...retired]);
-    const definitions = [...this.groups.definitions, ...groups];
-    for (const state of this.#byId.values()) {
-      const { profile } = state.plan;
-      const own = definitions.filter(({ members }) => takesProfile(members, profile));
+  /** Brings back what a change may give another plan, or take its place in a group. */
+  #bringBackFor(change: Redefining): void {
+    for (const state of this.#profiles.all()) {
+      const isConcerned = concernedBy(change, this.groups.definitions, state.plan.profile);
       for (const row of state.away.rows()) {
-        const name = state.away.nameOf(row);
-        if (ids.has(profile.id) || own.some(({ members }) => takesDevice(members, name)))
-          this.#comeBack(state, row);
+        if (isConcerned(state.away.nameOf(row))) this.#comeBack(state, row);
       }
     }
   }
 
-  #define(profile: EngineProfile): ProfileState {
-    const state = this.#byId.get(profile.id);
-    if (state === undefined) {
-      this.addProfile(profile);
-      return this.#byId.get(profile.id)!;
-    }
-    this.#byHash.delete(state.plan.profile.hash);
-    this.#byHash.set(profile.hash, state);
-    state.plan = planProfile(profile, this.residency);
-    state.plans.clear();
-    state.cleaner = createCleaner(profile);
-    state.retired = false;
-    return state;
-  }
-
   /** There are no windows any more in which what waits could find a place. */
   #letGo(id: string): void {
-    for (const device of this.#byId.get(id)?.devices.values() ?? []) {
+    for (const device of this.#profiles.get(id)?.devices.values() ?? []) {
       for (const _ of release(device)) reject(device, "clockUnset");
       this.#holding.delete(device);
     }
@@ -431,25 +364,17 @@ export class Engine {
 
   /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
   aheadOf(nowMs: number): { readonly devices: number; readonly byMs: number } {
-    return devicesAhead(this.#byId.values(), nowMs);
+    return devicesAhead(this.#profiles.all(), nowMs);
   }
 
   /** @param awayMax devices that are read from the store for this, at most of each profile; the others are left out */
   counts(awayMax = Number.POSITIVE_INFINITY): DeviceCounts[] {
-    return [...this.#byId.values()].flatMap((state) => [
-      ...[...state.devices.values()].map((device) => countsOf(counted(device))),
-      ...[...this.residency.records(state, awayMax)].map((record) => countsOf(decodeDeviceHeader(record))),
-    ]);
+    return countsOfAll(this.#profiles.all(), this.residency, awayMax);
   }
 
   /** The counts of all devices, added up. */
   totals(): TotalCounts {
-    const tally = new Tally();
-    tally.add(this.residency.away);
-    for (const { devices } of this.#byId.values()) {
-      for (const device of devices.values()) tally.add(counted(device));
-    }
-    return tally.total();
+    return totalsOfAll(this.#profiles.all(), this.residency);
   }
 
   /** Where what is said from now on goes. */

@@ -58,6 +58,20 @@ export function reject(device: Device, reason: RejectReason): void {
   device.rejected[code] = (device.rejected[code] ?? 0) + 1;
 }
 
+/** Rejects a whole group for one reason; what was rejected before keeps its own. */
+export function rejectGroup(
+  device: Device,
+  { arrivals, rejected }: ReadingGroup,
+  reason: RejectReason,
+): void {
+  const code = REASON_CODE[reason];
+  device.rejected[code] = (device.rejected[code] ?? 0) + arrivals.length;
+  for (let other = 0; other < rejected.length; other++) {
+    const count = rejected[other] ?? 0;
+    if (count > 0) device.rejected[other] = (device.rejected[other] ?? 0) + count;
+  }
+}
+
 const fates: number[] = [];
 
 function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number): RejectReason | undefined {

@@ -34,8 +34,8 @@ export interface LostState {
 }
 
 /** Times through which windows of a device may have been emitted from states that were lost. */
-export function lostThrough(losses: readonly LostState[], device: string): readonly number[] {
-  return losses.map(({ throughMs, ahead }) => Math.max(throughMs, ahead.get(device) ?? throughMs));
+export function lostThrough(losses: readonly LostState[] | undefined, device: string): readonly number[] {
+  return (losses ?? []).map(({ throughMs, ahead }) => Math.max(throughMs, ahead.get(device) ?? throughMs));
 }
 
 /** Which part of a window comes next, see `OpenWindow.part`. */

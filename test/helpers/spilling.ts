@@ -1,8 +1,10 @@
 import { Engine } from "../../src/engine/engine.js";
+import { restoreGroup } from "../../src/engine/group-codec.js";
 import type { StateReader } from "../../src/engine/residency.js";
-import { decodeDeviceHeader } from "../../src/engine/snapshot.js";
+import { decodeDevice, decodeDeviceHeader } from "../../src/engine/snapshot.js";
 import type { Block } from "../../src/model/block.js";
 import { type KeyedRecord, sealMark } from "../../src/model/bytes.js";
+import type { GroupDefinition } from "../../src/model/group.js";
 import type { EngineProfile } from "../../src/model/profile.js";
 import type { Summary } from "../../src/model/summary.js";
 import { Checkpointer } from "../../src/pipeline/checkpoint.js";
@@ -14,12 +16,14 @@ export class SpillingEngine {
   /** What is stored, by key. */
   readonly records = new Map<string, Uint8Array>();
   readonly #bytesMax: number;
+  readonly #groups: readonly GroupDefinition[];
   #profile: EngineProfile;
   #checkpointer: Checkpointer;
   #journal: Block[] = [];
 
-  constructor(profile: EngineProfile, bytesMax: number) {
+  constructor(profile: EngineProfile, bytesMax: number, groups: readonly GroupDefinition[] = []) {
     this.#profile = profile;
+    this.#groups = groups;
     this.#bytesMax = bytesMax;
     this.engine = this.#newEngine();
     this.#checkpointer = new Checkpointer(this.engine, 0);
@@ -36,7 +40,7 @@ export class SpillingEngine {
     };
     const residency = { reader, bytesMax: this.#bytesMax };
     const engine = new Engine({ gateway: "gw", devicesMax: 1000, residency });
-    engine.addProfile(this.#profile);
+    engine.redefine({ profiles: [this.#profile], groups: this.#groups });
     return engine;
   }
 
@@ -72,8 +76,16 @@ export class SpillingEngine {
     this.#checkpointer = new Checkpointer(this.engine, 0);
     const state = this.engine.profileState(this.#profile.id)!;
     for (const [key, value] of this.records) {
+      if (key.startsWith(keySpace("g").gte)) restoreGroup(this.engine.groups, { key, value });
+    }
+    for (const [key, value] of this.records) {
       if (!key.startsWith(keySpace("d").gte)) continue;
       const header = decodeDeviceHeader({ key, value });
+      if (this.engine.groups.takes(header.profileId, header.name)) {
+        this.engine.adopt(state, decodeDevice({ key, value }, this.engine.planFor(state, header.name)));
+        this.engine.residency.relieve();
+        continue;
+      }
       const aheadMs = Math.max(header.maxTimeMs, header.idleFloorMs);
       this.engine.noteAway(state, { ...header, aheadMs, mark: sealMark(value) });
     }
