@@ -1,16 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { GroupCounts } from "../../../src/engine/groups.js";
 import type { Block } from "../../../src/model/block.js";
 import { CorruptRecord } from "../../../src/model/bytes.js";
+import type { GroupDefinition } from "../../../src/model/group.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
   field,
   finalBodies,
+  groupedEngine,
   hopping,
-  newEngine,
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
@@ -132,10 +135,11 @@ function compared(
   second: EngineProfile,
   steps: readonly Step[],
   bytesMax: number,
+  groups: readonly GroupDefinition[] = [],
 ): Outcome {
   const script = new Script();
-  const unbounded = newEngine(first);
-  const bounded = new SpillingEngine(first, bytesMax);
+  const unbounded = groupedEngine([first], groups);
+  const bounded = new SpillingEngine(first, bytesMax, groups);
   const summaries: Summary[] = [];
   let profile = first;
   const same = (said: Summary[], expected: Summary[]) => {
@@ -152,6 +156,9 @@ function compared(
       const block = script.block(profile, each);
       same(bounded.apply(block), unbounded.apply(block));
       expect(bounded.engine.totals()).toEqual(unbounded.totals());
+      expect(bounded.engine.groups.counts().map(withoutWaiting)).toEqual(
+        unbounded.groups.counts().map(withoutWaiting),
+      );
     }
   }
   const byName = (a: { readonly device: string }, b: { readonly device: string }) =>
@@ -159,6 +166,11 @@ function compared(
   expect(bounded.engine.counts().sort(byName)).toEqual(unbounded.counts().sort(byName));
   same(bounded.engine.flush(), unbounded.flush());
   return { summaries, script, bounded };
+}
+
+/** Which of several members is named as the one waited for goes by the order in which they were read. */
+function withoutWaiting({ waitsFor: _, ...counts }: GroupCounts): Omit<GroupCounts, "waitsFor"> {
+  return counts;
 }
 
 /** Silence, changes and an end are told device by device, in whatever order they are kept. */
@@ -177,8 +189,51 @@ describe("what leaves memory", () => {
         deviceLoads += bounded.engine.residency.stats().deviceLoads;
         sliceLoads += bounded.engine.residency.stats().sliceLoads;
       }),
-      { numRuns: 150 },
+      cases(150),
     );
+    expect(deviceLoads).toBeGreaterThan(50);
+    expect(sliceLoads).toBeGreaterThan(50);
+  });
+
+  it("changes nothing of what groups say, whose members leave memory between their windows", () => {
+    const windows = [tumbling("10s", 10 * SECOND, plain, 20 * SECOND)];
+    const first = profileOf(windows);
+    const second = profileOf([...windows, tumbling("20s", 20 * SECOND, plain)], { hash: "hash-2" });
+    const fields = { x: STATS.filter((name) => name !== "first" && name !== "last") };
+    const [brief, late] = [
+      {
+        name: "brief",
+        kind: { type: "tumbling", sizeMs: 10 * SECOND, offsetMs: 0 },
+        allowedLatenessMs: 0,
+        fields,
+      },
+      {
+        name: "late",
+        kind: { type: "tumbling", sizeMs: 30 * SECOND, offsetMs: 0 },
+        allowedLatenessMs: MINUTE,
+        fields,
+      },
+    ] as const;
+    const groups: GroupDefinition[] = [
+      { name: "some", members: { devices: ["a", "b"] }, windows: [brief] },
+      { name: "all", members: {}, windows: [late] },
+    ];
+    let [members, deviceLoads, sliceLoads] = [0, 0, 0];
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 60 }),
+        fc.constantFrom(0, 4_000, 9_000),
+        fc.constantFrom(groups, groups.slice(0, 1)),
+        (steps, bytesMax, of) => {
+          const { summaries, bounded } = compared(first, second, steps, bytesMax, of);
+          members += summaries.filter((summary) => summary.members !== undefined).length;
+          deviceLoads += bounded.engine.residency.stats().deviceLoads;
+          sliceLoads += bounded.engine.residency.stats().sliceLoads;
+        },
+      ),
+      cases(150),
+    );
+    expect(members).toBeGreaterThan(50);
     expect(deviceLoads).toBeGreaterThan(50);
     expect(sliceLoads).toBeGreaterThan(50);
   });
@@ -200,7 +255,7 @@ describe("what leaves memory", () => {
         const { summaries, script } = compared(profile, profile, all, 0);
         expect(finalBodies(summaries)).toEqual(oracle(profile, script.arrived));
       }),
-      { numRuns: 150 },
+      cases(150),
     );
   });
 
