@@ -28,7 +28,7 @@ const DEVICE_DISK_BYTES = 4_096;
 const GROUP_WINDOW_BYTES = 1_024;
 /** A member of a group: who it is and how far it has come, also where its state is in the store only. */
 const MEMBER_BYTES = 512;
-/** And one that gathers for a window of the group, which keeps all but its slices in memory (engine/group.ts), beyond the bound if need be. */
+/** One that gathers for a window of its group: all but its slices stays, beyond the bound if need be (engine/group.ts). */
 const GATHERING_BYTES = 2_560;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
