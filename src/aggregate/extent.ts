@@ -1,4 +1,3 @@
-import type { FieldValue } from "../model/reading.js";
 import { formatInstant } from "../model/time.js";
 import type { Aggregate } from "./aggregate.js";
 import { type Accumulator, type Cells, cellOf } from "./cells.js";
@@ -11,7 +10,7 @@ import { countAccumulator } from "./count.js";
 export const extentAccumulator: Accumulator = {
   name: "extent",
   cells: 5,
-  add: addExtent,
+  add: (state, at, value, timeMs) => addExtent(state, at, value as number, timeMs),
   merge(into: Cells, at: number, from: Cells) {
     const { numbers } = from;
     const i = from.base + at;
@@ -21,15 +20,14 @@ export const extentAccumulator: Accumulator = {
   },
   save: ({ numbers, base }, at) => Array.from(numbers.subarray(base + at + 1, base + at + 5)),
   mergeSaved(into, at, [min, minTime, max, maxTime]) {
-    addExtent(into, at, min!, minTime as number);
-    addExtent(into, at, max!, maxTime as number);
+    addExtent(into, at, min as number, minTime as number);
+    addExtent(into, at, max as number, maxTime as number);
   },
 };
 
-function addExtent(state: Cells, at: number, value: FieldValue, timeMs: number): void {
+export function addExtent(state: Cells, at: number, x: number, timeMs: number): void {
   const { numbers } = state;
   const i = state.base + at;
-  const x = value as number;
   if (numbers[i] === 0) {
     numbers[i] = 1;
     setMin(numbers, i, x, timeMs);

@@ -72,13 +72,11 @@ function lateForAllFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: nu
 }
 
 function findSlice(slices: readonly Slice[], timeMs: number): Slice | undefined {
-  for (let i = slices.length - 1; i >= 0; i--) {
-    const slice = slices[i]!;
-    if (timeMs >= slice.startMs) return timeMs < slice.endMs ? slice : undefined;
-    // In order the newest slice is the one; far back a binary search is worth it.
-    if (i === slices.length - 3) return binarySearch(slices, timeMs);
-  }
-  return undefined;
+  // In order the newest slice is the one.
+  const newest = slices[slices.length - 1];
+  if (newest === undefined) return undefined;
+  if (timeMs >= newest.startMs) return timeMs < newest.endMs ? newest : undefined;
+  return binarySearch(slices, timeMs);
 }
 
 function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefined {

@@ -8,6 +8,7 @@ import {
   type OrderedAccumulator,
   setExtra,
 } from "../aggregate/cells.js";
+import { type CommonCells, commonCells, isCommon } from "../aggregate/common.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS } from "../model/reasons.js";
@@ -83,6 +84,9 @@ export interface FieldPlan {
   readonly name: string;
   /** Accumulators to which values are added as they come. */
   readonly slots: readonly Slot<Accumulator>[];
+  /** Which of them `addCommon` adds to, where values are numbers; and the others. */
+  readonly common: CommonCells | undefined;
+  readonly rest: readonly Slot<Accumulator>[];
   /** Those to which they are added in the order of time. */
   readonly ordered: readonly Slot<OrderedAccumulator>[];
   /** First cell by accumulator name. */
@@ -145,7 +149,10 @@ export function planProfile(profile: EngineProfile, heap: DoubleHeap): Plan {
       at[accumulator.name] = next;
       next += accumulator.cells;
     }
-    return { name: field.name, slots, ordered, at, fatesAt: fatesAt[i]! };
+    const isText = field.type === "string";
+    const common = isText ? undefined : commonCells(at);
+    const rest = isText ? slots : slots.filter(({ accumulator }) => !isCommon(accumulator));
+    return { name: field.name, slots, common, rest, ordered, at, fatesAt: fatesAt[i]! };
   });
   const windows: BoundedPlan[] = [];
   const folds: FoldPlan[] = [];
