@@ -32,14 +32,8 @@ export interface EngineRunFigures {
   readonly summariesPerReading: number;
 }
 
-/** No collection comes between: what was allocated is all there at the end. */
-const HEAP_OPTIONS = ["--expose-gc", "--max-semi-space-size=2048", "--max-old-space-size=8192"];
-
 async function runEngine(run: EngineRun, nodeOptions: readonly string[]): Promise<EngineRunFigures> {
-  const child = new Child(
-    [...HEAP_OPTIONS, ...nodeOptions, program("engine-run"), JSON.stringify(run)],
-    "stdout",
-  );
+  const child = new Child([...nodeOptions, program("engine-run"), JSON.stringify(run)], "stdout");
   const [, figures] = await child.line(/^figures (.*)$/);
   await child.ended();
   return JSON.parse(figures!) as EngineRunFigures;
