@@ -1,7 +1,7 @@
 import type { Accumulator, Cells } from "./cells.js";
 import { countAccumulator } from "./count.js";
-import { addExact, addExactProduct, squaresAccumulator, sumAccumulator } from "./exact-sum.js";
-import { addExtent, extentAccumulator } from "./extent.js";
+import { addExact, addExactProduct, mergeExact, squaresAccumulator, sumAccumulator } from "./exact-sum.js";
+import { addExtent, extentAccumulator, mergeExtent } from "./extent.js";
 
 /**
  * The accumulators that nearly every field of numbers has, added to by one call that the compiler can follow: by way of
@@ -22,10 +22,12 @@ const COMMON = {
   extent: extentAccumulator,
 } as const;
 
-/** @param at first cell by accumulator name */
-export function commonCells(at: Readonly<Record<string, number>>): CommonCells {
-  const { count = -1, sum = -1, squares = -1, extent = -1 } = at;
-  return { count, sum, squares, extent };
+export function commonCells(
+  slots: readonly { readonly accumulator: Accumulator; readonly at: number }[],
+): CommonCells {
+  const of = (accumulator: Accumulator) => slots.find((slot) => slot.accumulator === accumulator)?.at ?? -1;
+  const { count, sum, squares, extent } = COMMON;
+  return { count: of(count), sum: of(sum), squares: of(squares), extent: of(extent) };
 }
 
 export function isCommon(accumulator: Accumulator): boolean {
@@ -38,4 +40,12 @@ export function addCommon(state: Cells, of: CommonCells, x: number, timeMs: numb
   if (of.extent >= 0) addExtent(state, of.extent, x, timeMs);
   if (of.sum >= 0) addExact(state, of.sum, x);
   if (of.squares >= 0) addExactProduct(state, of.squares, x, x);
+}
+
+/** The same as `Accumulator.merge` of each. */
+export function mergeCommon(into: Cells, { count, sum, squares, extent }: CommonCells, from: Cells): void {
+  if (count >= 0) into.numbers[into.base + count]! += from.numbers[from.base + count]!;
+  if (extent >= 0) mergeExtent(into, extent, from);
+  if (sum >= 0) mergeExact(into, sum, from);
+  if (squares >= 0) mergeExact(into, squares, from);
 }

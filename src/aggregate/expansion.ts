@@ -21,8 +21,9 @@ export function growExpansion(expansion: number[], x: number): void {
     if (low !== 0) expansion[kept++] = low;
     carry = high;
   }
-  expansion.length = kept;
-  if (carry !== 0) expansion.push(carry);
+  if (carry !== 0) expansion[kept++] = carry;
+  // Setting the length is a call into the runtime even when there is nothing to do.
+  if (kept < expansion.length) expansion.length = kept;
 }
 
 /**

@@ -11,13 +11,7 @@ export const extentAccumulator: Accumulator = {
   name: "extent",
   cells: 5,
   add: (state, at, value, timeMs) => addExtent(state, at, value as number, timeMs),
-  merge(into: Cells, at: number, from: Cells) {
-    const { numbers } = from;
-    const i = from.base + at;
-    if (numbers[i] === 0) return;
-    addExtent(into, at, numbers[i + 1]!, numbers[i + 2]!);
-    addExtent(into, at, numbers[i + 3]!, numbers[i + 4]!);
-  },
+  merge: mergeExtent,
   save: ({ numbers, base }, at) => Array.from(numbers.subarray(base + at + 1, base + at + 5)),
   mergeSaved(into, at, [min, minTime, max, maxTime]) {
     addExtent(into, at, min as number, minTime as number);
@@ -38,6 +32,14 @@ export function addExtent(state: Cells, at: number, x: number, timeMs: number): 
     setMin(numbers, i, x, timeMs);
   if (x > numbers[i + 3]! || (x === numbers[i + 3] && timeMs < numbers[i + 4]!))
     setMax(numbers, i, x, timeMs);
+}
+
+export function mergeExtent(into: Cells, at: number, from: Cells): void {
+  const { numbers } = from;
+  const i = from.base + at;
+  if (numbers[i] === 0) return;
+  addExtent(into, at, numbers[i + 1]!, numbers[i + 2]!);
+  addExtent(into, at, numbers[i + 3]!, numbers[i + 4]!);
 }
 
 function setMin(numbers: Float64Array, at: number, value: number, timeMs: number): void {

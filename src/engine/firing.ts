@@ -153,14 +153,26 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
   on.emit(final ? filled(on, device, fired, summary) : summary);
 }
 
+/** What a window has gathered; to be used before the next one is asked for. */
 export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   const slices = slicesOf(device, window);
   if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
   if (slices.length === 1 && window.sealed === undefined) return slices[0]!.cells;
+  const { running } = plan;
+  if (running !== undefined && isSettled(plan, device, window)) {
+    const total = running.merged({ device, definition: window.plan.index, slices, merge: window.plan.merge });
+    if (total !== undefined) return total;
+  }
   const total = newCells(plan.cellCount);
-  if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
-  for (const slice of slices) mergeCells(plan, total, slice.cells);
+  if (window.sealed !== undefined) window.plan.merge(total, window.sealed);
+  for (const slice of slices) window.plan.merge(total, slice.cells);
   return total;
+}
+
+/** Whether only late readings can change what the window is merged from, of which `RunningMerges.forget` is told. */
+function isSettled(plan: Plan, device: Device, window: OpenWindow): boolean {
+  const { retired } = device;
+  return retired.length === 0 && window.sealed === undefined && window.endMs <= watermark(device, plan);
 }
 
 function mergedInOrder(plan: Plan, device: Device, window: OpenWindow, of: readonly Slice[]): Cells {

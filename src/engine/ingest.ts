@@ -81,6 +81,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const late = timeMs < watermarkMs ? lateness(plan, timeMs, watermarkMs) : "none";
   const slice = late === "all" ? undefined : assign(device, plan, timeMs, watermarkMs);
   if (slice === undefined) return "late";
+  if (timeMs < watermarkMs) plan.running?.forget(device);
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
   const values = on.cleaner.copy(group.values[index]!);
