@@ -90,6 +90,9 @@ export class Engine {
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
 
+  /** What the group before it in the block was taken in with. */
+  #last: Ingest | undefined;
+
   constructor(options: EngineOptions) {
     this.#options = options;
   }
@@ -155,6 +158,7 @@ export class Engine {
    */
   apply(block: Block): Summary[] {
     const summaries: Summary[] = [];
+    this.#last = undefined;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
@@ -173,27 +177,25 @@ export class Engine {
       return;
     }
     if (device.replayedThrough >= block.sequence) return;
-    this.#ingest({ state, device, block, group }, summaries);
+    this.#ingest(this.#ingestOf(state, block, summaries), device, group);
     if (device.held.length > 0) this.#holding.add(device);
   }
 
-  #ingest(
-    of: {
-      readonly state: ProfileState;
-      readonly device: Device;
-      readonly block: Block;
-      readonly group: ReadingGroup;
-    },
-    summaries: Summary[],
-  ): void {
-    const { state, device, block, group } = of;
-    const firing = this.#firing(state, summaries);
-    const ingest: Ingest = { plan: state.plan, cleaner: state.cleaner, block, firing };
+  #ingest(ingest: Ingest, device: Device, group: ReadingGroup): void {
+    const { plan, firing } = ingest;
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
-    if (state.plan.early) fireEarly(firing, device);
+    if (plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
     this.dirty.add(device);
+  }
+
+  /** Groups of one profile come one after the other: what they have in common is made once. */
+  #ingestOf(state: ProfileState, block: Block, summaries: Summary[]): Ingest {
+    const { plan, cleaner } = state;
+    if (this.#last?.plan === plan) return this.#last;
+    this.#last = { plan, cleaner, block, firing: this.#firing(state, summaries) };
+    return this.#last;
   }
 
   /** Gives the readings that waited for the clock the times at which they came. */
@@ -203,7 +205,7 @@ export class Engine {
       const state = this.#byId.get(device.profileId)!;
       const of = { clock, profile: state.plan.profile.hash, device: device.name };
       const group = placed(release(device), of);
-      this.#ingest({ state, device, block, group }, summaries);
+      this.#ingest(this.#ingestOf(state, block, summaries), device, group);
       this.#holding.delete(device);
     }
   }

@@ -60,6 +60,8 @@ function finalAtMs(window: OpenWindow): number {
 
 /** Fires the windows that late readings have changed. */
 export function fireChanged(on: Firing, device: Device): void {
+  // Setting the length is a call into the runtime even when there is nothing to do.
+  if (device.changed.length === 0) return;
   for (const window of device.changed) {
     if (window.queued) fire(on, device, window, { final: false });
   }
