@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { measureEngine } from "./engine-bench.js";
+import { measureEngine, measureWindows } from "./engine-bench.js";
 import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.js";
 import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
 import { PROC_AVAILABLE } from "./process-figures.js";
@@ -9,18 +9,20 @@ import { measureWear, WEAR_NOTES, wearTable } from "./wear-bench.js";
 
 const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
 
-Benches: engine (pre-parsed readings), replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
+Benches: engine (pre-parsed readings), engine-windows (of several kinds), replay (CSV), replay-json, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
 Only by its name: wear, what reaches the disk in a day by rate and commit.maxDelay, as a table; needs the rights to
 mount a small loop device, or counts less without them.
 
   --json               one object per line: bench, metric, value, unit, reference, ratio
   --quick              short and once: to see that it works, not for figures
-  --repetitions N      of each bench, 3 by default; figures are medians
+  --repetitions N      of each bench, 5 by default; figures are medians
+  --only TEXT          of engine and engine-windows: cases whose name has this in it, such as "1 device, in order"
   --connections N      publishers, 8 by default, a device each
   --window N           publishes of a connection that wait for their PUBACK, 200 by default
   --node-options LIST  for Weir's process, separated by blanks, such as --node-options="--cpu-prof --cpu-prof-dir=profiles"
 
-The reference of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows. The
+engine and engine-windows count CPU time, the collector's too, so that they are of use on a machine that does other
+things. The reference of engine-windows is a bucket per window and, "beside 60 s", windows of a minute. That of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows. The
 reference of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.
 `;
 
@@ -28,13 +30,22 @@ interface Settings {
   readonly json: boolean;
   readonly quick: boolean;
   readonly repetitions: number;
+  readonly only: string;
   readonly connections: number;
   readonly window: number;
   readonly nodeOptions: readonly string[];
   readonly benches: readonly string[];
 }
 
-const BENCHES = ["engine", "replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
+const BENCHES = [
+  "engine",
+  "engine-windows",
+  "replay",
+  "replay-json",
+  "mqtt-qos0",
+  "mqtt-qos1",
+  "mqtt-1k",
+] as const;
 const BY_NAME = ["wear"] as const;
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
@@ -50,6 +61,7 @@ function readSettings(): Settings {
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       repetitions: { type: "string" },
+      only: { type: "string", default: "" },
       connections: { type: "string", default: "8" },
       window: { type: "string", default: "200" },
       "node-options": { type: "string", default: "" },
@@ -65,7 +77,8 @@ function readSettings(): Settings {
   return {
     json: values.json,
     quick: values.quick,
-    repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "3"), "--repetitions"),
+    repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "5"), "--repetitions"),
+    only: values.only,
     connections: wholeNumber(values.connections, "--connections"),
     window: wholeNumber(values.window, "--window"),
     nodeOptions: values["node-options"].split(" ").filter((option) => option !== ""),
@@ -89,8 +102,8 @@ async function repeat(settings: Settings, bench: string, once: () => Promise<Sam
   return metrics;
 }
 
-async function replay(settings: Settings): Promise<Metric[]> {
-  const recording = await findRecording(settings.quick);
+async function replay(settings: Settings, bench: string): Promise<Metric[]> {
+  const recording = await findRecording(bench === "replay-json" ? "json" : "csv", settings.quick);
   if (!recording.recorded) {
     const why = settings.quick ? "a quick run" : "../shared/data/luftdaten is not there";
     console.error(
@@ -98,7 +111,7 @@ async function replay(settings: Settings): Promise<Metric[]> {
     );
   }
   try {
-    const name = recording.recorded ? "replay" : "replay-made-up";
+    const name = recording.recorded ? bench : `${bench}-made-up`;
     return await repeat(settings, name, () => measureReplay(recording, settings.nodeOptions));
   } finally {
     if (recording.temporary) await rm(recording.path, { force: true });
@@ -135,12 +148,15 @@ async function main(): Promise<void> {
       await wear(settings);
       continue;
     }
-    if (bench === "engine") {
-      const once = () => measureEngine(settings.quick, settings.nodeOptions);
+    if (bench === "engine" || bench === "engine-windows") {
+      const measure = bench === "engine" ? measureEngine : measureWindows;
+      const once = () => measure(settings);
       metrics.push(...(await repeat(settings, bench, once)));
       continue;
     }
-    metrics.push(...(bench === "replay" ? await replay(settings) : await mqtt(settings, bench)));
+    metrics.push(
+      ...(bench.startsWith("replay") ? await replay(settings, bench) : await mqtt(settings, bench)),
+    );
   }
   if (!settings.json && metrics.length > 0) process.stdout.write(table(metrics));
 }

@@ -3,7 +3,7 @@ import { WeirError } from "../model/errors.js";
 import type { EngineProfile } from "../model/profile.js";
 import { REASON_CODE } from "../model/reasons.js";
 import type { Summary } from "../model/summary.js";
-import { createCleaner } from "./clean.js";
+import { type Cleaner, createCleaner } from "./clean.js";
 import { countsOf, type DeviceCounts } from "./counts.js";
 import { type Device, newDevice } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
@@ -69,6 +69,8 @@ export class Engine {
   readonly #holding = new Set<Device>();
 
   readonly groups: Groups;
+  /** What the group before it in the block was taken in with. */
+  #last: Ingest | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -153,6 +155,7 @@ export class Engine {
    */
   apply(block: Block): Summary[] {
     const summaries = this.#summaries();
+    this.#last = undefined;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
@@ -172,28 +175,27 @@ export class Engine {
       return;
     }
     if (device.replayedThrough >= block.sequence) return;
-    this.#ingest({ state, device, block, group }, summaries);
+    this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
     if (device.held.length > 0) this.#holding.add(device);
   }
 
-  #ingest(
-    of: {
-      readonly state: ProfileState;
-      readonly device: Device;
-      readonly block: Block;
-      readonly group: ReadingGroup;
-    },
-    summaries: Summary[],
-  ): void {
-    const { state, device, block, group } = of;
-    const { plan } = device;
-    const firing = this.#firing(device, summaries, block.sequence);
-    const ingest: Ingest = { plan, cleaner: state.cleaner, block, firing };
+  #ingest(ingest: Ingest, device: Device, group: ReadingGroup): void {
+    const { plan, firing } = ingest;
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
     if (plan.early) fireEarly(firing, device);
     if (device.folds.length > 0) advanceFolds(firing, device);
     this.dirty.add(device);
+  }
+
+  /** Groups of one profile come one after the other: what they have in common is made once. */
+  #ingestOf(device: Device, cleaner: Cleaner, block: Block, summaries: Summary[]): Ingest {
+    const { plan } = device;
+    const groups = this.groups.listenerOf(device, block.sequence);
+    if (this.#last?.plan === plan && this.#last.firing.groups === groups) return this.#last;
+    const firing = this.#firing(device, summaries, block.sequence);
+    this.#last = { plan, cleaner, block, firing };
+    return this.#last;
   }
 
   /** Gives the readings that waited for the clock the times at which they came. */
@@ -203,7 +205,7 @@ export class Engine {
       const state = this.#byId.get(device.profileId)!;
       const of = { clock, profile: state.plan.profile.hash, device: device.name };
       const group = placed(release(device), of);
-      this.#ingest({ state, device, block, group }, summaries);
+      this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
       this.#holding.delete(device);
     }
   }
