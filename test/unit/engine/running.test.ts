@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Summary } from "../../../src/model/summary.js";
+import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -78,7 +79,7 @@ describe("overlapping windows of many slices", () => {
         });
         expect(said[0]).toEqual(said[1]);
       }),
-      { numRuns: 100 },
+      cases(100),
     );
   });
 });
