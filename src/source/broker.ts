@@ -23,6 +23,7 @@
 import type { Socket } from "node:net";
 import type { Client, PublishPacket, Subscription } from "aedes";
 import type { Source } from "../model/delivery.js";
+import { LIMITS } from "../model/limits.js";
 import { defineEvent } from "../model/log-event.js";
 import { BrokerConnection } from "./broker-connection.js";
 import { BrokerDoor } from "./broker-door.js";
@@ -303,7 +304,7 @@ export class BrokerSource implements Source {
     connection: BrokerConnection | undefined,
     acknowledge?: () => void,
   ): void {
-    const bytes = packet.payload.length;
+    const bytes = packet.payload.length + LIMITS.waitingMessageBytes;
     connection?.gate.enter(1);
     this.#gate.enter(bytes);
     const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));

@@ -131,6 +131,7 @@ describeWithTools(["mosquitto"], "a flood into a log that is too small", () => {
     const { store } = await agent.status();
     expect(logBytes).toBeLessThanOrEqual(logBytesWithHeadRoom(LOG_BYTES_MAX) + LIMITS.blockSummaryBytesMax);
     expect(agent.peakBytes()).toBeLessThanOrEqual(RESIDENT_BYTES_MAX);
+    expect(agent.peakBytes()).toBeLessThanOrEqual(Number(agent.events("agent-started")[0]!.memoryBytesMax));
     expect(store.logRoomWaitedMs).toBeGreaterThan(0);
     expect(agent.events("log-room-wait")).toHaveLength(1);
     expect(store.logDropped).toBe(0);
