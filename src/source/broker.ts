@@ -281,6 +281,11 @@ export class BrokerSource implements Source {
       callback(new Error("the topic is not UTF-8"));
       return;
     }
+    // MQTT 3.1.1, 2.3.1; aedes would acknowledge it. A will has none.
+    if (packet.qos > 0 && packet.messageId === 0) {
+      callback(new Error("a packet id of 0"));
+      return;
+    }
     if (this.#stopping) {
       callback(new Error("the broker is stopping"));
       return;
