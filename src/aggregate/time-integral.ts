@@ -105,9 +105,13 @@ function timesLead(x: number, leadMs: number): number[] {
   return product;
 }
 
-/** Where of a coarse window the first part has been said before, the rest begins with the first window in it. */
+/**
+ * Where of a coarse window the first part has been said before, the rest begins with the first window in it; and no
+ * earlier than the value before, which a window between the merged ones may have said.
+ */
 function startOf({ before }: Segment, { startMs, firstMs }: NonNullable<Inputs["window"]>): number {
-  return before!.timeMs > startMs ? (firstMs ?? startMs) : startMs;
+  const { timeMs } = before!;
+  return timeMs > startMs ? Math.max(timeMs, firstMs ?? startMs) : startMs;
 }
 
 /** How a field goes on between its values unless an aggregate says it. */
