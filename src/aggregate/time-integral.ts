@@ -183,7 +183,7 @@ export const timeAggregates: readonly Aggregate[] = [
   },
   {
     name: "durationGood",
-    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. $BOUNDS. Rounded once. OPC UA DurationGood goes by the status that values have.`,
+    description: `Time of the window of which x is known, in s as \`units\` says: what timeAverage and total are over. ${BOUNDS}. Rounded once. OPC UA DurationGood goes by the status that values have.`,
     fields: "numbers",
     unit: () => "s",
     needs: needs(undefined),
