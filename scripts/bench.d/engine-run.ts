@@ -1,59 +1,90 @@
 /**
  * The engine alone, in a process of its own: readings that are parsed already, in blocks as a commit has them. Prints
- * `figures` with nanoseconds and bytes allocated per reading. What blocks are made of is reused, so that nothing but
- * the engine allocates while the clock runs.
+ * `figures` with nanoseconds of CPU time, the collector's too, and bytes allocated per reading. Blocks are filled
+ * right before they are applied, as decoding does, from objects that are used again, so that nothing but the engine
+ * allocates.
  */
+import { GCProfiler } from "node:v8";
+import { BucketWindows } from "./bucket-windows.js";
 import type { EngineRun, EngineRunFigures } from "./engine-bench.js";
 
 interface Group {
+  readonly profile: string;
+  device: string;
+  readonly arrivals: number[];
   readonly times: number[];
+  readonly values: number[][];
+  readonly keys: undefined;
+  readonly deliveries: number[];
+  readonly rejected: number[];
+}
+
+/** What is measured: the engine, or what it is compared with. */
+interface Windower {
+  apply(block: object): readonly unknown[];
 }
 
 interface Built {
-  readonly Engine: new (
-    options: object,
-  ) => {
-    addProfile(profile: object): void;
-    apply(block: object): readonly unknown[];
-  };
+  readonly Engine: new (options: object) => Windower & { addProfile(profile: object): void };
 }
 
 const BLOCK_READINGS = 1_000;
-/** Readings made once; each round they come again, later. */
-const ROUND_READINGS = 200_000;
+/** Between two looks at the CPU time, which are not for nothing. */
+const BATCH_BLOCKS = 10;
+const START_MS = 1_750_000_000_000;
 
 async function main(run: EngineRun): Promise<EngineRunFigures> {
+  const windower = run.buckets ? new BucketWindows(run) : await engineOf(run);
+  const source = new Source(run);
+  let sequence = 0;
+  let emitted = 0;
+  /** @returns microseconds of CPU time */
+  const apply = (readings: number) => {
+    let tookUs = 0;
+    for (let done = 0; done < readings; done += BATCH_BLOCKS * BLOCK_READINGS) {
+      const batch = source.next().map((groups) => {
+        return { sequence: ++sequence, processingMs: 0, clockTrusted: false, tick: false, groups };
+      });
+      const before = process.cpuUsage();
+      for (const block of batch) emitted += windower.apply(block).length;
+      const { user, system } = process.cpuUsage(before);
+      tookUs += user + system;
+    }
+    return tookUs;
+  };
+  apply(run.warmUpReadings);
+  emitted = 0;
+  let tookUs = 0;
+  const allocated = allocatedBy(() => {
+    tookUs = apply(run.readings);
+  });
+  return {
+    nsPerReading: (tookUs * 1_000) / run.readings,
+    bytesPerReading: Math.max(0, allocated - source.bytesOf(run.readings)) / run.readings,
+    summariesPerReading: emitted / run.readings,
+  };
+}
+
+/** Bytes allocated meanwhile: what each collection found beyond what the one before had left. */
+function allocatedBy(work: () => void): number {
+  const profiler = new GCProfiler();
+  profiler.start();
+  let left = process.memoryUsage().heapUsed;
+  work();
+  const end = process.memoryUsage().heapUsed;
+  let bytes = 0;
+  for (const { beforeGC, afterGC } of profiler.stop().statistics) {
+    bytes += beforeGC.heapStatistics.usedHeapSize - left;
+    left = afterGC.heapStatistics.usedHeapSize;
+  }
+  return bytes + end - left;
+}
+
+async function engineOf(run: EngineRun): Promise<Windower> {
   const { Engine } = (await import(new URL("../../../dist/engine/engine.js", import.meta.url).href)) as Built;
   const engine = new Engine({ gateway: "gw", devicesMax: run.devices + 1 });
   engine.addProfile(profileOf(run));
-  const blocks = blocksOf(run);
-  const roundMs = Math.ceil(ROUND_READINGS / run.devices) * run.periodMs;
-  let sequence = 0;
-  let emitted = 0;
-  const round = () => {
-    let tookNs = 0n;
-    for (const groups of blocks) {
-      const block = { sequence: ++sequence, processingMs: 0, clockTrusted: false, tick: false, groups };
-      const start = process.hrtime.bigint();
-      emitted += engine.apply(block).length;
-      tookNs += process.hrtime.bigint() - start;
-      for (const { times } of groups) for (let i = 0; i < times.length; i++) times[i]! += roundMs;
-    }
-    return Number(tookNs);
-  };
-  for (let i = 0; i < run.warmUpRounds; i++) round();
-  emitted = 0;
-  globalThis.gc?.();
-  const heapBytes = process.memoryUsage().heapUsed;
-  let tookNs = 0;
-  for (let i = 0; i < run.rounds; i++) tookNs += round();
-  const allocated = process.memoryUsage().heapUsed - heapBytes;
-  const readings = run.rounds * ROUND_READINGS;
-  return {
-    nsPerReading: tookNs / readings,
-    bytesPerReading: allocated / readings,
-    summariesPerReading: emitted / readings,
-  };
+  return engine;
 }
 
 function profileOf({ windows, aggregates, lateMs }: EngineRun): object {
@@ -79,49 +110,74 @@ function profileOf({ windows, aggregates, lateMs }: EngineRun): object {
   };
 }
 
-/** Devices take turns; every one sends once in a period. */
-function blocksOf({ devices, periodMs, disorder, lateMs }: EngineRun): Group[][] {
-  const random = dice(1);
-  const blocks: Group[][] = [];
-  let sent = 0;
-  while (sent < ROUND_READINGS) {
-    const groups = new Map<number, Group & { readonly values: number[][] }>();
-    for (let i = 0; i < BLOCK_READINGS; i++, sent++) {
-      const device = sent % devices;
-      let group = groups.get(device);
-      if (group === undefined) {
-        group = newGroup(device);
-        groups.set(device, group);
-      }
-      const behindMs = random() < disorder ? Math.floor(random() * lateMs) : 0;
-      group.times.push(1_750_000_000_000 + Math.floor(sent / devices) * periodMs - behindMs);
-      group.values.push([Math.round(200 + 50 * random()) / 10]);
+/** Devices take turns; every one sends once in a period. Their minutes end at different readings, as in the field. */
+class Source {
+  readonly #run: EngineRun;
+  readonly #names: readonly string[];
+  /** By block. */
+  readonly #groups: Group[][];
+  /** Lateness and values, made once; a length that has no factor in common with the numbers of devices. */
+  readonly #behindMs = new Float64Array(199_999);
+  readonly #values = new Float64Array(199_999);
+  #sent = 0;
+
+  constructor(run: EngineRun) {
+    this.#run = run;
+    this.#names = Array.from({ length: run.devices }, (_, i) => `device-${i}`);
+    const random = dice(1);
+    for (let i = 0; i < this.#values.length; i++) {
+      this.#behindMs[i] = random() < run.disorder ? Math.floor(random() * run.lateMs) : 0;
+      this.#values[i] = Math.round(200 + 50 * random()) / 10;
     }
-    for (const group of groups.values()) fill(group);
-    blocks.push([...groups.values()]);
+    const perBlock = Math.min(run.devices, BLOCK_READINGS);
+    const perGroup = BLOCK_READINGS / perBlock;
+    this.#groups = Array.from({ length: BATCH_BLOCKS }, () =>
+      Array.from({ length: perBlock }, () => newGroup(perGroup)),
+    );
   }
-  return blocks;
+
+  /** The readings of the next blocks. */
+  next(): readonly (readonly Group[])[] {
+    for (const groups of this.#groups) this.#fill(groups);
+    return this.#groups;
+  }
+
+  #fill(groups: readonly Group[]): void {
+    const { devices, periodMs } = this.#run;
+    for (let i = 0; i < BLOCK_READINGS; i++) {
+      const at = this.#sent % this.#values.length;
+      const device = this.#sent % devices;
+      const group = groups[i % groups.length]!;
+      const row = Math.floor(i / groups.length);
+      const timeMs = START_MS + Math.floor(this.#sent / devices) * periodMs + (device % 60) * 1_000;
+      group.device = this.#names[device]!;
+      group.arrivals[row] = timeMs;
+      group.times[row] = timeMs - this.#behindMs[at]!;
+      group.values[row]![0] = this.#values[at]!;
+      this.#sent++;
+    }
+  }
+
+  /** What the measuring itself allocates: blocks, and the objects of `process.cpuUsage`. */
+  bytesOf(readings: number): number {
+    return (readings / BLOCK_READINGS) * 96;
+  }
 }
 
-function newGroup(device: number) {
+function newGroup(readings: number): Group {
+  // Times are doubles from the start, so that no array changes its kind.
+  const numbers = () => new Array<number>(readings).fill(Number.NaN);
+  const values = Array.from({ length: readings }, () => [Number.NaN]);
   return {
     profile: "bench",
-    device: `device-${device}`,
-    arrivals: [] as number[],
-    times: [] as number[],
-    values: [] as number[][],
+    device: "",
+    arrivals: numbers(),
+    times: numbers(),
+    values,
     keys: undefined,
-    deliveries: [] as number[],
+    deliveries: new Array<number>(readings).fill(0),
     rejected: [],
   };
-}
-
-function fill(group: Group & { readonly values: number[][] }): void {
-  const { arrivals, deliveries } = group as ReturnType<typeof newGroup>;
-  for (const time of group.times) {
-    arrivals.push(time);
-    deliveries.push(0);
-  }
 }
 
 function dice(seed: number): () => number {

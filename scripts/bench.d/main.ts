@@ -1,42 +1,61 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { measureEngine } from "./engine-bench.js";
+import { measureEngine, measureWindows } from "./engine-bench.js";
 import { type MemoryLoad, measureMemory } from "./memory-bench.js";
 import { jsonLine, type Metric, type Sample, summarise, table } from "./metrics.js";
-import { type MqttLoad, measureMqtt } from "./mqtt-bench.js";
+import { type MqttLoad, measureHalfLoad, measureMqtt } from "./mqtt-bench.js";
 import { PROC_AVAILABLE } from "./process-figures.js";
 import { findRecording, measureReplay } from "./replay-bench.js";
 import { measureWear, WEAR_NOTES, wearTable } from "./wear-bench.js";
 
 const USAGE = `Usage: scripts/bench [OPTIONS] [BENCH...]
 
-Benches: engine (pre-parsed readings), replay, mqtt-qos0, mqtt-qos1, mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
+Benches: engine (pre-parsed readings), engine-windows (of several kinds), replay (CSV), replay-json, mqtt-qos0 and
+mqtt-qos1 (as fast as it goes, over 1, 8 and 100 connections), mqtt-half (acknowledgements at half of the full load, with
+commits at most 100 and 5 ms apart), mqtt-1k (QoS 1 at a thousand messages a second); without a name all of them.
 Only by its name: wear, what reaches the disk in a day by rate and commit.maxDelay, as a table; needs the rights to
 mount a small loop device, or counts less without them; and memory, what ten thousand and a million devices take of it.
 
   --json               one object per line: bench, metric, value, unit, reference, ratio
   --quick              short and once: to see that it works, not for figures
-  --repetitions N      of each bench, 3 by default; figures are medians
-  --connections N      publishers, 8 by default, a device each
+  --repetitions N      of each bench, 5 by default; figures are medians
+  --only TEXT          of engine and engine-windows: cases whose name has this in it, such as "1 device, in order"
+  --connections N      publishers, a device each; 8 by default where not said otherwise above
   --window N           publishes of a connection that wait for their PUBACK, 200 by default
   --node-options LIST  for Weir's process, separated by blanks, such as --node-options="--cpu-prof --cpu-prof-dir=profiles"
 
-The reference of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows. The
-reference of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.
+engine and engine-windows count CPU time, the collector's too, so that they are of use on a machine that does other
+things. The reference of engine-windows is a bucket per window and, "beside 60 s", windows of a minute. That of replay is
+the least program that cuts, counts, adds up and takes the maximum of the same rows. The reference of the others is bare
+aedes under the same load. The ratio is the median of the repetitions' ratios.
 `;
 
 interface Settings {
   readonly json: boolean;
   readonly quick: boolean;
   readonly repetitions: number;
-  readonly connections: number;
+  readonly only: string;
+  /** Undefined for those that each bench has by default. */
+  readonly connections: number | undefined;
   readonly window: number;
   readonly nodeOptions: readonly string[];
   readonly benches: readonly string[];
 }
 
-const BENCHES = ["engine", "replay", "mqtt-qos0", "mqtt-qos1", "mqtt-1k"] as const;
+const BENCHES = [
+  "engine",
+  "engine-windows",
+  "replay",
+  "replay-json",
+  "mqtt-qos0",
+  "mqtt-qos1",
+  "mqtt-half",
+  "mqtt-1k",
+] as const;
 const BY_NAME = ["wear", "memory"] as const;
+const CONNECTIONS = 8;
+/** One busy bridge, a gateway's few devices, a hall of them. */
+const CONNECTIONS_EACH = [1, 8, 100];
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
   quick: { warmUpMs: 100, durationMs: 300 },
@@ -51,7 +70,8 @@ function readSettings(): Settings {
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       repetitions: { type: "string" },
-      connections: { type: "string", default: "8" },
+      only: { type: "string", default: "" },
+      connections: { type: "string" },
       window: { type: "string", default: "200" },
       "node-options": { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
@@ -66,8 +86,10 @@ function readSettings(): Settings {
   return {
     json: values.json,
     quick: values.quick,
-    repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "3"), "--repetitions"),
-    connections: wholeNumber(values.connections, "--connections"),
+    repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "5"), "--repetitions"),
+    only: values.only,
+    connections:
+      values.connections === undefined ? undefined : wholeNumber(values.connections, "--connections"),
     window: wholeNumber(values.window, "--window"),
     nodeOptions: values["node-options"].split(" ").filter((option) => option !== ""),
     benches: positionals.length === 0 ? BENCHES : positionals,
@@ -90,8 +112,8 @@ async function repeat(settings: Settings, bench: string, once: () => Promise<Sam
   return metrics;
 }
 
-async function replay(settings: Settings): Promise<Metric[]> {
-  const recording = await findRecording(settings.quick);
+async function replay(settings: Settings, bench: string): Promise<Metric[]> {
+  const recording = await findRecording(bench === "replay-json" ? "json" : "csv", settings.quick);
   if (!recording.recorded) {
     const why = settings.quick ? "a quick run" : "../shared/data/luftdaten is not there";
     console.error(
@@ -99,7 +121,7 @@ async function replay(settings: Settings): Promise<Metric[]> {
     );
   }
   try {
-    const name = recording.recorded ? "replay" : "replay-made-up";
+    const name = recording.recorded ? bench : `${bench}-made-up`;
     return await repeat(settings, name, () => measureReplay(recording, settings.nodeOptions));
   } finally {
     if (recording.temporary) await rm(recording.path, { force: true });
@@ -107,7 +129,7 @@ async function replay(settings: Settings): Promise<Metric[]> {
 }
 
 async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
-  const { connections, window, nodeOptions, quick } = settings;
+  const { connections = CONNECTIONS, window, nodeOptions, quick } = settings;
   const slow = bench === "mqtt-1k";
   const load: MqttLoad = {
     qos: bench === "mqtt-qos0" ? 0 : 1,
@@ -117,8 +139,15 @@ async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
     apart: false,
     ...(slow ? SLOW_MS : PORTIONS_MS)[quick ? "quick" : "full"],
   };
-  const once = slow ? { ...settings, repetitions: 1 } : settings;
-  return await repeat(once, bench, () => measureMqtt(load, nodeOptions));
+  if (slow) return await repeat({ ...settings, repetitions: 1 }, bench, () => measureMqtt(load, nodeOptions));
+  if (bench === "mqtt-half") return await repeat(settings, bench, () => measureHalfLoad(load, nodeOptions));
+  const counts = settings.connections === undefined && !quick ? CONNECTIONS_EACH : [connections];
+  const metrics: Metric[] = [];
+  for (const count of counts) {
+    const once = () => measureMqtt({ ...load, connections: count }, nodeOptions);
+    metrics.push(...(await repeat(settings, `${bench}, ${count} connections`, once)));
+  }
+  return metrics;
 }
 
 async function wear(settings: Settings): Promise<void> {
@@ -156,12 +185,15 @@ async function main(): Promise<void> {
       metrics.push(...(await memory(settings)));
       continue;
     }
-    if (bench === "engine") {
-      const once = () => measureEngine(settings.quick, settings.nodeOptions);
+    if (bench === "engine" || bench === "engine-windows") {
+      const measure = bench === "engine" ? measureEngine : measureWindows;
+      const once = () => measure(settings);
       metrics.push(...(await repeat(settings, bench, once)));
       continue;
     }
-    metrics.push(...(bench === "replay" ? await replay(settings) : await mqtt(settings, bench)));
+    metrics.push(
+      ...(bench.startsWith("replay") ? await replay(settings, bench) : await mqtt(settings, bench)),
+    );
   }
   if (!settings.json && metrics.length > 0) process.stdout.write(table(metrics));
 }

@@ -50,6 +50,28 @@ export async function measureMqtt(load: MqttLoad, nodeOptions: readonly string[]
   ];
 }
 
+/** Values of `commit.maxDelay`: the default, and one for whoever cannot wait. */
+const DELAYS_MS = [100, 5] as const;
+
+/**
+ * Time from publish to PUBACK at half of the load that Weir takes at most, which is found out first: in bursts or
+ * evenly, no queue builds up then.
+ */
+export async function measureHalfLoad(load: MqttLoad, nodeOptions: readonly string[]): Promise<Sample[]> {
+  const most = perSecond((await measureWeir({ ...load, ratePerSecond: 0 }, nodeOptions)).load);
+  const samples: Sample[] = [
+    { metric: "load", unit: "messages/s", value: Math.floor(most / 2), reference: most },
+  ];
+  for (const maxDelayMs of DELAYS_MS) {
+    const half = { ...load, ratePerSecond: Math.floor(most / 2) };
+    const { ackMsP50, ackMsP99 } = (await measureWeir(half, nodeOptions, maxDelayMs)).load;
+    const metric = (share: string) => `ack ${share}, commits at most ${maxDelayMs} ms apart`;
+    samples.push({ metric: metric("p50"), unit: "ms", value: ackMsP50 });
+    samples.push({ metric: metric("p99"), unit: "ms", value: ackMsP99 });
+  }
+  return samples;
+}
+
 function perSecond({ messages, elapsedMs }: LoadResult): number {
   return (messages / elapsedMs) * 1_000;
 }
@@ -61,8 +83,9 @@ function cpuPerMessage({ cpuMs, load }: Phase): number {
 async function measureWeir(
   load: MqttLoad,
   nodeOptions: readonly string[],
+  maxDelayMs?: number,
 ): Promise<Phase & { readonly storeBytes: number }> {
-  const weir = await WeirProcess.start(nodeOptions);
+  const weir = await WeirProcess.start(nodeOptions, maxDelayMs === undefined ? {} : { maxDelayMs });
   try {
     const phase = await underLoad({ ...load, port: weir.port }, weir.child);
     const storeBytes = await folderBytes(weir.databaseFolder);

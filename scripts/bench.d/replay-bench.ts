@@ -1,27 +1,61 @@
-import { createWriteStream, existsSync } from "node:fs";
+import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { createGunzip, createGzip } from "node:zlib";
 import { Child, program } from "./child.js";
 import type { Sample } from "./metrics.js";
 
 const RECORDED = "../shared/data/luftdaten/dht22_sensor_5332.csv.gz";
-const PROFILE = "test/profiles/luftdaten-temperature.yaml";
+const PROFILES = {
+  csv: "test/profiles/luftdaten-temperature.yaml",
+  json: "scripts/bench.d/luftdaten-json.yaml",
+} as const;
+
+type Format = keyof typeof PROFILES;
 
 export interface Recording {
   readonly path: string;
+  readonly format: Format;
   readonly recorded: boolean;
   /** Made for this run, to be removed after it. */
   readonly temporary: boolean;
 }
 
-/** The recording of sensor 5332 where it is there, else one like it. */
-export async function findRecording(quick: boolean): Promise<Recording> {
-  if (!quick && existsSync(RECORDED)) return { path: RECORDED, recorded: true, temporary: false };
-  const path = join(tmpdir(), `weir-bench-${process.pid}.csv.gz`);
-  await pipeline(madeUp(quick ? 40_000 : ROWS), createGzip({ level: 6 }), createWriteStream(path));
-  return { path, recorded: false, temporary: true };
+/** The recording of sensor 5332 where it is there, else one like it; as it is, or its rows as JSON. */
+export async function findRecording(format: Format, quick: boolean): Promise<Recording> {
+  const recorded = !quick && existsSync(RECORDED);
+  if (recorded && format === "csv") return { path: RECORDED, format, recorded, temporary: false };
+  const path = join(tmpdir(), `weir-bench-${process.pid}.${format}.gz`);
+  const rows = recorded ? linesOf(RECORDED) : madeUp(quick ? 40_000 : ROWS);
+  await pipeline(format === "csv" ? rows : asJson(rows), createGzip({ level: 6 }), createWriteStream(path));
+  return { path, format, recorded, temporary: true };
+}
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  const input = createReadStream(path).pipe(createGunzip());
+  for await (const line of createInterface({ input })) yield `${line}\n`;
+}
+
+/** One object per row, as a sensor's own messages have it. */
+async function* asJson(rows: AsyncIterable<string>): AsyncGenerator<string> {
+  let names: readonly string[] | undefined;
+  for await (const chunk of rows) {
+    let lines = "";
+    for (const line of chunk.split("\n")) {
+      if (line === "") continue;
+      const cells = line.split(";");
+      if (names === undefined) names = cells;
+      else
+        lines += `${JSON.stringify(Object.fromEntries(cells.map((cell, i) => [names![i], scalarOf(cell)])))}\n`;
+    }
+    if (lines !== "") yield lines;
+  }
+}
+
+function scalarOf(cell: string): string | number {
+  return cell !== "" && Number.isFinite(Number(cell)) ? Number(cell) : cell;
 }
 
 const ROWS = 343_889;
@@ -54,8 +88,9 @@ interface Run {
 
 /** `weir replay` from its start to its end, and the least program that gets the same numbers from clean rows. */
 export async function measureReplay(recording: Recording, nodeOptions: readonly string[]): Promise<Sample[]> {
-  const weir = await run([...nodeOptions, "dist/main.js", "replay", "--profile", PROFILE, recording.path]);
-  const plain = await run([program("reference-replay"), recording.path]);
+  const { path, format } = recording;
+  const weir = await run([...nodeOptions, "dist/main.js", "replay", "--profile", PROFILES[format], path]);
+  const plain = await run([program("reference-replay"), path, format]);
   const readings = numberAfter(weir.said, "received");
   if (numberAfter(weir.said, "accepted") !== readings) throw new Error("not every reading was accepted");
   const perSecond = ({ elapsedMs }: Run) => (readings / elapsedMs) * 1_000;

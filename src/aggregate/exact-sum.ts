@@ -41,18 +41,22 @@ export function addExact(state: Cells, at: number, x: number): void {
   numbers[start] = kept - start;
 }
 
+/** One component more than there is room for, on the way to fewer. */
+const crowded = new Float64Array(COMPONENTS + 1);
+
 function widen(state: Cells, at: number, carry: number): void {
+  const { numbers } = state;
   const first = state.base + at + 1;
-  const expansion = Array.from(state.numbers.subarray(first, first + COMPONENTS));
-  expansion.push(carry);
-  compress(expansion);
-  if (expansion.length <= COMPONENTS) {
-    state.numbers.set(expansion, first);
-    state.numbers[first - 1] = expansion.length;
+  for (let i = 0; i < COMPONENTS; i++) crowded[i] = numbers[first + i]!;
+  crowded[COMPONENTS] = carry;
+  const count = compress(crowded, COMPONENTS + 1);
+  if (count <= COMPONENTS) {
+    for (let i = 0; i < count; i++) numbers[first + i] = crowded[i]!;
+    numbers[first - 1] = count;
     return;
   }
-  state.numbers[first - 1] = -1;
-  setExtra(state, at, expansion);
+  numbers[first - 1] = -1;
+  setExtra(state, at, Array.from(crowded));
 }
 
 function wideOf(state: Cells, at: number): number[] {
@@ -72,13 +76,20 @@ export function exactComponents(state: Cells, at: number): readonly number[] {
 /** Adds `x * y` to the exact sum at `at`. */
 export function addExactProduct(state: Cells, at: number, x: number, y: number): void {
   const product = x * y;
-  const error = productError(x, y, product);
-  if (error !== 0) addExact(state, at, error);
-  addExact(state, at, product);
+  let term = productError(x, y, product);
+  // In a loop there is one call, which the compiler is more willing to take in.
+  for (let i = 0; i < 2; i++) {
+    if (term !== 0) addExact(state, at, term);
+    term = product;
+  }
 }
 
 export function mergeExact(into: Cells, at: number, from: Cells): void {
-  for (const component of exactComponents(from, at)) addExact(into, at, component);
+  const { numbers } = from;
+  const start = from.base + at;
+  const count = numbers[start]!;
+  if (count < 0) for (const component of wideOf(from, at)) addExact(into, at, component);
+  else for (let i = start + 1; i <= start + count; i++) addExact(into, at, numbers[i]!);
 }
 
 /** The one list of its value, however the sum came about; a copy, which does not change when the sum does. */

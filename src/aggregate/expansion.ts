@@ -21,17 +21,20 @@ export function growExpansion(expansion: number[], x: number): void {
     if (low !== 0) expansion[kept++] = low;
     carry = high;
   }
-  expansion.length = kept;
-  if (carry !== 0) expansion.push(carry);
+  if (carry !== 0) expansion[kept++] = carry;
+  // Setting the length is a call into the runtime even when there is nothing to do.
+  if (kept < expansion.length) expansion.length = kept;
 }
 
 /**
  * The same value in as few components as there can be, none of them with bits of its neighbour's precision; in place.
  * (COMPRESS of the same paper.)
+ * @param count how many components there are, from the first on
+ * @returns how many there are then
  */
-export function compress(expansion: number[]): void {
-  let bottom = expansion.length - 1;
-  if (bottom < 1) return;
+export function compress(expansion: Float64Array, count: number): number {
+  let bottom = count - 1;
+  if (bottom < 1) return count;
   let carry = expansion[bottom]!;
   for (let i = bottom - 1; i >= 0; i--) {
     const term = expansion[i]!;
@@ -44,7 +47,7 @@ export function compress(expansion: number[]): void {
   }
   expansion[bottom] = carry;
   let top = 0;
-  for (let i = bottom + 1; i < expansion.length; i++) {
+  for (let i = bottom + 1; i < count; i++) {
     const term = expansion[i]!;
     const high = term + carry;
     const low = carry - (high - term);
@@ -52,7 +55,7 @@ export function compress(expansion: number[]): void {
     carry = high;
   }
   if (carry !== 0) expansion[top++] = carry;
-  expansion.length = top;
+  return top;
 }
 
 const SPLITTER = 134_217_729; // 2^27 + 1

@@ -1,4 +1,3 @@
-import type { FieldValue } from "../model/reading.js";
 import { formatInstant } from "../model/time.js";
 import type { Aggregate } from "./aggregate.js";
 import { type Accumulator, type Cells, cellOf } from "./cells.js";
@@ -11,25 +10,18 @@ import { countAccumulator } from "./count.js";
 export const extentAccumulator: Accumulator = {
   name: "extent",
   cells: 5,
-  add: addExtent,
-  merge(into: Cells, at: number, from: Cells) {
-    const { numbers } = from;
-    const i = from.base + at;
-    if (numbers[i] === 0) return;
-    addExtent(into, at, numbers[i + 1]!, numbers[i + 2]!);
-    addExtent(into, at, numbers[i + 3]!, numbers[i + 4]!);
-  },
+  add: (state, at, value, timeMs) => addExtent(state, at, value as number, timeMs),
+  merge: mergeExtent,
   save: ({ numbers, base }, at) => Array.from(numbers.subarray(base + at + 1, base + at + 5)),
   mergeSaved(into, at, [min, minTime, max, maxTime]) {
-    addExtent(into, at, min!, minTime as number);
-    addExtent(into, at, max!, maxTime as number);
+    addExtent(into, at, min as number, minTime as number);
+    addExtent(into, at, max as number, maxTime as number);
   },
 };
 
-function addExtent(state: Cells, at: number, value: FieldValue, timeMs: number): void {
+export function addExtent(state: Cells, at: number, x: number, timeMs: number): void {
   const { numbers } = state;
   const i = state.base + at;
-  const x = value as number;
   if (numbers[i] === 0) {
     numbers[i] = 1;
     setMin(numbers, i, x, timeMs);
@@ -40,6 +32,14 @@ function addExtent(state: Cells, at: number, value: FieldValue, timeMs: number):
     setMin(numbers, i, x, timeMs);
   if (x > numbers[i + 3]! || (x === numbers[i + 3] && timeMs < numbers[i + 4]!))
     setMax(numbers, i, x, timeMs);
+}
+
+export function mergeExtent(into: Cells, at: number, from: Cells): void {
+  const { numbers } = from;
+  const i = from.base + at;
+  if (numbers[i] === 0) return;
+  addExtent(into, at, numbers[i + 1]!, numbers[i + 2]!);
+  addExtent(into, at, numbers[i + 3]!, numbers[i + 4]!);
 }
 
 function setMin(numbers: Float64Array, at: number, value: number, timeMs: number): void {

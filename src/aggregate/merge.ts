@@ -140,7 +140,8 @@ export class SummaryMerge {
     const { window, startMs, endMs } = this.#window(model);
     if (earlier !== undefined && startMs !== undefined) this.#fields.follow(earlier, startMs);
     const firstMs = this.#firstMs;
-    const bounds = startMs === undefined ? undefined : { startMs, endMs, firstMs, open: this.#open };
+    const { untilMs = endMs } = this.#into.window ?? {};
+    const bounds = startMs === undefined ? undefined : { startMs, endMs: untilMs, firstMs, open: this.#open };
     const quality = this.#qualities();
     const begins = window.coarsened === undefined || firstMs === startMs ? "" : `@${formatInstant(firstMs)}`;
     const part = this.#into.device === undefined ? partOf(model) : "";

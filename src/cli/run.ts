@@ -8,6 +8,7 @@ import { createCounters } from "../observe/counters.js";
 import { createLogger } from "../observe/logger.js";
 import { type ClosableObserver, createObserver } from "../observe/observer.js";
 import { systemClock, systemRandom, systemTimers } from "../system/clock.js";
+import { keepHeapSmall } from "../system/heap.js";
 import { createServiceManager, type ServiceManager } from "../system/sd-notify.js";
 import { handleSignals } from "../system/signals.js";
 import { type AgentFiles, readAgentFiles } from "./agent-files.js";
@@ -83,6 +84,7 @@ export const command = defineCommand({
     },
   },
   async run({ values }, io) {
+    keepHeapSmall();
     const ending = new Ending(systemTimers);
     let reload = () => Promise.resolve();
     // From the first moment on: the default of SIGHUP is to end the process, without a word.

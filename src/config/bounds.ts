@@ -1,6 +1,6 @@
 /**
  * What the config lets the agent use, added up: the promise that memory and disk are bounded, in numbers that are
- * logged at start-up. Sums are of the worst case, except for what devices take, whose state depends on their profiles.
+ * logged at start-up. Sums are of the worst case, except for Node.js, which is a measured figure.
  */
 import { LIMITS } from "../model/limits.js";
 import type { Config, SourceConfig, TargetConfig } from "./load.js";
@@ -32,6 +32,10 @@ const MEMBER_BYTES = 512;
 const GATHERING_BYTES = 2_560;
 /** LevelDB's write buffer, twice, and its block cache. */
 const DATABASE_MEMORY_BYTES = 16_777_216;
+/** The program, its code compiled, tables of its libraries, and the young and the uncollected part of its heap. */
+const NODE_BYTES = 134_217_728;
+/** Summaries as objects, as records and as a batch. */
+const SUMMARY_COPIES = 8;
 /** Given up when the disk is full, so that the database can be opened. */
 const RESERVE_BYTES = 4_194_304;
 /** A checkpoint comes when the journal is full; meanwhile it goes on growing, and the old one is dropped later. */
@@ -55,6 +59,8 @@ export function boundsOf(config: Config): Bounds {
     ...groupBounds(config),
     memory("database", DATABASE_MEMORY_BYTES),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
+    memory("summaries of a block", SUMMARY_COPIES * LIMITS.blockSummaryBytesMax),
+    { ...memory("Node.js", NODE_BYTES), estimate: true },
     ...config.sources.map(sourceBound),
     ...config.targets.flatMap(targetBounds),
   ];
@@ -76,6 +82,10 @@ export function storeBytesOf(config: Config): number {
 function databaseBounds({ store, limits }: Config): Bound[] {
   return [
     disk("store.logBytesMax", store.logBytesMax),
+    disk(
+      "head room of the log",
+      Math.ceil(store.logBytesMax * LIMITS.logHeadRoomShare) + LIMITS.blockSummaryBytesMax,
+    ),
     disk("store.journalBytesMax", JOURNALS * store.journalBytesMax),
     disk("readings that wait for the clock", LIMITS.heldBytesMax),
     { ...disk("devices", limits.devices * DEVICE_DISK_BYTES), estimate: true },

@@ -62,7 +62,9 @@ function brokerSource(context: ConfigContext) {
         .describe("Messages of one connection that wait for their commit; then it is not read.")
         .default(1_000),
       waitingBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
-        .describe("Bytes of messages that wait for their commit; then no connection is read.")
+        .describe(
+          "Bytes of messages that wait for their commit, each of which counts 512 more than its payload; then no connection is read.",
+        )
         .prefault("4MiB"),
     })
     .describe("An embedded broker. It stays a normal broker for other local clients.");
@@ -102,7 +104,9 @@ function mqttSource(context: ConfigContext) {
       .describe("Messages that wait for their commit; then the broker has to wait.")
       .default(10_000),
     waitingBytesMax: byteSize({ minBytes: 1_024, maxBytes: 268_435_455 })
-      .describe("Bytes of messages that wait for their commit; then the broker has to wait.")
+      .describe(
+        "Bytes of messages that wait for their commit, each of which counts 512 more than its payload; then the broker has to wait.",
+      )
       .prefault("4MiB"),
   });
   return connectionRule(

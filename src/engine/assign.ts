@@ -77,13 +77,11 @@ function lateForAllFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: nu
 }
 
 function findSlice(slices: readonly Slice[], timeMs: number): Slice | undefined {
-  for (let i = slices.length - 1; i >= 0; i--) {
-    const slice = slices[i]!;
-    if (timeMs >= slice.startMs) return timeMs < slice.endMs ? slice : undefined;
-    // In order the newest slice is the one; far back a binary search is worth it.
-    if (i === slices.length - 3) return binarySearch(slices, timeMs);
-  }
-  return undefined;
+  // In order the newest slice is the one.
+  const newest = slices[slices.length - 1];
+  if (newest === undefined) return undefined;
+  if (timeMs >= newest.startMs) return timeMs < newest.endMs ? newest : undefined;
+  return binarySearch(slices, timeMs);
 }
 
 function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefined {
@@ -101,20 +99,26 @@ function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefin
 /** Opens the windows of a definition around `timeMs` that are not final and not open yet. */
 function openWindows(device: Device, plan: BoundedPlan, timeMs: number, watermarkMs: number): void {
   const { times, definition, isGlobal } = plan;
+  const windows = device.open[plan.index]!;
+  const first = times.first(timeMs);
   const last = times.last(timeMs);
-  for (let startMs = times.first(timeMs); startMs <= last; startMs = times.next(startMs)) {
+  let at = windows.length;
+  while (at > 0 && windows[at - 1]!.startMs >= first) at--;
+  for (let startMs = first; startMs <= last; startMs = times.next(startMs)) {
+    while (at < windows.length && windows[at]!.startMs < startMs) at++;
+    if (at < windows.length && windows[at]!.startMs === startMs) continue;
     const endMs = times.end(startMs);
     const finalMs = (isGlobal ? times.edgeAfter(timeMs) : endMs) + definition.allowedLatenessMs;
-    if (finalMs > watermarkMs) open(device, plan, startMs, endMs);
+    if (finalMs <= watermarkMs) continue;
+    const window = newWindow(device, plan, startMs, endMs);
+    if (at === windows.length) windows.push(window);
+    else windows.splice(at, 0, window);
+    device.nextDueMs = Math.min(device.nextDueMs, endMs);
   }
 }
 
-function open(device: Device, plan: BoundedPlan, startMs: number, endMs: number): void {
-  const windows = device.open[plan.index]!;
-  for (let i = windows.length - 1; i >= 0 && windows[i]!.startMs >= startMs; i--) {
-    if (windows[i]!.startMs === startMs) return;
-  }
-  const window: OpenWindow = {
+function newWindow(device: Device, plan: BoundedPlan, startMs: number, endMs: number): OpenWindow {
+  return {
     plan,
     startMs,
     endMs,
@@ -126,11 +130,9 @@ function open(device: Device, plan: BoundedPlan, startMs: number, endMs: number)
     epoch: device.epoch,
     sealed: undefined,
   };
-  insertByStart(windows, window);
-  device.nextDueMs = Math.min(device.nextDueMs, endMs);
 }
 
-function insertByStart<T extends { readonly startMs: number }>(list: T[], item: T): void {
+function insertByStart(list: Slice[], item: Slice): void {
   let at = list.length;
   while (at > 0 && list[at - 1]!.startMs > item.startMs) at--;
   if (at === list.length) list.push(item);

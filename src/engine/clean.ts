@@ -10,6 +10,8 @@ import { VALUE_FATE_CODE } from "./plan.js";
  * reading alone, so that it does not depend on order.
  */
 export interface Cleaner {
+  /** A copy of a reading's values to be cleaned; the same array for every reading, so that none costs memory. */
+  copy(values: readonly FieldValue[]): FieldValue[];
   /**
    * @param values by field; changed in place
    * @param fates what was done to single values, as `field * 8 + fate code`; appended to
@@ -41,7 +43,12 @@ export function createCleaner(profile: EngineProfile): Cleaner {
       implausible: rules.find((rule) => rule.outside === "plausible")?.action,
     };
   });
+  const copied = new Array<FieldValue>(profile.fields.length).fill(MISSING);
   return {
+    copy(values) {
+      for (let i = 0; i < copied.length; i++) copied[i] = values[i]!;
+      return copied;
+    },
     clean(values, fates) {
       let present = false;
       let worst = KEPT;

@@ -4,6 +4,7 @@ import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
+import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
 import { type Device, newDevice } from "./device.js";
@@ -69,6 +70,8 @@ export class Engine {
   /** Devices that were refused because there are too many. */
   readonly refused = new RefusedDevices();
   readonly groups: Groups;
+  /** What the group before it in the block was taken in with. */
+  #last: Ingest | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -142,6 +145,7 @@ export class Engine {
   apply(block: Block): Summary[] {
     const summaries = this.#summaries();
     this.residency.now = block.sequence;
+    this.#last = undefined;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
     for (const group of block.groups) this.#applyGroup(block, group, summaries);
@@ -161,24 +165,13 @@ export class Engine {
       return;
     }
     if (device.replayedThrough >= block.sequence) return;
-    this.#ingest({ state, device, block, group }, summaries);
+    this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
     if (device.held.length > 0) this.#holding.add(device);
     this.residency.relieve();
   }
 
-  #ingest(
-    of: {
-      readonly state: ProfileState;
-      readonly device: Device;
-      readonly block: Block;
-      readonly group: ReadingGroup;
-    },
-    summaries: Summary[],
-  ): void {
-    const { state, device, block, group } = of;
-    const { plan } = device;
-    const firing = this.#firing(device, summaries, block.sequence);
-    const ingest: Ingest = { plan, cleaner: state.cleaner, block, firing };
+  #ingest(ingest: Ingest, device: Device, group: ReadingGroup): void {
+    const { plan, firing } = ingest;
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
     if (plan.early) fireEarly(firing, device);
@@ -191,6 +184,15 @@ export class Engine {
     this.residency.touched(device);
   }
 
+  /** Groups of one profile come one after the other: what they have in common is made once. */
+  #ingestOf(device: Device, cleaner: Cleaner, block: Block, summaries: Summary[]): Ingest {
+    const { plan } = device;
+    const groups = this.groups.listenerOf(device, block.sequence);
+    if (this.#last?.plan === plan && this.#last.firing.groups === groups) return this.#last;
+    this.#last = { plan, cleaner, block, firing: this.#firing(device, summaries, block.sequence) };
+    return this.#last;
+  }
+
   /** Gives the readings that waited for the clock the times at which they came. */
   #place(block: Block, clock: BootClock, summaries: Summary[]): void {
     for (const device of this.#holding) {
@@ -198,7 +200,7 @@ export class Engine {
       const state = this.#profiles.get(device.profileId)!;
       const of = { clock, profile: state.plan.profile.hash, device: device.name };
       const group = placed(release(device), of);
-      this.#ingest({ state, device, block, group }, summaries);
+      this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
       this.#holding.delete(device);
     }
   }

@@ -60,6 +60,8 @@ function finalAtMs(window: OpenWindow): number {
 
 /** Fires the windows that late readings have changed. */
 export function fireChanged(on: Firing, device: Device): void {
+  // Setting the length is a call into the runtime even when there is nothing to do.
+  if (device.changed.length === 0) return;
   for (const window of device.changed) {
     if (window.queued) fire(on, device, window, { final: false });
   }
@@ -151,18 +153,33 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
   const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);
   const window = describe(fired);
-  const summary = summarise(on, device, { ...kind, plan, window, startMs, endMs, part, revision, cells });
-  on.emit(kind.final ? filled(on, device, fired, summary) : summary);
+  // Spelled out: a spread takes longer than all the rest.
+  const { final, open, reconfigured } = kind;
+  const said = { final, open, reconfigured, plan, window, startMs, endMs, part, revision, cells };
+  const summary = summarise(on, device, said);
+  on.emit(final ? filled(on, device, fired, summary) : summary);
 }
 
+/** What a window has gathered; to be used before the next one is asked for. */
 export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   const slices = slicesOf(device, window);
   if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
   if (slices.length === 1 && window.sealed === undefined) return plan.slices.wake(slices[0]!).cells;
+  const { running } = plan;
+  if (running !== undefined && isSettled(plan, device, window)) {
+    const total = running.merged({ device, definition: window.plan.index, slices, merge: window.plan.merge });
+    if (total !== undefined) return total;
+  }
   const total = newCells(plan.cellCount);
-  if (window.sealed !== undefined) mergeCells(plan, total, window.sealed);
-  for (const slice of slices) mergeCells(plan, total, plan.slices.wake(slice).cells);
+  if (window.sealed !== undefined) window.plan.merge(total, window.sealed);
+  for (const slice of slices) window.plan.merge(total, plan.slices.wake(slice).cells);
   return total;
+}
+
+/** Whether only late readings can change what the window is merged from, of which `RunningMerges.forget` is told. */
+function isSettled(plan: Plan, device: Device, window: OpenWindow): boolean {
+  const { retired } = device;
+  return retired.length === 0 && window.sealed === undefined && window.endMs <= watermark(device, plan);
 }
 
 function mergedInOrder(plan: Plan, device: Device, window: OpenWindow, of: readonly Slice[]): Cells {

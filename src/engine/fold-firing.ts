@@ -163,7 +163,21 @@ function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind
   const { plan } = fold;
   const part = partOf(device, plan.definition.name, startMs);
   const window = describe(fold, ended);
-  return summarise(on, device, { ...kind, plan, window, startMs, endMs, part, cells, nth, reconfigured });
+  // Spelled out: a spread takes longer than all the rest.
+  const { revision, final, retracted } = kind;
+  return summarise(on, device, {
+    plan,
+    window,
+    startMs,
+    endMs,
+    part,
+    nth,
+    revision,
+    final,
+    retracted,
+    reconfigured,
+    cells,
+  });
 }
 
 function describe({ plan }: Fold, { startMs, endMs, key }: Ended): SummaryWindow {

@@ -194,7 +194,10 @@ export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: 
   if (isBack) spendClosed(group);
   if (isBack || closed.length > 0) {
     const names = group.plan.windows.filter(({ isGlobal }) => !isGlobal).map((plan) => plan.definition.name);
-    group.redefined = redefine(group.redefined, names, Math.max(group.maxTimeMs, group.reachedMs));
+    // A member has handed over what it has when its time begins anew, before the group has taken notice of its time.
+    const starts = closed.map(({ startMs }) => startMs);
+    const emittedMs = Math.max(group.maxTimeMs, group.reachedMs, ...starts);
+    group.redefined = redefine(group.redefined, names, emittedMs);
     group.maxTimeMs = throughMs;
   }
   if (isBack) group.reachedMs = timeMs;

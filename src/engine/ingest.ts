@@ -1,3 +1,4 @@
+import { addCommon } from "../aggregate/common.js";
 import type { Block, ReadingGroup } from "../model/block.js";
 import { type FieldValue, isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
@@ -10,9 +11,9 @@ import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
 import { isLate, timeOfLate } from "./set-back.js";
-import type { Slice } from "./slice.js";
+import type { Passing, Sighting, Slice } from "./slice.js";
 import type { Firing } from "./summarise.js";
-import { hashValues } from "./value-hash.js";
+import { hashInto } from "./value-hash.js";
 
 /**
  * The way of one reading through the engine: time, identity of its packet, duplicate key, lateness, cleaning,
@@ -85,7 +86,8 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
     if (arrivalMs - timeMs > plan.profile.time.maxPastMs) return "past";
   }
   if (keyCameBefore(plan, device, group, index)) return "duplicate";
-  if (isLate(device, plan, timeMs)) {
+  // Mostly it is ahead of the watermark, and then nothing that follows has to be asked.
+  if (timeMs < watermark(device, plan) && isLate(device, plan, timeMs)) {
     const { clockTrusted } = on.block;
     timeMs = timeOfLate(on.firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
   }
@@ -93,10 +95,18 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const late = timeMs < watermarkMs ? lateness(plan, timeMs, watermarkMs) : "none";
   const slice = late === "all" ? undefined : assign(device, plan, timeMs, watermarkMs);
   if (slice === undefined) return "late";
+  if (timeMs < watermarkMs) plan.running?.forget(device);
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
-  const values = group.values[index]!.slice();
-  const reason = on.cleaner.clean(values, fates) ?? keep({ plan, device, slice, timeMs, hasOwnTime, values });
+  const values = on.cleaner.copy(group.values[index]!);
+  let reason = on.cleaner.clean(values, fates);
+  if (reason === undefined) {
+    passing.timeMs = timeMs;
+    passing.hasOwnTime = hasOwnTime;
+    passing.values = values;
+    if (isNew(plan, device, slice)) gather(plan, slice);
+    else reason = "duplicate";
+  }
   const { numbers, base } = slice.cells;
   numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;
   if (reason === undefined) {
@@ -129,48 +139,62 @@ function keyCameBefore(plan: Plan, device: Device, group: ReadingGroup, index: n
   return device.keys.seen(group.keys[index]!, group.arrivals[index]!, rule.ttlMs);
 }
 
-interface Cleaned {
-  readonly plan: Plan;
-  readonly device: Device;
-  readonly slice: Slice;
-  readonly timeMs: number;
-  readonly hasOwnTime: boolean;
-  readonly values: readonly FieldValue[];
-}
+/** The cleaned reading that is on its way. */
+const passing: Passing & { hasOwnTime: boolean } = {
+  timeMs: Number.NaN,
+  hash: Number.NaN,
+  hasOwnTime: false,
+  values: [],
+};
 
 /**
- * Adds a cleaned reading to its slice unless it is there already. An arrival time tells nothing of that: two equal
- * readings in one millisecond are two readings, and a repeated packet was known by its identity.
+ * Whether the cleaned reading is not in its slice yet; if so, it is from now on. An arrival time tells nothing of that:
+ * two equal readings in one millisecond are two readings, and a repeated packet was known by its identity.
  */
-function keep({ plan, device, slice, timeMs, hasOwnTime, values }: Cleaned): RejectReason | undefined {
-  const rule = plan.profile.duplicates;
-  if (rule.by === "time" && hasOwnTime) {
-    const hash = hashValues(values);
-    let sighting = plan.slices.sight(slice, timeMs, hash);
-    for (const old of device.retired) {
-      if (sighting !== "same" && timeMs >= old.startMs && timeMs < old.endMs) {
-        const earlier = plan.slices.sight(old, timeMs, hash);
-        if (earlier !== "new") sighting = earlier;
-      }
-    }
-    if (sighting === "same" || (sighting === "conflict" && rule.conflicting === "first")) return "duplicate";
+function isNew(plan: Plan, device: Device, slice: Slice): boolean {
+  const { duplicates } = plan.profile;
+  const { slices } = plan;
+  const byTime = duplicates.by === "time" && passing.hasOwnTime;
+  if (!byTime && slices.kept.length === 0) return true;
+  hashInto(passing);
+  if (device.retired.length === 0 && slices.append(slice, passing)) return true;
+  if (byTime) {
+    const sighting = sight(plan, device, slice);
+    if (sighting === "same" || (sighting === "conflict" && duplicates.conflicting === "first")) return false;
     if (sighting === "conflict") device.conflicting++;
-    plan.slices.hold(slice, timeMs, hash, values);
-  } else if (plan.slices.kept.length > 0) plan.slices.hold(slice, timeMs, hashValues(values), values);
+  }
+  slices.hold(slice, passing);
+  return true;
+}
+
+function sight(plan: Plan, device: Device, slice: Slice): Sighting {
+  let sighting = plan.slices.sight(slice, passing);
+  for (const old of device.retired) {
+    if (sighting !== "same" && passing.timeMs >= old.startMs && passing.timeMs < old.endMs) {
+      const earlier = plan.slices.sight(old, passing);
+      if (earlier !== "new") sighting = earlier;
+    }
+  }
+  return sighting;
+}
+
+/** Adds the values to what the slice has gathered. */
+function gather(plan: Plan, { cells }: Slice): void {
+  const { timeMs, values } = passing;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (isMissing(value)) continue;
-    const slots = plan.fields[i]!.slots;
-    for (let j = 0; j < slots.length; j++) {
-      const slot = slots[j]!;
-      slot.accumulator.add(slice.cells, slot.at, value, timeMs, values);
+    const { common, rest } = plan.fields[i]!;
+    if (common !== undefined) addCommon(cells, common, value as number, timeMs);
+    for (let j = 0; j < rest.length; j++) {
+      const slot = rest[j]!;
+      slot.accumulator.add(cells, slot.at, value, timeMs, values);
     }
   }
-  for (const fate of fates) {
-    const { numbers, base } = slice.cells;
-    numbers[base + plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;
+  for (let i = 0; i < fates.length; i++) {
+    const fate = fates[i]!;
+    cells.numbers[cells.base + plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;
   }
-  return undefined;
 }
 
 /** Windows of this slice that have fired already will have to fire again. */

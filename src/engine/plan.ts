@@ -9,12 +9,14 @@ import {
   type OrderedAccumulator,
   setExtra,
 } from "../aggregate/cells.js";
+import { type CommonCells, commonCells, isCommon, mergeCommon } from "../aggregate/common.js";
 import { WeirError } from "../model/errors.js";
 import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
+import { RunningMerges } from "./running.js";
 import { SliceMemory, type SliceRoom } from "./slice.js";
 import { hashText } from "./value-hash.js";
 import { type WindowTimes, windowTimes } from "./window-times.js";
@@ -40,6 +42,8 @@ export interface Plan {
   readonly cellCount: number;
   /** Where its slices get their memory. */
   readonly slices: SliceMemory;
+  /** What overlapping windows have in common; undefined where none overlap, or to some of it order means something. */
+  readonly running: RunningMerges | undefined;
 }
 
 /** A definition whose windows are known from time alone. */
@@ -66,6 +70,8 @@ export interface WindowPlan {
   /** Of `meaning`, as partials say it. */
   readonly digest: string;
   readonly outputs: readonly OutputPlan[];
+  /** Adds to cells all counters of others, and of what no order means anything to what the outputs ask for. */
+  readonly merge: (into: Cells, from: Cells) => void;
 }
 
 export interface OutputPlan {
@@ -82,7 +88,13 @@ export interface OutputPlan {
   readonly values: readonly string[] | undefined;
 }
 
-export interface FieldPlan {
+/** Accumulators of a field: those that `addCommon` adds to, where values are numbers, and the others. */
+interface Gathering {
+  readonly common: CommonCells | undefined;
+  readonly rest: readonly Slot<Accumulator>[];
+}
+
+export interface FieldPlan extends Gathering {
   readonly name: string;
   /** Accumulators to which values are added as they come. */
   readonly slots: readonly Slot<Accumulator>[];
@@ -145,13 +157,20 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
       at[accumulator.name] = next;
       next += accumulator.cells;
     }
-    return { name: field.name, slots, ordered, at, fatesAt: fatesAt[i]! };
+    return {
+      name: field.name,
+      slots,
+      ...gathering(field.type === "string", slots),
+      ordered,
+      at,
+      fatesAt: fatesAt[i]!,
+    };
   });
   const windows: BoundedPlan[] = [];
   const folds: FoldPlan[] = [];
   for (const definition of profile.windows) {
     const { kind } = definition;
-    const window = planWindow({ profile, definition, fields });
+    const window = planWindow({ profile, definition, fields, cellCount: next });
     if (isFolded(kind)) folds.push({ ...window, kind: foldKind(kind) });
     else {
       const isGlobal = kind.type === "global";
@@ -167,15 +186,42 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
   const slices = new SliceMemory({ cellCount: next, kept, textual, room });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
-  return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices };
+  const overlap = windows.some(({ definition }) => definition.kind.type === "hopping");
+  const laid = { fields, cellCount: next };
+  const running =
+    overlap && ordered.length === 0
+      ? new RunningMerges(slices, (into, from) => mergeUnordered(laid, into, from))
+      : undefined;
+  return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices, running };
+}
+
+function gathering(isText: boolean, slots: readonly Slot<Accumulator>[]): Gathering {
+  if (isText) return { common: undefined, rest: slots };
+  return { common: commonCells(slots), rest: slots.filter(({ accumulator }) => !isCommon(accumulator)) };
+}
+
+function mergingOf({ fields, cellCount, outputs }: Laid & Pick<WindowPlan, "outputs">): WindowPlan["merge"] {
+  const asked = fields.map(({ common, slots }, i): Gathering => {
+    const its = outputs.filter(({ index }) => index === i).flatMap(({ accumulators }) => accumulators);
+    const names = new Set(its.map(({ name }) => name));
+    return gathering(
+      common === undefined,
+      slots.filter(({ accumulator }) => names.has(accumulator.name)),
+    );
+  });
+  return (into, from) => {
+    mergeCounters({ fields, cellCount }, into, from);
+    for (const each of asked) mergeField(each, into, from);
+  };
 }
 
 function planWindow(from: {
   readonly profile: EngineProfile;
   readonly definition: WindowDefinition;
   readonly fields: readonly FieldPlan[];
+  readonly cellCount: number;
 }): WindowPlan {
-  const { definition, profile, fields } = from;
+  const { definition, profile, fields, cellCount } = from;
   const outputs = definition.aggregates.map(({ field, names }) =>
     planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
@@ -202,6 +248,7 @@ function planWindow(from: {
     meaning,
     digest: hashText(meaning).toString(16).padStart(14, "0"),
     outputs,
+    merge: mergingOf({ fields, cellCount, outputs }),
   };
 }
 
@@ -234,13 +281,22 @@ export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
 }
 
 /** The same of what no order means anything to. */
-export function mergeUnordered(plan: Plan, into: Cells, from: Cells): void {
-  const counters =
-    plan.fields.length === 0 ? plan.cellCount : plan.fields.at(-1)!.fatesAt + VALUE_FATES.length;
+export function mergeUnordered(plan: Laid, into: Cells, from: Cells): void {
+  mergeCounters(plan, into, from);
+  for (const field of plan.fields) mergeField(field, into, from);
+}
+
+/** Where there is what in cells. */
+type Laid = Pick<Plan, "fields" | "cellCount">;
+
+function mergeCounters({ fields, cellCount }: Laid, into: Cells, from: Cells): void {
+  const counters = fields.length === 0 ? cellCount : fields.at(-1)!.fatesAt + VALUE_FATES.length;
   for (let i = 0; i < counters; i++) into.numbers[into.base + i]! += from.numbers[from.base + i]!;
-  for (const field of plan.fields) {
-    for (const { accumulator, at } of field.slots) accumulator.merge(into, at, from);
-  }
+}
+
+function mergeField({ common, rest }: Gathering, into: Cells, from: Cells): void {
+  if (common !== undefined) mergeCommon(into, common, from);
+  for (const { accumulator, at } of rest) accumulator.merge(into, at, from);
 }
 
 /** The same contents under another plan: fields and accumulators that both have, by name and kind. */

@@ -295,6 +295,7 @@ export class Residency implements SliceRoom {
       }
     }
     if (!goes) return;
+    device.plan.running?.forget(device);
     this.watch?.left(device);
     this.groups?.left(device);
     state.devices.delete(device.name);

@@ -68,6 +68,17 @@ export interface SliceRoom {
 const NO_CELLS: Cells = { numbers: new Float64Array(0), base: 0, extras: undefined };
 const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
 
+/**
+ * A reading on its way into a slice. One object may serve all of them, one after the other: a number that is handed over
+ * in it costs no memory, where one that is an argument may.
+ */
+export interface Passing {
+  timeMs: number;
+  /** Of the values. */
+  hash: number;
+  values: readonly FieldValue[];
+}
+
 /** Cells of a row: event time, hash, then the kept values. */
 const HASH = 1;
 export const VALUES = 2;
@@ -244,10 +255,34 @@ export class SliceMemory {
     slice.capacity = Math.floor(length / width);
   }
 
-  /** Remembers a reading, keeping time order, whatever the order in which those of one time come. */
-  hold(slice: Slice, timeMs: number, hash: number, values: readonly FieldValue[]): void {
+  /** Remembers a reading that is later than all others, as nearly all are, after `change`. @returns whether this one is */
+  append(slice: Slice, reading: Passing): boolean {
     const { held } = slice;
     const { width, kept } = this;
+    if (held > 0 && slice.rows.numbers[slice.rows.base + (held - 1) * width]! >= reading.timeMs) return false;
+    if (held === slice.capacity) this.reserve(slice, held + 1);
+    const { numbers, base } = slice.rows;
+    const at = base + held * width;
+    numbers[at] = reading.timeMs;
+    numbers[at + HASH] = reading.hash;
+    if (kept.length > 0) this.#keep(slice, at, reading.values);
+    slice.held = held + 1;
+    return true;
+  }
+
+  #keep(slice: Slice, at: number, values: readonly FieldValue[]): void {
+    const { kept } = this;
+    const { numbers } = slice.rows;
+    for (let i = 0; i < kept.length; i++) {
+      const value = values[kept[i]!]!;
+      numbers[at + VALUES + i] = typeof value === "number" ? value : placeOf(slice, value);
+    }
+  }
+
+  /** Remembers a reading, after `change`, keeping time order, whatever the order in which those of one time come. */
+  hold(slice: Slice, { timeMs, hash, values }: Passing): void {
+    const { held } = slice;
+    const { width } = this;
     if (held === slice.capacity) this.reserve(slice, held + 1);
     const { numbers, base } = slice.rows;
     let at = base + held * width;
@@ -264,15 +299,12 @@ export class SliceMemory {
     }
     numbers[at] = timeMs;
     numbers[at + HASH] = hash;
-    for (let i = 0; i < kept.length; i++) {
-      const value = values[kept[i]!]!;
-      numbers[at + VALUES + i] = typeof value === "number" ? value : placeOf(slice, value);
-    }
+    this.#keep(slice, at, values);
     slice.held = held + 1;
   }
 
   /** Whether a reading is already held; does not change the slice. */
-  sight(slice: Slice, timeMs: number, hash: number): Sighting {
+  sight(slice: Slice, { timeMs, hash }: Passing): Sighting {
     const { held } = this.wake(slice);
     const { width } = this;
     const { numbers, base } = slice.rows;

@@ -7,6 +7,16 @@ import type { FieldValue } from "../model/reading.js";
 const bits = new DataView(new ArrayBuffer(8));
 
 export function hashValues(values: readonly FieldValue[]): number {
+  hashed.values = values;
+  hashInto(hashed);
+  return hashed.hash;
+}
+
+const hashed: { values: readonly FieldValue[]; hash: number } = { values: [], hash: Number.NaN };
+
+/** Puts the hash of the values beside them: a number that is returned may cost memory. */
+export function hashInto(reading: { readonly values: readonly FieldValue[]; hash: number }): void {
+  const { values } = reading;
   let a = 0x9e3779b9;
   let b = 0x85ebca6b;
   for (let i = 0; i < values.length; i++) {
@@ -18,13 +28,20 @@ export function hashValues(values: readonly FieldValue[]): number {
       b = mix(b ^ bits.getInt32(4) ^ a);
     } else {
       a = mix(a ^ 0x5bd1e995 ^ value.length);
-      for (let j = 0; j < value.length; j++) b = mix(b ^ value.charCodeAt(j));
+      b = mixText(b, value);
       a ^= b;
     }
   }
   a = mix(a ^ b);
   b = mix(b + a);
-  return (a >>> 0) * 0x200000 + (b >>> 11);
+  reading.hash = (a >>> 0) * 0x200000 + (b >>> 11);
+}
+
+/** By itself, so that the rest is short enough to become part of where it is called. */
+function mixText(seed: number, text: string): number {
+  let b = seed;
+  for (let i = 0; i < text.length; i++) b = mix(b ^ text.charCodeAt(i));
+  return b;
 }
 
 /** The same of a text. */

@@ -7,6 +7,8 @@ export interface CoarseWindow {
   readonly sizeMs: number;
   readonly startMs: number;
   readonly endMs: number;
+  /** From when on others say what was in it, if not from its end: it knows nothing of the time from there. */
+  readonly untilMs?: number | undefined;
 }
 
 /**

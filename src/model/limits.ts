@@ -72,8 +72,14 @@ export const LIMITS = {
   ladderRungsMax: 8,
   /** Payload bytes in one commit before sources are pushed back. */
   commitBytesMax: 4_194_304,
+  /** The summary log may be so much larger than its bound, as a part of it, before commits wait for room in it. */
+  logHeadRoomShare: 1 / 16,
   /** What the summaries that one block causes take of the log, about. */
   blockSummaryBytesMax: 1_048_576,
+  /** What a message that waits for its commit takes beside its payload: the reading that was decoded, whom to tell. */
+  waitingMessageBytes: 512,
+  /** Readings in one block, but for those of one payload. */
+  blockReadingsMax: 8_192,
   /** Journal blocks between two checkpoints, however small they are: each costs a deletion, and time to replay. */
   journalBlocksMax: 20_000,
   /** What LevelDB takes beyond what is in it: write buffers, tables being merged, and what is not compacted yet. */

@@ -9,7 +9,6 @@ import { LIMITS } from "../model/limits.js";
 const FIRST = 1_024;
 /** Syncing less at a time costs more than it bounds. */
 const LEAST = 64;
-export const READINGS_MOST = 8_192;
 const GROWTH = 1.25;
 
 export class BlockSize {
@@ -27,6 +26,6 @@ export class BlockSize {
     if (readings < Math.min(LEAST, this.#readingsMax)) return;
     const full = readings >= this.#readingsMax;
     const next = Math.min(fitting, full ? this.#readingsMax * GROWTH : this.#readingsMax);
-    this.#readingsMax = Math.round(Math.min(READINGS_MOST, Math.max(LEAST, next)));
+    this.#readingsMax = Math.round(Math.min(LIMITS.blockReadingsMax, Math.max(LEAST, next)));
   }
 }

@@ -2,11 +2,12 @@ import type { Engine } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import type { Store } from "../store/store.js";
 import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
-import { BlockSize, READINGS_MOST } from "./block-size.js";
+import { BlockSize } from "./block-size.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
 import type { LogRoom } from "./log-room.js";
@@ -231,7 +232,8 @@ export class Committer {
       return gathering;
     }
     if (this.#draining > 0) {
-      while (this.#full.length > 0 && builder.readings < READINGS_MOST) builder.absorb(this.#full.shift()!);
+      while (this.#full.length > 0 && builder.readings < LIMITS.blockReadingsMax)
+        builder.absorb(this.#full.shift()!);
     }
     return builder;
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../model/clock.js";
+import { LIMITS } from "../model/limits.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { StoredSummaryLog } from "../store/summary-log.js";
 
@@ -20,8 +21,6 @@ export interface LogRoomOptions {
   readonly observer: Observer;
 }
 
-/** As a part of the bound. */
-const HEAD_ROOM = 1 / 16;
 /** No wait for so long is the end of the flood. */
 const QUIET_MS = 60_000;
 
@@ -33,7 +32,7 @@ const logRoomWait = defineEvent<{ readonly logBytes: number; readonly logBytesMa
 
 /** What the log takes at most, but for the summaries of one block. @param bytesMax `store.logBytesMax` */
 export function logBytesWithHeadRoom(bytesMax: number): number {
-  return bytesMax * (1 + HEAD_ROOM);
+  return bytesMax * (1 + LIMITS.logHeadRoomShare);
 }
 
 export class LogRoom {

@@ -122,7 +122,7 @@ export class BrokerConnection {
     this.socket.end();
   }
 
-  /** What is to be called when a publish with a payload of this size waits no more. */
+  /** What is to be called when a publish of this size waits no more. */
   leaving(bytes: number): () => void {
     const known = this.#leaving.get(bytes);
     if (known !== undefined) return known;

@@ -23,6 +23,7 @@
 import type { Socket } from "node:net";
 import type { Client, PublishPacket, Subscription } from "aedes";
 import type { Source } from "../model/delivery.js";
+import { LIMITS } from "../model/limits.js";
 import { defineEvent } from "../model/log-event.js";
 import { BrokerConnection } from "./broker-connection.js";
 import { BrokerDoor } from "./broker-door.js";
@@ -280,6 +281,11 @@ export class BrokerSource implements Source {
       callback(new Error("the topic is not UTF-8"));
       return;
     }
+    // MQTT 3.1.1, 2.3.1; aedes would acknowledge it. A will has none.
+    if (packet.qos > 0 && packet.messageId === 0) {
+      callback(new Error("a packet id of 0"));
+      return;
+    }
     if (this.#stopping) {
       callback(new Error("the broker is stopping"));
       return;
@@ -303,7 +309,7 @@ export class BrokerSource implements Source {
     connection: BrokerConnection | undefined,
     acknowledge?: () => void,
   ): void {
-    const bytes = packet.payload.length;
+    const bytes = packet.payload.length + LIMITS.waitingMessageBytes;
     connection?.gate.enter(1);
     this.#gate.enter(bytes);
     const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));

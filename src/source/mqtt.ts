@@ -153,7 +153,7 @@ export class MqttSource implements Source {
       next();
       return;
     }
-    const bytes = message.payload.length;
+    const bytes = message.payload.length + LIMITS.waitingMessageBytes;
     this.#gate.enter(bytes);
     this.#parts.intake({
       source: this.name,

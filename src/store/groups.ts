@@ -7,7 +7,7 @@ import type { LogHead } from "./log-record.js";
  */
 export interface Group {
   /** What the members become; undefined for revisions that the last of them supersedes. */
-  readonly window: CoarseWindow | undefined;
+  window: CoarseWindow | undefined;
   readonly positions: number[];
   readonly bytes: number[];
 }
@@ -94,6 +94,10 @@ export class RevisionFinder implements Finder {
  * Final summaries of one series that lie in one coarser window. A group is complete when its series has gone on to
  * a later window, or when, since its last member, any series has begun and finished a whole window of that size: a
  * device that has fallen silent is waited for no longer than that. What comes later makes a piece of its own.
+ *
+ * So does what comes behind a window of which a revision was sent before: that window is said by itself, and a coarse
+ * one over both its sides would count its time and its changes once more. What is before it ends where it begins.
+ * Windows of a series become final in their order.
  */
 export class WindowFinder implements Finder {
   gain = 0;
@@ -116,7 +120,11 @@ export class WindowFinder implements Finder {
   }
 
   add({ position, bytes, head, segment }: Parameters<Finder["add"]>[0]): boolean {
-    if (!head.final || head.base > 0) return false;
+    if (!head.final) return false;
+    if (head.base > 0) {
+      this.#end(head);
+      return false;
+    }
     const sizeMs = (head.ladderMs ?? this.#ladderMs)[this.#rung];
     const window = sizeMs === undefined ? undefined : coarseWindow(this.#zone, sizeMs, head);
     if (window === undefined) return false;
@@ -140,8 +148,21 @@ export class WindowFinder implements Finder {
     this.#segment = segment;
   }
 
+  /** Other than `#finish` it says nothing of other series: the coarse window is not over. */
+  #end({ series, startMs }: LogHead): void {
+    const group = this.#current.get(series);
+    if (group === undefined) return;
+    this.#current.delete(series);
+    if (startMs < group.window!.endMs) group.window = { ...group.window!, untilMs: startMs };
+    this.#keep(group);
+  }
+
   #finish(group: Group): void {
     this.#finishedFirst = Math.max(this.#finishedFirst, group.positions[0]!);
+    this.#keep(group);
+  }
+
+  #keep(group: Group): void {
     if (group.positions.length < 2) return;
     this.#complete.push(group);
     this.gain += group.bytes.reduce((sum, bytes) => sum + bytes, 0) - Math.max(...group.bytes);

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 describe.skipIf(!existsSync("/proc/self/io"))("scripts/bench", () => {
   it("prints one object for each metric, all readings being in closed windows", async () => {
     // It ends with a failure when a reading that was acknowledged is in no window, or in two.
-    const { stdout } = await run("scripts/bench", ["--quick", "--json", "replay", "mqtt-qos1"]);
+    const { stdout } = await run("scripts/bench", ["--quick", "--json", "replay", "mqtt-qos1", "mqtt-half"]);
     const metrics = stdout
       .trimEnd()
       .split("\n")
@@ -19,7 +19,13 @@ describe.skipIf(!existsSync("/proc/self/io"))("scripts/bench", () => {
       expect(metric.ratio === null).toBe(metric.reference === null);
     }
     const named = metrics.map(({ bench, metric }) => `${bench} ${metric}`);
-    expect(named).toEqual(expect.arrayContaining(["replay-made-up throughput", "mqtt-qos1 ack p99"]));
+    expect(named).toEqual(
+      expect.arrayContaining([
+        "replay-made-up throughput",
+        "mqtt-qos1, 8 connections ack p99",
+        "mqtt-half ack p99, commits at most 5 ms apart",
+      ]),
+    );
   });
 
   it("measures what a store writes in a day, every commit being synced to the device where it may mount one", async () => {

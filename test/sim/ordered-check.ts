@@ -39,7 +39,7 @@ export function checkOrdered(of: Ordered, outside: readonly Sent[], known: boole
     const got = JSON.stringify(said.has(name) ? { [name]: summary.fields[name] } : {});
     const only = { ...window, aggregates: [request] };
     const fits = (bound: readonly OracleReading[]) =>
-      spansOf(summary, values).some(
+      spansOf(of, values, others).some(
         (span) => got === orderedFieldsOf(profile, only, { earlier: bound, members: values, bounds: span }),
       );
     if (values.length === 0 ? got === "{}" : bounds.some(fits)) continue;
@@ -60,14 +60,28 @@ function inOrder(readings: readonly Sent[]): OracleReading[] {
   return keyed.map(({ timeMs, values }) => ({ device: "", timeMs, values }));
 }
 
-/** From when to when a summary may know of values: nothing is known of the rest of a window that was not over. */
+/**
+ * From when to when a summary may know of values: nothing is known of the rest of a window that was not over, nor by a
+ * coarse one of the time behind a window that was said by itself.
+ */
 function spansOf(
-  summary: Summary,
+  { summary, window: { kind } }: Ordered,
   values: readonly OracleReading[],
+  others: readonly OracleReading[],
 ): ({ startMs: number; endMs: number } | undefined)[] {
   const { window, final, reconfigured } = summary;
   if (window.start === undefined) return [undefined];
-  const ends = [Date.parse(window.end!), ...(final && !reconfigured ? [] : [values.at(-1)!.timeMs])];
-  const starts = [...new Set([Date.parse(window.start), firstStartMs(summary)])];
-  return ends.flatMap((endMs) => starts.map((startMs) => ({ startMs, endMs })));
+  const endMs = Date.parse(window.end!);
+  const lastMs = values.at(-1)!.timeMs;
+  const cuts =
+    window.coarsened === undefined || kind.type !== "tumbling"
+      ? []
+      : others.map(({ timeMs }) => timeMs - ((timeMs - kind.offsetMs) % kind.sizeMs));
+  const ends = new Set([
+    endMs,
+    ...(final && !reconfigured ? [] : [lastMs]),
+    ...cuts.filter((cutMs) => lastMs < cutMs && cutMs < endMs),
+  ]);
+  const starts = new Set([Date.parse(window.start), firstStartMs(summary)]);
+  return [...ends].flatMap((end) => [...starts].map((startMs) => ({ startMs, endMs: end })));
 }

@@ -32,10 +32,11 @@ describe("a profile in a page", () => {
 });
 
 describe("the README", () => {
-  it("has a config that loads", () => {
-    const configs = blocksIn(pageText("README.md"), "yaml");
-    expect(configs).toHaveLength(1);
-    for (const { text } of configs) {
+  it("has a config that loads, also with each section that it shows by itself", () => {
+    const [config, ...sections] = blocksIn(pageText("README.md"), "yaml").map(({ text }) => text);
+    expect(sections.length).toBeGreaterThan(0);
+    for (const section of ["", ...sections]) {
+      const text = `${config}\n${section}`;
       expect(parseConfig(text, join(ROOT, "weir.yaml"), { env: {} }).diagnostics).toEqual([]);
     }
   });

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Summary } from "../../../src/model/summary.js";
 import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
@@ -9,10 +8,10 @@ import {
   finalBodies,
   hopping,
   newEngine,
-  restored,
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { JOURNEY, shuffled, travel } from "../../helpers/journey.js";
 import { oracle } from "../../oracle/oracle.js";
 import { exactSlopePerHour, exactSum } from "../../oracle/rational.js";
 
@@ -77,29 +76,15 @@ const reading = fc.record({
 });
 const run = fc.record({
   readings: fc.array(reading, { minLength: 1, maxLength: 100 }),
-  order: fc.infiniteStream(fc.nat()),
-  repeat: fc.infiniteStream(fc.boolean()),
-  cut: fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
-  restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
+  ...JOURNEY,
 });
 
 describe("aggregates of windows", () => {
   it("are the oracle's for every order, every duplicate, every cut into blocks and every restart", () => {
     fc.assert(
-      fc.property(run, ({ readings, order, repeat, cut, restart }) => {
-        const arriving: TestReading[] = readings.flatMap((r) => (repeat.next().value ? [r, r] : [r]));
-        const keyed = arriving.map((r) => ({ r, key: order.next().value as number }));
-        const shuffled = keyed.sort((a, b) => a.key - b.key).map(({ r }) => r);
-        let engine = newEngine(profile);
-        const blocks = new BlockMaker(profile);
-        const summaries: Summary[] = [];
-        for (let at = 0; at < shuffled.length; ) {
-          const size = cut.next().value as number;
-          summaries.push(...engine.apply(blocks.block(shuffled.slice(at, at + size))));
-          at += size;
-          if (restart.next().value === 0) engine = restored(engine, profile);
-        }
-        summaries.push(...engine.flush());
+      fc.property(run, ({ readings, ...journey }) => {
+        const arriving = shuffled(readings, journey);
+        const { summaries } = travel(profile, arriving, journey);
         const expected = oracle(profile, readings);
         const finals = finalBodies(summaries);
         for (const [key, body] of finals) expect(body).toBe(expected.get(key) ?? "{}");

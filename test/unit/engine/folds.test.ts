@@ -14,6 +14,7 @@ import {
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { JOURNEY, shuffled, travel } from "../../helpers/journey.js";
 import { foldedOracle } from "../../oracle/folds.js";
 
 const SECOND = 1_000;
@@ -74,30 +75,16 @@ const run = fc.record({
     maxLength: 60,
     selector: (r) => `${r.device} ${r.timeMs}`,
   }),
-  order: fc.infiniteStream(fc.nat()),
-  repeat: fc.infiniteStream(fc.integer({ min: 0, max: 4 })),
-  cut: fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
-  restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
+  ...JOURNEY,
 });
 
 describe("windows whose bounds follow from the readings", () => {
   it("are the oracle's for every order, every duplicate, every cut into blocks and every restart", () => {
     const profile = profileOf(3_600 * SECOND);
     fc.assert(
-      fc.property(run, ({ readings, order, repeat, cut, restart }) => {
-        const arriving = readings.flatMap((r): TestReading[] => (repeat.next().value === 0 ? [r, r] : [r]));
-        const keyed = arriving.map((r) => ({ r, key: order.next().value as number }));
-        const shuffled = keyed.sort((a, b) => a.key - b.key).map(({ r }) => r);
-        let engine = newEngine(profile);
-        const blocks = new BlockMaker(profile);
-        const summaries: Summary[] = [];
-        for (let at = 0; at < shuffled.length; ) {
-          const size = cut.next().value as number;
-          summaries.push(...engine.apply(blocks.block(shuffled.slice(at, at + size))));
-          at += size;
-          if (restart.next().value === 0) engine = restored(engine, profile);
-        }
-        summaries.push(...engine.flush());
+      fc.property(run, ({ readings, ...journey }) => {
+        const arriving = shuffled(readings, journey);
+        const { summaries } = travel(profile, arriving, journey);
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
       }),
       cases(),
@@ -121,18 +108,9 @@ describe("windows whose bounds follow from the readings", () => {
   it("are the oracle's when time goes on in small steps and in great ones, past the lateness", () => {
     const profile = profileOf(40 * SECOND);
     fc.assert(
-      fc.property(run, ({ readings, order, cut, restart }) => {
-        let engine = newEngine(profile);
-        const blocks = new BlockMaker(profile);
-        const summaries: Summary[] = [];
-        const near = nearlySorted(readings, order);
-        for (let at = 0; at < near.length; ) {
-          const size = cut.next().value as number;
-          summaries.push(...engine.apply(blocks.block(near.slice(at, at + size))));
-          at += size;
-          if (restart.next().value === 0) engine = restored(engine, profile);
-        }
-        summaries.push(...engine.flush());
+      fc.property(run, ({ readings, ...journey }) => {
+        const near = nearlySorted(readings, journey.order);
+        const { summaries } = travel(profile, near, journey);
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
       }),
       cases(),

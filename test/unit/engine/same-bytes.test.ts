@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Summary } from "../../../src/model/summary.js";
 import { cases } from "../../helpers/cases.js";
 import {
   BlockMaker,
@@ -9,10 +8,9 @@ import {
   finalBodies,
   hopping,
   newEngine,
-  restored,
-  type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { JOURNEY, shuffled, travel } from "../../helpers/journey.js";
 import { oracle } from "../../oracle/oracle.js";
 
 const NUMERIC = [
@@ -63,33 +61,15 @@ const reading = fc.record({
 /** The same readings in some order, some of them repeated, cut into blocks, with a restart after some of them. */
 const run = fc.record({
   readings: fc.array(reading, { minLength: 1, maxLength: 120 }),
-  order: fc.infiniteStream(fc.nat()),
-  repeat: fc.infiniteStream(fc.boolean()),
-  cut: fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
-  restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
+  ...JOURNEY,
 });
 
 describe("same readings, same bytes", () => {
   it("gives the oracle's bytes for every order, every duplicate, every cut into blocks and every restart", () => {
     fc.assert(
-      fc.property(run, ({ readings, order, repeat, cut, restart }) => {
-        const arriving: TestReading[] = [];
-        for (const r of readings) {
-          arriving.push(r);
-          if (repeat.next().value) arriving.push(r);
-        }
-        const keyed = arriving.map((r) => ({ r, key: order.next().value as number }));
-        const shuffled = keyed.sort((a, b) => a.key - b.key).map(({ r }) => r);
-        let engine = newEngine(profile);
-        const blocks = new BlockMaker(profile);
-        const summaries: Summary[] = [];
-        for (let at = 0; at < shuffled.length; ) {
-          const size = cut.next().value as number;
-          summaries.push(...engine.apply(blocks.block(shuffled.slice(at, at + size))));
-          at += size;
-          if (restart.next().value === 0) engine = restored(engine, profile);
-        }
-        summaries.push(...engine.flush());
+      fc.property(run, ({ readings, ...journey }) => {
+        const arriving = shuffled(readings, journey);
+        const { engine, summaries } = travel(profile, arriving, journey);
         const expected = oracle(profile, readings);
         const finals = finalBodies(summaries);
         for (const [key, body] of finals) {
@@ -102,7 +82,7 @@ describe("same readings, same bytes", () => {
           expect(count.received).toBe(count.accepted + rejected);
         }
         const received = engine.counts().reduce((sum, c) => sum + c.received, 0);
-        expect(received).toBe(shuffled.length);
+        expect(received).toBe(arriving.length);
       }),
       cases(),
     );

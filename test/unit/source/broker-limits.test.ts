@@ -139,6 +139,15 @@ describe("the bounds of the embedded broker", () => {
     expect(held.deliveries).toEqual([]);
   });
 
+  it("disconnects who numbers a packet 0, which no acknowledgement could name", async () => {
+    const { held, port, observer } = await startBroker();
+    const device = await RawMqtt.login(port, "dev");
+    device.send(publishPacket({ topic: "a", payload: "1", messageId: 0 }));
+    await device.ended();
+    expect([device.ofType(PUBACK), held.deliveries]).toEqual([[], []]);
+    expect(observer.named("broker-client-lost")).toMatchObject([{ client: "dev", reason: "protocol" }]);
+  });
+
   it("disconnects who publishes on a topic with too many levels", async () => {
     const { port, held, observer } = await startBroker({ topicLevelsMax: 4 });
     held.atOnce = true;
