@@ -131,19 +131,6 @@ describe("a segment of a field's history", () => {
     });
   });
 
-  it("begins with the value before it where that was said between the first two of the merged windows", () => {
-    const window = { sizeMs: 15 * MINUTE, startMs: 0, endMs: 15 * MINUTE };
-    const at = (minute: number, x: number) => ({ timeMs: minute * MINUTE, values: [x, minute, "on"] });
-    const all = [at(-1, 9), at(0.5, Number.NaN), at(5.5, 0), at(6.5, 60)];
-    const [, first, , last] = fired(profileOf("1m", MINUTE), all).map(memberOf);
-    const { fields } = JSON.parse(mergeSummaries([first!, last!], window).json) as Summary;
-    expect(fields.x).toMatchObject({
-      durationGood: 9.5 * 60,
-      delta: 60,
-      timeAverage: (0.5 * 60 + 8.5 * 60) / 9.5,
-    });
-  });
-
   it("is not merged with one that was reckoned otherwise", () => {
     const window = { sizeMs: 15 * MINUTE, startMs: 0, endMs: 15 * MINUTE };
     const profile = profileOf("1m", MINUTE);
