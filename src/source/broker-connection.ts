@@ -134,10 +134,20 @@ export class BrokerConnection {
     return leave;
   }
 
-  /** Lets aedes read again if it was refused. */
-  wake(): void {
-    if (!this.#starved) return;
+  /** Lets aedes read again if it was refused. @returns whether it was */
+  wake(): boolean {
+    if (!this.#starved) return false;
     this.#starved = false;
     this.socket.emit("readable");
+    return true;
+  }
+}
+
+/** Lets connections read that were refused, until the gate closes again. Who has read is the last in the next turn. */
+export function wakeInTurn(connections: Map<object, BrokerConnection>, gate: Gate): void {
+  for (const [key, connection] of [...connections]) {
+    if (!gate.open) return;
+    if (!connection.wake() || !connections.delete(key)) continue;
+    connections.set(key, connection);
   }
 }

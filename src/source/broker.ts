@@ -25,7 +25,7 @@ import type { Client, PublishPacket, Subscription } from "aedes";
 import type { Source } from "../model/delivery.js";
 import { LIMITS } from "../model/limits.js";
 import { defineEvent } from "../model/log-event.js";
-import { BrokerConnection } from "./broker-connection.js";
+import { BrokerConnection, wakeInTurn } from "./broker-connection.js";
 import { BrokerDoor } from "./broker-door.js";
 import { BrokerListener } from "./broker-listener.js";
 import { BrokerLobby } from "./broker-lobby.js";
@@ -116,9 +116,9 @@ export class BrokerSource implements Source {
     this.#door = new BrokerDoor({ ...parts, source: options.name, anonymous, clientIdBytesMax });
     this.#lobby = new BrokerLobby(parts.clock);
     const { waitingBytesMax, connectTimeoutMs } = this.#options;
-    this.#gate = new Gate({ deliveriesMax: Number.POSITIVE_INFINITY, bytesMax: waitingBytesMax }, () => {
-      for (const connection of this.#connections.values()) connection.wake();
-    });
+    this.#gate = new Gate({ deliveriesMax: Number.POSITIVE_INFINITY, bytesMax: waitingBytesMax }, () =>
+      wakeInTurn(this.#connections, this.#gate),
+    );
     this.#aedes = this.#createBroker();
     this.#listener = new BrokerListener({
       ...parts,

@@ -26,10 +26,10 @@ export class Gate {
     return this.#deliveries;
   }
 
-  /** Whether to go on reading. After false, `reopened` will be called. */
+  /** Whether to go on reading. After false it stays so, whoever asks, until `reopened` is called. */
   get open(): boolean {
     const { deliveriesMax, bytesMax } = this.#options;
-    this.#closed = this.#deliveries >= deliveriesMax || this.#bytes >= bytesMax;
+    if (this.#deliveries >= deliveriesMax || this.#bytes >= bytesMax) this.#closed = true;
     return !this.#closed;
   }
 

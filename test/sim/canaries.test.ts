@@ -4,13 +4,29 @@ import { CANARIES } from "./canaries.js";
 import { failureOf } from "./shrink.js";
 
 const SEEDS_MAX = 200;
+/** Which seed found a fault the last time: looked at first, since all before it take minutes. It need not find it again. */
+const FOUND_BY: Readonly<Record<string, number>> = {
+  "acknowledges before the sync": 12,
+  "goes on without reopening after a failed write": 3,
+  "forgets the packets it has seen": 3,
+  "forgets the duplicate filter in a restart": 2,
+  "begins revisions anew after a restart": 8,
+  "loses the watermark in a restart": 4,
+  "forgets in a restart what was before a window": 36,
+  "merges what was sent already": 7,
+  "checkpoints all devices but one": 2,
+  "drops the journal before the state is written": 2,
+  "does not count what it refuses": 2,
+  "slides on without the newest slice": 28,
+};
+const SEEDS = Array.from({ length: SEEDS_MAX }, (_, i) => i + 1);
 const HORIZON_MS = 4 * 3_600_000;
 
 describe("the simulator finds an agent that", () => {
   it.each(Object.keys(CANARIES))(
     "%s",
     async (name) => {
-      for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+      for (const seed of [FOUND_BY[name] ?? 1, ...SEEDS]) {
         const options = { seed, horizonMs: HORIZON_MS, canary: name };
         const failure = await failureOf(options);
         if (failure === undefined) continue;

@@ -1,8 +1,8 @@
-import { extentAccumulator } from "../../src/aggregate/extent.js";
 import type { Device } from "../../src/engine/device.js";
 import { Engine } from "../../src/engine/engine.js";
 import { Groups } from "../../src/engine/groups.js";
 import { DeliveryMemory } from "../../src/engine/memory.js";
+import { RunningMerges } from "../../src/engine/running.js";
 import { canonicalJson } from "../../src/model/summary.js";
 import { BlockBuilder } from "../../src/pipeline/block-builder.js";
 import { Checkpointer, type Share } from "../../src/pipeline/checkpoint.js";
@@ -125,7 +125,12 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
 
   "gives groups nothing of a member's last word": () => replace(Groups.prototype, "handOver", () => () => {}),
 
-  "merges no extremes": () => replace(extentAccumulator, "merge", () => () => {}),
+  "slides on without the newest slice": () =>
+    replace(RunningMerges.prototype, "merged", (merged) => {
+      return function (this: RunningMerges, of) {
+        return merged.call(this, { ...of, slices: of.slices.slice(0, -1) });
+      };
+    }),
 };
 
 /** Puts another value in the place of a member. @returns the way back */

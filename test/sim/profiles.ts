@@ -29,7 +29,8 @@ const WHOLE_KINDS: readonly WindowKind[] = [
 ];
 
 const OTHER_KINDS: readonly WindowKind[] = [
-  ["hopping", (dice) => `hopping: { size: ${dice.pick(["5m", "10m"])}, slide: ${dice.pick(["1m", "3m"])} }`],
+  ["hopping", (dice) => `hopping: { size: ${dice.pick(["10m", "12m"])}, slide: ${dice.pick(["1m", "3m"])} }`],
+  ["overlapping", (dice) => `hopping: { size: 1h, slide: ${dice.pick(["5m", "10m"])} }`],
   ["session", (dice) => `session: { gap: ${dice.pick(["1m", "7m"])}, max: ${dice.pick(["never", "20m"])} }`],
   ["count", (dice) => `count: { size: ${dice.whole(1, 9)}, maxAge: ${dice.pick(["never", "10m"])} }`],
   ["state", (dice) => `state: { of: "${dice.pick(["s", "v > 20.0"])}" }`],
@@ -78,10 +79,9 @@ export function makeProfile(id: string, dice: Dice): ProfileSpec {
     `idleTimeout: ${strict ? "never" : dice.pick(["30s", "5m"])}`,
     timed ? `maxFuture: ${strict ? "never" : "5m"}, maxPast: ${strict ? "never" : "2h"}` : "",
   ];
-  const windows = Array.from({ length: dice.whole(1, 3) }, (_, i) =>
-    makeWindow(i, { timed, latenessMs }, dice),
-  );
-  const texts = [windows, ...reconfigured(windows, { timed, latenessMs }, dice)].map((lines, version) =>
+  const rules = { timed, ordered: timed && dice.chance(0.6), latenessMs };
+  const windows = Array.from({ length: dice.whole(1, 3) }, (_, i) => makeWindow(i, rules, dice));
+  const texts = [windows, ...reconfigured(windows, rules, dice)].map((lines, version) =>
     profileText({ id, version, time: time.filter((part) => part !== "").join(", "), windows: lines }),
   );
   const versions = texts.map((text) => load(id, text));
@@ -90,17 +90,23 @@ export function makeProfile(id: string, dice: Dice): ProfileSpec {
 
 interface WindowRules {
   readonly timed: boolean;
+  /** Whether it may have aggregates that go by the order of readings; without, overlapping windows share merges. */
+  readonly ordered: boolean;
   readonly latenessMs: number;
 }
 
-function makeWindow(index: number, { timed, latenessMs }: WindowRules, dice: Dice): string {
+function makeWindow(
+  index: number,
+  { timed, ordered: isOrdered, latenessMs }: WindowRules,
+  dice: Dice,
+): string {
   const [name, bounds] = dice.pick(index === 0 ? WHOLE_KINDS : [...WHOLE_KINDS, ...OTHER_KINDS]);
   const late = latenessMs * dice.pick([1, 1, 2]);
   const marks = Array.from({ length: MARK_FIELDS }, (_, i) => `m${i}: [count, sum]`);
   const values = dice.some(timed ? [...NUMERIC, ...TIMED] : NUMERIC, 0.2);
   const texts = dice.some(timed ? [...TEXTS, "first", "last", "lastTime"] : TEXTS, 0.5);
   const ordered = Object.entries(ORDERED).map(
-    ([field, names]) => `${field}: [${(timed ? dice.some(names, 0.3) : []).join(", ")}]`,
+    ([field, names]) => `${field}: [${(isOrdered ? dice.some(names, 0.3) : []).join(", ")}]`,
   );
   const fields = [...marks, `v: [${values.join(", ")}]`, `s: [${texts.join(", ")}]`, ...ordered].join(", ");
   const lateness = `allowedLateness: ${late / 1_000}s`;

@@ -15,6 +15,8 @@ import { describeWithTools, freePort, until } from "../helpers/tools.js";
 import { subscribeUpstream } from "../helpers/upstream.js";
 
 const TIMEOUT_MS = 600_000;
+/** Enough for the slowest of steps, and so little that the step says what it waited for. */
+const STEP_TIMEOUT_MS = rounds(150_000, 450_000);
 const CLIENTS = 40;
 const READINGS_EACH = rounds(500, 6_000);
 const WINDOWS = ["10s", "1m", "1d"];
@@ -105,7 +107,7 @@ async function scene() {
     const complete = () => Object.keys(totalsOf(received.latest())).length === Object.keys(ALL).length;
     await until(async () => (await agent.status()).targets[0]!.lagEntries === 0 && complete(), {
       what: "everything is upstream",
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: STEP_TIMEOUT_MS,
     });
     expect(totalsOf(received.latest())).toEqual(ALL);
     expect(received.contradictions).toEqual([]);
@@ -125,7 +127,7 @@ describeWithTools(["mosquitto"], "a flood into a log that is too small", () => {
         logBytes = Math.max(logBytes, (await agent.status()).store.logBytes);
         return load.done;
       },
-      { what: "every publish is acknowledged", timeoutMs: TIMEOUT_MS },
+      { what: "every publish is acknowledged", timeoutMs: STEP_TIMEOUT_MS },
     );
     const tookS = (performance.now() - beganMs) / 1_000;
     const { store } = await agent.status();
@@ -154,7 +156,7 @@ describeWithTools(["mosquitto"], "a flood into a log that is too small", () => {
     const { elapsedMs } = await agent.end("SIGTERM");
     expect(elapsedMs).toBeLessThan(END_MS_MAX);
     await agent.start();
-    await load.finished(TIMEOUT_MS);
+    await load.finished(STEP_TIMEOUT_MS);
     await delivered();
   });
 });
