@@ -82,14 +82,15 @@ export function devicesAhead(
 function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number): void {
   // As what they were until now.
   closeFolds(on, device, false);
-  const bounded = on.plan.windows.filter((plan) => !plan.isGlobal && !plan.definition.forGroup);
-  const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
-  device.redefined = redefine(device.redefined, names, device.maxTimeMs);
   for (const windows of device.open) {
     const from = windows.findIndex(({ startMs }) => startMs > timeMs);
     if (from < 0) continue;
     for (const window of windows.splice(from)) closeWindow(on, device, window, false);
   }
+  // Not sooner: a hole that is filled before a window that is closed is as old as that window.
+  const bounded = on.plan.windows.filter((plan) => !plan.isGlobal && !plan.definition.forGroup);
+  const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
+  device.redefined = redefine(device.redefined, names, device.maxTimeMs);
   on.groups?.begunAnew(device, timeMs, arrivalMs);
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);

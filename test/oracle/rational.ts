@@ -1,9 +1,22 @@
 /** Exact arithmetic on doubles with big integers: slow and obviously right. Values are `scaled / 2^1074`. */
 const SHIFT = 1074n;
 
+const view = new DataView(new ArrayBuffer(8));
+/** What was asked for before: the same values come again in other windows. */
+const scaled = new Map<number, bigint>();
+const SCALED_MAX = 10_000;
+
 /** The double as an integer multiple of 2^-1074. */
 export function toScaled(x: number): bigint {
-  const view = new DataView(new ArrayBuffer(8));
+  const known = scaled.get(x);
+  if (known !== undefined) return known;
+  if (scaled.size >= SCALED_MAX) scaled.clear();
+  const result = exactly(x);
+  scaled.set(x, result);
+  return result;
+}
+
+function exactly(x: number): bigint {
   view.setFloat64(0, x);
   const bits = view.getBigUint64(0);
   const exponent = Number((bits >> 52n) & 0x7ffn);
@@ -19,7 +32,6 @@ export function toDouble(numerator: bigint, denominator: bigint, shift: bigint):
   let high = numerator;
   let low = denominator << shift;
   // Scale so that the quotient has 54 or 55 bits: 53 and the rest for rounding.
-  const length = (x: bigint) => x.toString(2).length;
   const scale = 55 - (length(high) - length(low));
   if (scale > 0) high <<= BigInt(scale);
   else low <<= BigInt(-scale);
@@ -31,6 +43,12 @@ export function toDouble(numerator: bigint, denominator: bigint, shift: bigint):
   const half = 1n << extra;
   const rounded = rest > half || (rest === half && (kept & 1n) === 1n) ? kept + 1n : kept;
   return Number(rounded) * 2 ** (Number(extra) - scale);
+}
+
+/** In bits; of a positive number. */
+function length(x: bigint): number {
+  const digits = x.toString(16);
+  return 4 * digits.length - Math.clz32(Number.parseInt(digits[0]!, 16)) + 28;
 }
 
 export function exactSum(values: readonly number[]): number {

@@ -38,8 +38,9 @@ export function checkOrdered(of: Ordered, outside: readonly Sent[], known: boole
     const bounds = known ? [earlier.slice(-1)] : [...earlier.reverse().map((each) => [each]), []];
     const got = JSON.stringify(said.has(name) ? { [name]: summary.fields[name] } : {});
     const only = { ...window, aggregates: [request] };
+    const spans = values.length === 0 ? [] : spansOf(of, values, others);
     const fits = (bound: readonly OracleReading[]) =>
-      spansOf(of, values, others).some(
+      spans.some(
         (span) => got === orderedFieldsOf(profile, only, { earlier: bound, members: values, bounds: span }),
       );
     if (values.length === 0 ? got === "{}" : bounds.some(fits)) continue;
@@ -53,11 +54,25 @@ export function firstStartMs({ id, window }: Summary): number {
   return Date.parse(/@([^/]+)/.exec(id)?.[1] ?? window.start!);
 }
 
+interface Keyed extends OracleReading {
+  readonly hash: number;
+}
+
+/** Every summary of a device looks at all that it has sent. */
+const keyed = new WeakMap<Sent, Keyed>();
+
 /** The engine's order: by time, and of one time by the hash. */
 function inOrder(readings: readonly Sent[]): OracleReading[] {
-  const keyed = readings.map(({ timeMs, values }) => ({ timeMs: timeMs!, values, hash: hashValues(values) }));
-  keyed.sort((a, b) => a.timeMs - b.timeMs || a.hash - b.hash);
-  return keyed.map(({ timeMs, values }) => ({ device: "", timeMs, values }));
+  return readings.map(keyedOf).sort((a, b) => a.timeMs - b.timeMs || a.hash - b.hash);
+}
+
+function keyedOf(sent: Sent): Keyed {
+  const known = keyed.get(sent);
+  if (known !== undefined) return known;
+  const { timeMs, values } = sent;
+  const made = { device: "", timeMs: timeMs!, values, hash: hashValues(values) };
+  keyed.set(sent, made);
+  return made;
 }
 
 /**
