@@ -7,7 +7,7 @@ import type { Plan } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import { idleFrom } from "./silence.js";
 import type { Slice, SliceMemory, SliceRoom } from "./slice.js";
-import { decodeDevice, readSlice } from "./snapshot.js";
+import { decodeDevice, openSlice, readSlice, type StoredSlice } from "./snapshot.js";
 
 /**
  * Which devices and slices are in memory: the others are in the store, and come back when something needs them.
@@ -159,14 +159,10 @@ export class Residency implements SliceRoom {
 
   refill(slice: Slice, memory: SliceMemory): void {
     const { profileId, name } = slice.owner;
-    const record = this.#reader?.slice(profileId, name, slice.id);
-    if (record === undefined) throw new CorruptRecord(`a slice of the device ${name} is missing`);
+    const reader = openSlice(this.#reader?.slice(profileId, name, slice.id), slice);
     memory.furnish(slice);
     slice.spilled = false;
-    readSlice(record, slice, memory);
-    if (sealMark(record.value) !== slice.mark) {
-      throw new CorruptRecord(`a slice of the device ${name} is not the one that it was stored with`);
-    }
+    readSlice(reader, slice, memory);
     slice.usedAt = this.now;
     this.#sliceLoads++;
     this.measure(slice);
@@ -210,7 +206,7 @@ export class Residency implements SliceRoom {
   note(
     state: ProfileState,
     of: Counted & {
-      readonly sliceCount: number;
+      readonly slices: readonly StoredSlice[];
       readonly wakeMs: number;
       readonly aheadMs: number;
       readonly mark: number;
@@ -218,7 +214,7 @@ export class Residency implements SliceRoom {
   ): void {
     state.away.leave(of.name, of);
     this.away.add(of);
-    this.#awaySlices += of.sliceCount;
+    this.#awaySlices += of.slices.length;
   }
 
   #count(device: Device, sign: 1 | -1): void {

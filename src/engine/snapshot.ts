@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type KeyedRecord, sealMark } from "../model/bytes.js";
+import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
 import type { Counted } from "./counts.js";
@@ -167,9 +167,21 @@ export function encodeSlice(slice: Slice, plan: Plan, key: string): Uint8Array {
   return writer.seal(SLICE_VERSION, key);
 }
 
-/** Reads the contents of a slice into one that is empty. @throws CorruptRecord */
-export function readSlice({ key, value }: KeyedRecord, slice: Slice, memory: SliceMemory): void {
-  const reader = ByteReader.open(value, SLICE_VERSION, key);
+/** Opens the stored record of a slice. @throws CorruptRecord when it is not the one that its device was stored with */
+export function openSlice(
+  record: KeyedRecord | undefined,
+  { owner, mark }: Pick<StoredSlice, "owner"> & { readonly mark: number | undefined },
+): ByteReader {
+  if (record === undefined) throw new CorruptRecord(`a slice of the device ${owner.name} is missing`);
+  const reader = ByteReader.open(record.value, SLICE_VERSION, record.key);
+  if (sealMark(record.value) !== mark) {
+    throw new CorruptRecord(`a slice of the device ${owner.name} is not the one that it was stored with`);
+  }
+  return reader;
+}
+
+/** Reads the contents of a slice into one that is empty. @param reader of its record @throws CorruptRecord */
+export function readSlice(reader: ByteReader, slice: Slice, memory: SliceMemory): void {
   reader.varint();
   reader.number();
   reader.number();
@@ -222,13 +234,13 @@ export interface DeviceHeader extends Counted {
 
 /** @throws CorruptRecord, as all of the following */
 export function decodeDeviceHeader({ key, value }: KeyedRecord): DeviceHeader & {
-  readonly sliceCount: number;
+  readonly slices: readonly StoredSlice[];
   readonly lastSeenMs: number;
 } {
   const reader = ByteReader.open(value, DEVICE_VERSION, key);
   const header = readHeader(reader);
-  const sliceCount = readSlices(reader, header).length;
-  return { ...header, sliceCount, lastSeenMs: reader.double() };
+  const slices = readSlices(reader, header);
+  return { ...header, slices, lastSeenMs: reader.double() };
 }
 
 function readHeader(reader: ByteReader): DeviceHeader {
@@ -249,7 +261,8 @@ function readHeader(reader: ByteReader): DeviceHeader {
   };
 }
 
-type StoredSlice = SliceBounds & { readonly mark: number };
+/** A slice as the record of its device knows it. */
+export type StoredSlice = SliceBounds & { readonly mark: number };
 
 function readSlices(reader: ByteReader, owner: SliceOwner): StoredSlice[] {
   let beforeMs = 0;

@@ -1,6 +1,6 @@
 import { Engine, type EngineOptions } from "../engine/engine.js";
 import { restoreGroup } from "../engine/group-codec.js";
-import { decodeDevice, decodeDeviceHeader } from "../engine/snapshot.js";
+import { decodeDevice, decodeDeviceHeader, openSlice, type StoredSlice } from "../engine/snapshot.js";
 import { CorruptRecord, sealMark } from "../model/bytes.js";
 import type { GroupDefinition } from "../model/group.js";
 import type { EngineProfile, Profile } from "../model/profile.js";
@@ -13,7 +13,8 @@ import { makeRoom } from "./room.js";
  * the journal's blocks caused is in the summary log already, in the same batches, so replay emits nothing.
  *
  * Of the devices as many are brought into memory as half of the bound has room for; of the others only what the roster
- * wants to know is read, and no slice at all. Where the journal has changed more than memory has room for, records are
+ * wants to know is kept. Every record is looked at, those of slices too: one that is damaged has to be known before
+ * anything more is acknowledged on top of it. Where the journal has changed more than memory has room for, records are
  * written in between, each at the position to which the replay has come: a crash then leaves devices at different
  * positions, as one in a checkpoint does.
  *
@@ -99,12 +100,12 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
     if (state === undefined || plan?.profile.hash !== header.profileHash) {
       throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
     }
+    await verify(store, header.slices);
     if (
       header.waiting > 0 ||
       engine.residency.hasRoom ||
       engine.groups.takes(state.plan.profile.id, header.name)
     ) {
-      while (!store.isReadable) await store.readable();
       engine.adopt(state, decodeDevice(record, plan));
       engine.residency.relieve();
     } else {
@@ -115,4 +116,12 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
     processingMs = Math.max(processingMs, header.lastSeenMs);
   }
   return processingMs;
+}
+
+async function verify(store: Store, slices: readonly StoredSlice[]): Promise<void> {
+  while (!store.isReadable) await store.readable();
+  for (const slice of slices) {
+    const { owner, id } = slice;
+    openSlice(store.slice(owner.profileId, owner.name, id), slice);
+  }
 }
