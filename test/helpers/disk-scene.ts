@@ -112,9 +112,10 @@ export class DiskScene {
     });
   }
 
-  /** Waits until the next commits bring a checkpoint along. */
+  /** Waits until the next commits bring a checkpoint along, or the load has ended without another one. */
   async checkpointIsNear(): Promise<void> {
-    await until(async () => (await this.agent.status()).store.journalBytes > 0.9 * this.#journalBytesMax, {
+    const isNear = async () => (await this.agent.status()).store.journalBytes > 0.9 * this.#journalBytesMax;
+    await until(async () => this.load.done || (await isNear()), {
       what: "the journal is nearly full",
     });
   }
