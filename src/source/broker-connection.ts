@@ -144,7 +144,10 @@ export class BrokerConnection {
 }
 
 /** Lets connections read that were refused, until the gate closes again. Who has read is the last in the next turn. */
-export function wakeInTurn(connections: Map<object, BrokerConnection>, gate: Gate): void {
+export function wakeInTurn<C extends Pick<BrokerConnection, "wake">>(
+  connections: Map<object, C>,
+  gate: Pick<Gate, "open">,
+): void {
   for (const [key, connection] of [...connections]) {
     if (!gate.open) return;
     if (!connection.wake() || !connections.delete(key)) continue;

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { describe, onTestFinished } from "vitest";
 
-/** Daemons live in sbin, which a user's PATH often lacks. */
 /** Only a failure waits so long, or a machine that is busy with other things. */
 const PATIENCE_MS = 60_000;
+/** Daemons live in sbin, which a user's PATH often lacks. */
 const FOLDERS = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
 
 /** Full path of a program; undefined where it is not installed. */

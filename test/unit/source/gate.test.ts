@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { wakeInTurn } from "../../../src/source/broker-connection.js";
 import { Gate } from "../../../src/source/gate.js";
 
 function gateOf(deliveriesMax: number, bytesMax: number) {
@@ -39,5 +40,33 @@ describe("a gate", () => {
     expect(gate.open).toBe(true);
     gate.leave(1);
     expect(reopened()).toBe(0);
+  });
+});
+
+describe("connections that were held back", () => {
+  it("read in turn, so that the first ones cannot take all the room whenever there is some", () => {
+    const { gate } = gateOf(2, Number.POSITIVE_INFINITY);
+    const read: string[] = [];
+    const greedy = (name: string) => ({
+      wake: () => {
+        read.push(name);
+        gate.enter(1);
+        return true;
+      },
+    });
+    const connections = new Map(["a", "b", "c", "d", "e"].map((name) => [{}, greedy(name)]));
+    for (let turn = 0; turn < 5; turn++) {
+      wakeInTurn(connections, gate);
+      for (let i = 0; i < 2; i++) gate.leave(1);
+    }
+    expect(read.join("")).toBe("abcdeabcde");
+  });
+
+  it("do not come back by that when they end while they read", () => {
+    const { gate } = gateOf(2, Number.POSITIVE_INFINITY);
+    const key = {};
+    const connections = new Map([[key, { wake: () => connections.delete(key) }]]);
+    wakeInTurn(connections, gate);
+    expect(connections.size).toBe(0);
   });
 });
