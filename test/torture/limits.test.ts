@@ -167,6 +167,27 @@ class Crowd {
     });
   }
 
+  /** What the agent says; one that came to its end over the answer is started again and asked once more. */
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    let answer: T | undefined;
+    let refusal: unknown;
+    await until(
+      async () => {
+        this.#revive();
+        // That the process has ended may be known later than that its connection has.
+        answer = await ask().catch((error: unknown) => {
+          refusal = error;
+          return undefined;
+        });
+        return answer !== undefined;
+      },
+      { what: "the agent has answered", timeoutMs: PATIENCE_MS },
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}: ${refusal}\n${this.agent.tail()}`);
+    });
+    return answer!;
+  }
+
   #revive(): void {
     if (this.agent.running) return;
     this.ends++;
@@ -200,15 +221,18 @@ class Crowd {
       },
       { what: `a window of each of ${wanted} devices is upstream`, timeoutMs: PATIENCE_MS },
     );
-    await until(async () => received.lines.includes((await this.agent.summaries()).at(-1) ?? ""), {
-      what: "upstream has what the log has",
-      timeoutMs: PATIENCE_MS,
-    });
+    await until(
+      async () => received.lines.includes((await this.#asked(() => this.agent.summaries())).at(-1) ?? ""),
+      {
+        what: "upstream has what the log has",
+        timeoutMs: PATIENCE_MS,
+      },
+    );
     expect(received.contradictions, "one revision says one thing").toEqual([]);
     const names = Array.from({ length: CLIENTS }, (_, client) => devicesOf(client)).flat();
     const fives = early().filter(({ window }) => window.name === "5s");
     expectNumbered(fives, names, READINGS_EACH);
-    const { byDevice } = await this.agent.status();
+    const { byDevice } = await this.#asked(() => this.agent.status());
     expectAccounted(byDevice);
     expect(byDevice.length).toBe(wanted);
   }
