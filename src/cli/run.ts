@@ -1,5 +1,5 @@
 import { Agent } from "../agent/agent.js";
-import { boundsOf } from "../config/bounds.js";
+import { type Bounds, boundsOf, sumText } from "../config/bounds.js";
 import type { Config } from "../config/load.js";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.js";
 import { messageOf, WeirError } from "../model/errors.js";
@@ -26,6 +26,11 @@ const started = defineEvent<{
   readonly memoryBytesMax: number;
   readonly diskBytesMax: number;
 }>("agent-started", "info", "taking readings");
+const addedUp = defineEvent<{ readonly memory: string; readonly disk: string }>(
+  "bounds-added-up",
+  "info",
+  "what the config lets the agent use at most",
+);
 const stopped = defineEvent<{ readonly reason: string }>(
   "agent-stopped",
   "info",
@@ -167,8 +172,10 @@ class Service {
       onFatal: (error) => this.#ending.fail(error),
     });
     this.#agent = agent;
+    const bounds = boundsOf(this.#config);
+    this.#observer.emit(addedUp, { memory: sumText(bounds, "memory"), disk: sumText(bounds, "disk") });
     await checkRoom(this.#config, agent.status().store.databaseBytes, this.#observer);
-    this.#observer.emit(started, facts(this.#config));
+    this.#observer.emit(started, facts(this.#config, bounds));
     await this.#manager.ready("running");
     this.#manager.watch(() => agent.healthy());
   }
@@ -219,8 +226,7 @@ class Service {
   }
 }
 
-function facts(config: Config) {
-  const bounds = boundsOf(config);
+function facts(config: Config, bounds: Bounds) {
   return {
     version: version(),
     gateway: config.gateway.id,

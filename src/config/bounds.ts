@@ -69,6 +69,17 @@ export function boundsOf(config: Config): Bounds {
   return { bounds, diskBytes: sum("disk"), memoryBytes: sum("memory") };
 }
 
+/** The sum as a person reads it: `~ 32.0 MB limits.memoryBytesMax + … = 298.4 MB`, where `~` is an estimate. */
+export function sumText({ bounds }: Bounds, of: Bound["of"]): string {
+  const rows = bounds.filter((bound) => bound.of === of);
+  const texts = rows.map(({ name, bytes, estimate }) => `${estimate ? "~ " : ""}${megabytes(bytes)} ${name}`);
+  return `${texts.join(" + ")} = ${megabytes(rows.reduce((sum, { bytes }) => sum + bytes, 0))}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 /** What may be in the database at a time; its files take the head room more at most. */
 export function databaseBytesOf(config: Config): number {
   return databaseBounds(config).reduce((total, { bytes }) => total + bytes, 0);

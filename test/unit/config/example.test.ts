@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../../src/cli/config-file.js";
-import { boundsOf } from "../../../src/config/bounds.js";
+import { boundsOf, sumText } from "../../../src/config/bounds.js";
 import { type Config, parseConfig } from "../../../src/config/load.js";
 
 const EXAMPLE = fileURLToPath(new URL("../../../systemd/weir.example.yaml", import.meta.url));
@@ -55,6 +55,19 @@ describe("boundsOf", () => {
     expect(sum("disk")).toBe(diskBytes);
     expect(sum("memory")).toBe(memoryBytes);
     expect(bounds.every((b) => Number.isSafeInteger(b.bytes) && b.bytes > 0)).toBe(true);
+  });
+
+  it("is told as a sum whose rows are named", () => {
+    const bounds = boundsOf(load("sources: [{ name: m, type: mqtt, url: mqtt://h }]\n"));
+    const text = sumText(bounds, "memory");
+    const [rows, sum] = text.split(" = ");
+    const [, megabytes] = /^([\d.]+) MB$/.exec(sum!)!;
+    expect(Number(megabytes)).toBeCloseTo(bounds.memoryBytes / 1e6, 1);
+    expect(rows).toContain("~ 32.0 MB limits.memoryBytesMax + ");
+    expect(rows!.split(" + ").map((row) => /^(?:~ )?[\d.]+ MB (.+)$/.exec(row)![1])).toEqual(
+      bounds.bounds.filter((bound) => bound.of === "memory").map(({ name }) => name),
+    );
+    expect(sumText(bounds, "disk")).toContain("100.0 MB store.logBytesMax + ");
   });
 
   it("grows by what a source, a target or a limit adds", () => {
