@@ -67,7 +67,8 @@ export class Database {
   #tail: Promise<void> = Promise.resolve();
   #failing: string | undefined;
   #closing = false;
-  #wake: (() => void) | undefined;
+  /** Of those who pause before they try again. */
+  readonly #wakes = new Set<() => void>();
 
   private constructor(options: DatabaseOptions, disk: Disk, handle: Handle) {
     this.#options = options;
@@ -137,12 +138,17 @@ export class Database {
         if (this.#closing) {
           throw new WeirError("store-write-failed", messageOf(error), { retryable: true, cause: error });
         }
-        this.#failing = messageOf(error);
-        this.#options.observer.emit(storeWriteFailed, { reason: this.#failing, retryMs });
-        await this.#pause(retryMs);
-        retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
+        retryMs = await this.#failed(error, retryMs);
       }
     }
+  }
+
+  /** Says so, and waits. @returns how long to wait the next time */
+  async #failed(error: unknown, retryMs: number): Promise<number> {
+    this.#failing = messageOf(error);
+    this.#options.observer.emit(storeWriteFailed, { reason: this.#failing, retryMs });
+    await this.#pause(retryMs);
+    return Math.min(retryMs * 2, RETRY_MAX_MS);
   }
 
   async #try(operations: readonly Operation[], failures: number): Promise<void> {
@@ -157,14 +163,16 @@ export class Database {
   }
 
   async #pause(ms: number): Promise<void> {
+    let wake = () => {};
     await new Promise<void>((resolve) => {
       const timer = this.#options.timers.after(ms, resolve);
-      this.#wake = () => {
+      wake = () => {
         timer.cancel();
         resolve();
       };
+      this.#wakes.add(wake);
     });
-    this.#wake = undefined;
+    this.#wakes.delete(wake);
   }
 
   async #recovered(attempts: number): Promise<void> {
@@ -195,15 +203,23 @@ export class Database {
     return this.#handle.db !== undefined;
   }
 
-  /** Resolves when it can; by then it may be closed again. @throws WeirError `store-read-failed` when it never will */
+  /**
+   * Resolves when it can; by then it may be closed again.
+   * @throws WeirError `store-read-failed` when it is being closed, `store-damaged` when it cannot be opened any more
+   */
   async readable(): Promise<void> {
-    while (!this.isReadable) {
-      if (this.#closing) throw readFailure(new DiskError("failed", "closed", undefined));
+    let retryMs = RETRY_FIRST_MS;
+    for (;;) {
       await this.#tail;
       if (this.isReadable) return;
+      if (this.#closing) throw readFailure(new DiskError("failed", "closed", undefined));
       // A renewal that could not open it again: a write would try, and there may be none that is due.
-      await this.renew();
-      if (!this.isReadable) await this.#pause(RETRY_FIRST_MS);
+      try {
+        await this.#renewal();
+      } catch (error) {
+        if (error instanceof WeirError) throw error;
+        retryMs = await this.#failed(error, retryMs);
+      }
     }
   }
 
@@ -263,11 +279,13 @@ export class Database {
   /** Closes and opens again between two writes, as a failed write does: its notes about itself begin anew. */
   async renew(): Promise<void> {
     // Should it not open, the next write tries again and says why.
-    const renewed = this.#tail.then(() =>
-      this.#closing ? undefined : this.#handle.renew().catch(() => undefined),
-    );
+    await this.#renewal().catch(() => undefined);
+  }
+
+  #renewal(): Promise<void> {
+    const renewed = this.#tail.then(() => (this.#closing ? undefined : this.#handle.renew()));
     this.#tail = renewed.catch(() => undefined);
-    await renewed;
+    return renewed;
   }
 
   async #reading<T>(read: (db: KeyValues) => Promise<T>): Promise<T> {
@@ -287,7 +305,7 @@ export class Database {
   /** Abandons a write that keeps failing, waits for one that does not, and closes. */
   async close(): Promise<void> {
     this.#closing = true;
-    this.#wake?.();
+    for (const wake of this.#wakes) wake();
     await this.#tail;
     await this.#handle.close();
   }

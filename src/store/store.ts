@@ -229,7 +229,7 @@ export class Store implements Cursors {
     return this.#database.isReadable;
   }
 
-  /** Resolves when they can, for as long as nobody closes the database to mend it: ask `isReadable` again. */
+  /** Resolves when they can, for as long as nobody closes the database to mend it: ask `isReadable` again. @throws as `Database.readable` */
   readable(): Promise<void> {
     return this.#database.readable();
   }

@@ -121,10 +121,13 @@ describe("upkeep of a real store", () => {
     await look();
     expect(observer.names).toEqual(["store-gone"]);
     expect(store.failing).toBe("the database is gone");
-    await expect(store.commit({ summaries: [], records: [definition] })).rejects.toMatchObject({
+    const gone = {
       code: "store-damaged",
       message: expect.stringContaining("the database is gone, there is nothing left in db"),
-    });
+    };
+    // Who has to read before he writes would wait for ever.
+    await expect(store.readable()).rejects.toMatchObject(gone);
+    await expect(store.commit({ summaries: [], records: [definition] })).rejects.toMatchObject(gone);
     await store.close();
     expect(await readdir(path)).not.toContain("db");
   });
