@@ -152,7 +152,7 @@ export class Agent {
     agent.#refusals.start(state.engine);
     agent.#logRoom.start();
     agent.#api = await agent.#startApi();
-    for (const config of options.config.targets) agent.#startOutlet(config);
+    for (const config of options.config.targets) await agent.#startOutlet(config);
     for (const config of options.config.sources) await agent.#startSource(config);
     const upkeep = options.timers.every(UPKEEP_EVERY_MS, () => state.store.upkeep.look());
     const stopReports = agent.#reporter.start();
@@ -213,7 +213,7 @@ export class Agent {
     const { name } = config;
     let part: Source | undefined;
     try {
-      part = this.#outside.source(config, {
+      part = await this.#outside.source(config, {
         ...this.#options,
         intake: this.#intake.take,
         profiles: this.#profiles,
@@ -228,9 +228,9 @@ export class Agent {
     }
   }
 
-  #startOutlet(config: TargetConfig): void {
+  async #startOutlet(config: TargetConfig): Promise<void> {
     try {
-      const target = this.#outside.target(config, this.#config.gateway, this.#options);
+      const target = await this.#outside.target(config, this.#config.gateway, this.#options);
       const part = createOutlet({ config, target, store: this.#store, world: this.#options });
       this.#outlets.set(config.name, { config, part, made: makingOfOutlet(config) });
       this.#reporter.attach(part);
@@ -298,7 +298,7 @@ export class Agent {
       await part.forwarder.stop();
     }
     for (const config of this.#config.targets) {
-      if (!this.#outlets.has(config.name)) this.#startOutlet(config);
+      if (!this.#outlets.has(config.name)) await this.#startOutlet(config);
     }
   }
 

@@ -10,7 +10,6 @@ import type {
 import { type LocalApi, type LocalApiOptions, startLocalApi } from "../dashboard/api.js";
 import { FileTarget } from "../forward/file-target.js";
 import { Forwarder } from "../forward/forwarder.js";
-import { MqttTarget } from "../forward/mqtt-target.js";
 import { createSchedule } from "../forward/schedule.js";
 import type { Clock, Random, Timers } from "../model/clock.js";
 import type { Intake, Source } from "../model/delivery.js";
@@ -18,12 +17,11 @@ import { WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import type { Target } from "../model/summary-log.js";
-import { BACKOFF_DEFAULT } from "../mqtt/connection.js";
 import { topicFilters } from "../profile/match.js";
-import { BrokerSource } from "../source/broker.js";
-import { MqttSource } from "../source/mqtt.js";
+import type { BrokerSource } from "../source/broker.js";
+import type { MqttSource } from "../source/mqtt.js";
 import type { SourceParts } from "../source/parts.js";
-import { SerialSource } from "../source/serial.js";
+import type { SerialSource } from "../source/serial.js";
 import type { Disk } from "../store/disk.js";
 import { LevelDisk } from "../store/level-disk.js";
 import type { Store } from "../store/store.js";
@@ -59,8 +57,8 @@ const connectionsLimited = defineEvent<{
 export interface Outside {
   disk(path: string): Disk;
   /** @throws WeirError when it cannot work as configured, as `target` */
-  source(config: SourceConfig, world: SourceWorld): Source;
-  target(config: TargetConfig, gateway: Config["gateway"], world: World): Target;
+  source(config: SourceConfig, world: SourceWorld): Promise<Source>;
+  target(config: TargetConfig, gateway: Config["gateway"], world: World): Promise<Target>;
   localApi(options: LocalApiOptions): Promise<LocalApi>;
 }
 
@@ -71,16 +69,25 @@ export const realOutside: Outside = {
   localApi: startLocalApi,
 };
 
-/** From the config of a source to the source. */
-function createSource(config: SourceConfig, world: SourceWorld): Source {
+/**
+ * From the config of a source to the source. What speaks a protocol is loaded only where it is spoken: it takes time to
+ * start, and memory (the MQTT client about 13 MB).
+ */
+async function createSource(config: SourceConfig, world: SourceWorld): Promise<Source> {
   const parts: SourceParts = world;
   switch (config.type) {
-    case "broker":
+    case "broker": {
+      const { BrokerSource } = await import("../source/broker.js");
       return new BrokerSource(brokerOptions(config, affordableConnections(config, world)), parts);
-    case "mqtt":
+    }
+    case "mqtt": {
+      const { MqttSource } = await import("../source/mqtt.js");
       return new MqttSource(mqttOptions(config, world.profiles), parts);
-    case "serial":
+    }
+    case "serial": {
+      const { SerialSource } = await import("../source/serial.js");
       return new SerialSource(serialOptions(config, world.profiles), parts);
+    }
   }
 }
 
@@ -170,7 +177,7 @@ function connection(config: MqttSourceConfig | MqttTargetConfig) {
     clientId,
     keepaliveMs: keepalive,
     connectTimeoutMs: connectTimeout,
-    backoff: { ...BACKOFF_DEFAULT, maxMs: reconnectMax },
+    backoff: { maxMs: reconnectMax },
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password: password.reveal() }),
     ...(tls === undefined ? {} : { tls: defined(tls) }),
@@ -190,8 +197,9 @@ export interface Outlet {
   readonly forwarder: Forwarder;
 }
 
-function createTarget(config: TargetConfig, gateway: Config["gateway"], world: World): Target {
+async function createTarget(config: TargetConfig, gateway: Config["gateway"], world: World): Promise<Target> {
   if (config.type === "file") return new FileTarget({ ...config, observer: world.observer });
+  const { MqttTarget } = await import("../forward/mqtt-target.js");
   return new MqttTarget({
     ...world,
     name: config.name,

@@ -31,7 +31,8 @@ export interface MqttConnectionOptions {
   readonly connectTimeoutMs?: number;
   /** Longest packet that is taken from the broker. */
   readonly packetBytesMax?: number;
-  readonly backoff?: BackoffOptions;
+  /** What is left out is as `BACKOFF_DEFAULT`. */
+  readonly backoff?: Partial<BackoffOptions>;
 }
 
 /** Who the connection belongs to, for events and counters. */
@@ -87,7 +88,7 @@ const STABLE_MS = 10_000;
 const KEEPALIVE_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 20_000;
 const PACKET_BYTES_MAX = 262_144;
-export const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 1_000, maxMs: 30_000 };
+const BACKOFF_DEFAULT: BackoffOptions = { baseMs: 1_000, maxMs: 30_000 };
 
 export class MqttConnection {
   readonly #options: MqttConnectionOptions;
@@ -115,7 +116,7 @@ export class MqttConnection {
       });
     }
     this.#about = { ...parts.owner, broker: endpointName(this.#endpoint) };
-    this.#backoff = new Backoff(options.backoff ?? BACKOFF_DEFAULT, parts.random);
+    this.#backoff = new Backoff({ ...BACKOFF_DEFAULT, ...options.backoff }, parts.random);
   }
 
   /** The session while it is connected. */

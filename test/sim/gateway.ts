@@ -162,7 +162,7 @@ export class Gateway {
     const { remote, upstreams, scenario } = this.#on;
     return {
       disk: () => life.mount,
-      source: (config, world) => {
+      source: async (config, world) => {
         const intake: typeof world.intake = (delivery) => {
           this.takenIn++;
           world.intake(delivery);
@@ -170,7 +170,7 @@ export class Gateway {
         life.broker = new SimulatedBroker(config.name, intake, () => life.alive);
         return life.broker;
       },
-      target: (config) => {
+      target: async (config) => {
         const upstream = upstreams.find(({ name }) => name === config.name)!;
         const { entriesMax } = scenario.targets.find(({ name }) => name === config.name)!;
         const target = new SimulatedTarget({ upstream, network: remote, time: life.time, entriesMax });
