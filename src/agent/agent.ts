@@ -169,8 +169,10 @@ export class Agent {
     present: ReadonlyMap<string, Profile>,
     groups: Config["groups"],
   ): Promise<void> {
-    const change = await this.#committer.exclusively(() => {
+    const change = await this.#committer.exclusively((onProgress) => {
       const changing = changeProfiles({
+        onProgress,
+        logRoom: this.#logRoom,
         engine: this.#engine,
         store: this.#store,
         checkpointer: this.#checkpointer,

@@ -329,9 +329,9 @@ export class Committer {
   /**
    * Runs `change` between two commits, when engine and store agree and nothing has gathered. What gathers after the
    * change has begun is committed behind it; so the change must take effect on the intake before it first awaits.
-   * When it fails nothing is committed any more: how far it got is not known.
+   * One of many steps says when it gets on, so that it is not taken for stuck. When it fails nothing is committed any more: how far it got is not known.
    */
-  async exclusively<T>(change: () => Promise<T>): Promise<T> {
+  async exclusively<T>(change: (onProgress: () => void) => Promise<T>): Promise<T> {
     const { store } = this.#options;
     do {
       await this.drain();
@@ -339,7 +339,9 @@ export class Committer {
     } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
-    const changing = change();
+    const changing = change(() => {
+      this.#lastCommitMs = this.#options.clock.monotonicMs();
+    });
     this.#inFlight = changing.then(
       () => {},
       () => {},
