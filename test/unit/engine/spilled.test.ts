@@ -90,7 +90,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("store" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const), diesAfter: fc.constantFrom(0, 1, 2, 9) }) },
 ); // biome-ignore format: a table
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -151,7 +151,7 @@ function compared(
     else if (each.do === "restart") bounded.restart();
     else if (each.do === "reconfigure") {
       profile = profile === first ? second : first;
-      same(bounded.reconfigure(profile), unbounded.reconfigure(profile));
+      same(bounded.reconfigure(profile, each.diesAfter), unbounded.reconfigure(profile));
     } else {
       const block = script.block(profile, each);
       same(bounded.apply(block), unbounded.apply(block));
