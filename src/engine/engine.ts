@@ -1,6 +1,5 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
-import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
@@ -22,10 +21,12 @@ import { reconfigureDevice } from "./reconfigure.js";
 import { type LostState, lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
 import { Residency, type ResidencyOptions } from "./residency.js";
+import { isInPart } from "./roster.js";
 import { devicesAhead } from "./set-back.js";
 import { idleFloor } from "./silence.js";
 import type { DeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
+import { planTick, type TickPlan } from "./tick-plan.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -276,9 +277,12 @@ export class Engine {
 
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
   #applyTick(block: Block, summaries: Summary[]): void {
+    const { processingMs, tickPart = { part: 0, parts: 1 } } = block;
     for (const state of this.#profiles.all()) {
-      for (const device of state.devices.values()) this.#silence(device, block, summaries);
-      for (const row of state.away.due(block.processingMs)) {
+      for (const device of state.devices.values()) {
+        if (isInPart(device.name, tickPart)) this.#silence(device, block, summaries);
+      }
+      for (const row of state.away.due(processingMs, tickPart)) {
         this.#silence(this.#comeBack(state, row), block, summaries);
       }
     }
@@ -305,10 +309,9 @@ export class Engine {
     return this.groups.tickDue(processingMs);
   }
 
-  /** Time through which a tick may go so that it brings back about `LIMITS.loadsPerBlockMax` devices at most. */
-  tickThrough(processingMs: number): number {
-    const times = [...this.#profiles.all()].flatMap(({ away }) => away.wakeTimes(processingMs));
-    return times.sort((a, b) => a - b)[LIMITS.loadsPerBlockMax] ?? processingMs;
+  /** How a tick at this processing time may go, by what it would bring back into memory. */
+  planTick(processingMs: number): TickPlan {
+    return planTick(this.#profiles.all(), processingMs);
   }
 
   /** Fires every open window as final: there will be no more input. */

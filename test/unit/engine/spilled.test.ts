@@ -85,11 +85,13 @@ const reading = fc.record({
   values: fc.tuple(fc.integer({ min: 0, max: 60 }), fc.constantFrom("on", "off")),
   again: fc.integer({ min: 0, max: 6 }),
 });
+/** Of a tick that looks at some devices only. */
+const tickPart = fc.constantFrom({}, ...[0, 1].map((part) => ({ tickPart: { part, parts: 2 } })));
 const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("block" as const), readings: fc.array(reading, { maxLength: 6 }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("store" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const), tickPart }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const), diesAfter: fc.constantFrom(0, 1, 2, 9) }) },
 ); // biome-ignore format: a table
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -103,9 +105,10 @@ class Script {
 
   block(profile: EngineProfile, step: Extract<Step, { readonly do: "block" | "silence" }>): Block {
     const silent = step.do === "silence";
+    const tickPart = step.do === "silence" ? step.tickPart : {};
     this.#processingMs += silent ? 40 * SECOND : SECOND;
     const readings = silent ? [] : step.readings.map((each) => this.#reading(each));
-    const timing = { processingMs: this.#processingMs, tick: true };
+    const timing = { processingMs: this.#processingMs, tick: true, ...tickPart };
     return new BlockMaker(profile, this.#sequence++).block(readings, timing);
   }
 
