@@ -367,7 +367,7 @@ export class Engine {
     return devicesAhead(this.#profiles.all(), nowMs);
   }
 
-  /** @param awayMax devices that are read from the store for this, at most of each profile; the others are left out */
+  /** @param awayMax devices that are read from the store for this, at most; the others are left out */
   counts(awayMax = Number.POSITIVE_INFINITY): DeviceCounts[] {
     return countsOfAll(this.#profiles.all(), this.residency, awayMax);
   }

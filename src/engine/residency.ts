@@ -201,15 +201,6 @@ export class Residency implements SliceRoom {
     return record;
   }
 
-  /** Records of the first so many devices that are in the store only. @throws CorruptRecord */
-  *records(state: ProfileState, max: number): Generator<KeyedRecord> {
-    let left = max;
-    for (const row of state.away.rows()) {
-      if (left-- <= 0) return;
-      yield this.recordOf(state, row);
-    }
-  }
-
   /** Notes a device that is in the store only. */
   note(
     state: ProfileState,

@@ -291,3 +291,19 @@ describe("what leaves memory", () => {
     },
   );
 });
+
+it("reads no more devices for a status than it may, however many profiles there are", () => {
+  const profiles = ["p", "q"].map((id) => profileOf(bounded, { id, hash: id }));
+  const engine = new SpillingEngine(profiles[0]!, 0);
+  engine.engine.addProfile(profiles[1]!);
+  const devices = ["a", "b", "c"];
+  const readings = profiles.flatMap(({ hash }) =>
+    devices.map((device) => ({ profile: hash, device, timeMs: 0, values: [1, "on"] })),
+  );
+  engine.apply(new BlockMaker(profiles[0]!).block(readings));
+  engine.store();
+  expect(engine.engine.residency.stats().devicesSpilled).toBe(6);
+  expect(engine.engine.counts(0)).toEqual([]);
+  expect(engine.engine.counts(4)).toHaveLength(4);
+  expect(engine.engine.counts()).toHaveLength(6);
+});
