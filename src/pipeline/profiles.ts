@@ -105,12 +105,12 @@ async function changeOver(on: Changes): Promise<number> {
   let closed = 0;
   while (engine.changeover.isUnderWay) {
     if (logRoom?.lacking) await logRoom.made();
+    onProgress?.();
     while (!store.isReadable) await store.readable();
     const { summaries, isLast } = engine.changeover.portion();
     await write(on, summaries, isLast ? endOf(replaced, store) : []);
     engine.residency.relieve();
     closed += summaries.length;
-    onProgress?.();
   }
   return closed;
 }
@@ -128,11 +128,12 @@ function endOf(
 }
 
 async function write(
-  { store, checkpointer }: Changes,
+  { store, checkpointer, onProgress }: Changes,
   summaries: readonly Summary[],
   records: readonly Operation[],
 ): Promise<void> {
   const share = checkpointer.everything();
   await store.commit({ summaries, ...share.commit, records: [...share.commit.records, ...records] });
   share.written();
+  onProgress?.();
 }

@@ -30,12 +30,15 @@ export async function makeRoom(on: {
 export async function storeChanges(on: {
   readonly store: Store;
   readonly checkpointer: Checkpointer;
+  /** To be told that it gets on. */
+  readonly onProgress?: () => void;
 }): Promise<void> {
   for (;;) {
     const share = on.checkpointer.forcedShare();
     if (share === undefined) return;
     await on.store.commit({ summaries: [], ...share.commit });
     share.written();
+    on.onProgress?.();
   }
 }
 
