@@ -234,7 +234,7 @@ describe("what leaves memory", () => {
           sliceLoads += bounded.engine.residency.stats().sliceLoads;
         },
       ),
-      cases(150),
+      cases(300),
     );
     expect(members).toBeGreaterThan(50);
     expect(deviceLoads).toBeGreaterThan(50);
