@@ -173,7 +173,9 @@ export class Store implements Cursors {
       journalBytes = value.length;
       operations.push({ type: "put", key: KEYS.journal(commit.block.sequence), value });
     }
-    operations.push(...summaries, ...commit.records);
+    // There may be more than fit on the stack as arguments.
+    for (const operation of summaries) operations.push(operation);
+    for (const operation of commit.records) operations.push(operation);
     const through = commit.dropJournalThrough ?? 0;
     const tail = this.#journalTail ?? commit.block?.sequence;
     for (let sequence = tail ?? through + 1; sequence <= through; sequence++) {
