@@ -19,7 +19,7 @@ import type { Store } from "../store/store.js";
 import { createOutlet, failedSource, type Outlet, type Outside, realOutside, type World } from "./parts.js";
 import { type BrokenProfiles, requireSome, tellChange, withKept } from "./profiles.js";
 import { type OpenState, openState } from "./state.js";
-import { type AgentStatus, statusOf } from "./status.js";
+import { type AgentStatus, statusOf, totalsOf } from "./status.js";
 import { StatusReporter } from "./upstream-status.js";
 
 /**
@@ -127,8 +127,8 @@ export class Agent {
     this.#reporter = new StatusReporter({
       timers: options.timers,
       store: state.store,
-      waiting: () => (state.engine.isHolding ? this.status().waiting : 0),
-      status: () => this.status(),
+      waiting: () => (state.engine.isHolding ? totalsOf(state.engine).waiting : 0),
+      status: () => totalsOf(state.engine),
       outlets: () => [...this.#outlets.values()].map(({ part }) => part),
     });
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
@@ -169,8 +169,10 @@ export class Agent {
     present: ReadonlyMap<string, Profile>,
     groups: Config["groups"],
   ): Promise<void> {
-    const change = await this.#committer.exclusively(() => {
+    const change = await this.#committer.exclusively((onProgress) => {
       const changing = changeProfiles({
+        onProgress,
+        logRoom: this.#logRoom,
         engine: this.#engine,
         store: this.#store,
         checkpointer: this.#checkpointer,

@@ -47,7 +47,8 @@ export async function openState(config: Config, world: World & { readonly disk?:
     try {
       const compile = (definition: StoredDefinition): Profile | undefined => {
         const { profile } = loadProfile(definition.source, definition);
-        if (profile !== undefined && definition.retired !== true) kept.set(profile.id, profile);
+        const isInForce = definition.retired !== true && definition.replaced !== true;
+        if (profile !== undefined && isInForce) kept.set(profile.id, profile);
         return profile;
       };
       const engineOptions = {

@@ -1,5 +1,5 @@
 import type { Config } from "../config/load.js";
-import type { DeviceCounts } from "../engine/counts.js";
+import type { DeviceCounts, TotalCounts } from "../engine/counts.js";
 import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
 import type { GroupCounts } from "../engine/groups.js";
 import type { RefusedDevice } from "../engine/refused.js";
@@ -70,6 +70,11 @@ export interface AgentStatus {
   readonly events: readonly CounterSample[];
 }
 
+/** What takes no look at single devices, of which there may be a million. */
+export function totalsOf(engine: Engine): Pick<AgentStatus, "devices" | keyof TotalCounts> {
+  return { devices: engine.deviceCount, ...engine.totals() };
+}
+
 export function statusOf(from: {
   readonly gateway: Config["gateway"];
   readonly uptimeMs: number;
@@ -88,8 +93,7 @@ export function statusOf(from: {
     gateway: from.gateway.id,
     site: from.gateway.site,
     uptimeMs: Math.round(from.uptimeMs),
-    devices: engine.deviceCount,
-    ...engine.totals(),
+    ...totalsOf(engine),
     store: {
       ...(store.failing === undefined ? {} : { failing: store.failing }),
       writeMs: store.writeMs,

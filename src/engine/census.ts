@@ -3,16 +3,23 @@ import type { ProfileState } from "./profile-state.js";
 import type { Residency } from "./residency.js";
 import { decodeDeviceHeader } from "./snapshot.js";
 
-/** The counts of all devices, also of those that are in the store only. @param awayMax of these, of each profile */
+/** The counts of all devices, also of those that are in the store only. @param awayMax of these; the others are left out */
 export function countsOfAll(
   states: Iterable<ProfileState>,
   residency: Residency,
   awayMax: number,
 ): DeviceCounts[] {
-  return [...states].flatMap((state) => [
-    ...[...state.devices.values()].map((device) => countsOf(counted(device))),
-    ...[...residency.records(state, awayMax)].map((record) => countsOf(decodeDeviceHeader(record))),
-  ]);
+  const counts: DeviceCounts[] = [];
+  let left = awayMax;
+  for (const state of states) {
+    for (const device of state.devices.values()) counts.push(countsOf(counted(device)));
+    // One after the other: a record may be large.
+    for (const row of state.away.rows()) {
+      if (left-- <= 0) break;
+      counts.push(countsOf(decodeDeviceHeader(residency.recordOf(state, row))));
+    }
+  }
+  return counts;
 }
 
 /** The same, added up. */

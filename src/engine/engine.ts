@@ -1,9 +1,9 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
-import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
+import { Changeover } from "./changeover.js";
 import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
@@ -16,14 +16,17 @@ import { placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject, rejectGroup } from "./ingest.js";
 import type { Plan } from "./plan.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
-import { concernedBy, ProfileStates } from "./profile-states.js";
+import { ProfileStates } from "./profile-states.js";
 import { reconfigureDevice } from "./reconfigure.js";
 import { type LostState, lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
 import { Residency, type ResidencyOptions } from "./residency.js";
+import { isInPart } from "./roster.js";
 import { devicesAhead } from "./set-back.js";
 import { idleFloor } from "./silence.js";
+import type { DeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
+import { planTick, type TickPlan } from "./tick-plan.js";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -70,6 +73,8 @@ export class Engine {
   /** Devices that were refused because there are too many. */
   readonly refused = new RefusedDevices();
   readonly groups: Groups;
+  /** From definitions to others. */
+  readonly changeover: Changeover;
   /** What the group before it in the block was taken in with. */
   #last: Ingest | undefined;
 
@@ -83,6 +88,14 @@ export class Engine {
     this.#profiles = new ProfileStates(this.residency, (profile, device) =>
       device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile, device),
     );
+    this.changeover = new Changeover({
+      profiles: this.#profiles,
+      groups: this.groups,
+      residency: this.residency,
+      listen: () => this.#summaries(),
+      comeBack: (state, row, plan) => this.#comeBack(state, row, plan),
+      move: (device, to, summaries) => this.#move(device, to, summaries),
+    });
   }
 
   /** Position of the last block applied. */
@@ -128,6 +141,11 @@ export class Engine {
     return this.#profiles.planFor(state, device);
   }
 
+  /** The same of one that is stored; undefined where the definition is not known that it was stored under. */
+  planOfStored(state: ProfileState, header: Pick<DeviceHeader, "name" | "profileHash">): Plan | undefined {
+    return this.#profiles.planOfStored(state, header.name, header.profileHash);
+  }
+
   profileState(id: string): ProfileState | undefined {
     return this.#profiles.get(id);
   }
@@ -141,8 +159,11 @@ export class Engine {
    * Applies one block. Positions must follow one another; devices that were stored at or after this position are
    * left alone, which is what makes replaying a journal over a newer state right.
    * @returns the summaries it caused, in the order in which they fired
+   * @throws WeirError `change-unfinished`, `unknown-profile`
    */
   apply(block: Block): Summary[] {
+    if (this.changeover.isUnderWay)
+      throw new WeirError("change-unfinished", "devices are still changing over");
     const summaries = this.#summaries();
     this.residency.now = block.sequence;
     this.#last = undefined;
@@ -198,7 +219,7 @@ export class Engine {
     for (const device of this.#holding) {
       if (device.replayedThrough >= block.sequence) continue;
       const state = this.#profiles.get(device.profileId)!;
-      const of = { clock, profile: state.plan.profile.hash, device: device.name };
+      const of = { clock, profile: state.definition.hash, device: device.name };
       const group = placed(release(device), of);
       this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
       this.#holding.delete(device);
@@ -242,8 +263,8 @@ export class Engine {
     if (header.name !== UNKNOWN_DEVICE) this.#deviceCount++;
   }
 
-  #comeBack(state: ProfileState, row: number): Device {
-    const device = this.residency.load(state, row, this.planFor(state, state.away.nameOf(row)));
+  #comeBack(state: ProfileState, row: number, plan = this.planFor(state, state.away.nameOf(row))): Device {
+    const device = this.residency.load(state, row, plan);
     device.lostThroughMs = lostThrough(this.#options.losses, device.name);
     return device;
   }
@@ -256,9 +277,12 @@ export class Engine {
 
   /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
   #applyTick(block: Block, summaries: Summary[]): void {
+    const { processingMs, tickPart = { part: 0, parts: 1 } } = block;
     for (const state of this.#profiles.all()) {
-      for (const device of state.devices.values()) this.#silence(device, block, summaries);
-      for (const row of state.away.due(block.processingMs)) {
+      for (const device of state.devices.values()) {
+        if (isInPart(device.name, tickPart)) this.#silence(device, block, summaries);
+      }
+      for (const row of state.away.due(processingMs, tickPart)) {
         this.#silence(this.#comeBack(state, row), block, summaries);
       }
     }
@@ -285,10 +309,9 @@ export class Engine {
     return this.groups.tickDue(processingMs);
   }
 
-  /** Time through which a tick may go so that it brings back about `LIMITS.loadsPerBlockMax` devices at most. */
-  tickThrough(processingMs: number): number {
-    const times = [...this.#profiles.all()].flatMap(({ away }) => away.wakeTimes(processingMs));
-    return times.sort((a, b) => a - b)[LIMITS.loadsPerBlockMax] ?? processingMs;
+  /** How a tick at this processing time may go, by what it would bring back into memory. */
+  planTick(processingMs: number): TickPlan {
+    return planTick(this.#profiles.all(), processingMs);
   }
 
   /** Fires every open window as final: there will be no more input. */
@@ -315,53 +338,28 @@ export class Engine {
   }
 
   /**
-   * Takes on new definitions of profiles and groups. Windows that mean the same go on with what they have; the others
-   * fire as final and `reconfigured`. The state must be stored before the next block is journaled, since a journal
-   * does not say which definition came when.
+   * Takes on new definitions of profiles and groups, with every device in memory (changeover.ts). Windows that mean the
+   * same go on with what they have; the others fire as final and `reconfigured`. The state must be stored before the
+   * next block is journaled, since a journal does not say which definition came when.
    */
   redefine(change: Redefining): Summary[] {
-    const { profiles = [], retired = [], groups = this.groups.definitions } = change;
-    const summaries = this.#summaries();
-    // By the definitions that they were stored under.
-    this.#bringBackFor(change);
-    const changed = new Set<ProfileState>();
-    for (const profile of profiles) changed.add(this.#profiles.define(profile));
-    for (const id of retired) {
-      const state = this.#profiles.get(id);
-      if (state === undefined || state.retired) continue;
-      changed.add(this.#profiles.define({ ...state.plan.profile, windows: [] }));
-      state.retired = true;
+    const summaries = this.changeover.begin(change);
+    while (this.changeover.isUnderWay) {
+      for (const summary of this.changeover.portion().summaries) summaries.push(summary);
     }
-    this.groups.prepare(groups, this.profiles());
-    for (const state of this.#profiles.all()) {
-      for (const device of state.devices.values()) {
-        const to = this.planFor(state, device.name);
-        if (to.profile.hash === device.plan.profile.hash && !changed.has(state)) continue;
-        reconfigureDevice(this.#firing(device, summaries), device, to);
-        this.#touched(device);
-      }
-    }
-    for (const id of retired) this.#letGo(id);
-    this.groups.rearrange([...this.#profiles.all()].flatMap(({ devices }) => [...devices.values()]));
     return summaries;
   }
 
-  /** Brings back what a change may give another plan, or take its place in a group. */
-  #bringBackFor(change: Redefining): void {
-    for (const state of this.#profiles.all()) {
-      const isConcerned = concernedBy(change, this.groups.definitions, state.plan.profile);
-      for (const row of state.away.rows()) {
-        if (isConcerned(state.away.nameOf(row))) this.#comeBack(state, row);
-      }
-    }
+  #move(device: Device, to: Plan, summaries: Summary[]): void {
+    reconfigureDevice(this.#firing(device, summaries), device, to);
+    if (this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
+    this.#touched(device);
   }
 
   /** There are no windows any more in which what waits could find a place. */
-  #letGo(id: string): void {
-    for (const device of this.#profiles.get(id)?.devices.values() ?? []) {
-      for (const _ of release(device)) reject(device, "clockUnset");
-      this.#holding.delete(device);
-    }
+  #letGo(device: Device): void {
+    for (const _ of release(device)) reject(device, "clockUnset");
+    this.#holding.delete(device);
   }
 
   /** Devices whose time is further ahead of the wall clock than it may be, and by how much the furthest is. */
@@ -369,7 +367,7 @@ export class Engine {
     return devicesAhead(this.#profiles.all(), nowMs);
   }
 
-  /** @param awayMax devices that are read from the store for this, at most of each profile; the others are left out */
+  /** @param awayMax devices that are read from the store for this, at most; the others are left out */
   counts(awayMax = Number.POSITIVE_INFINITY): DeviceCounts[] {
     return countsOfAll(this.#profiles.all(), this.residency, awayMax);
   }

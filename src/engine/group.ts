@@ -24,6 +24,8 @@ import { isIdle } from "./silence.js";
  * that gathers for a window of the group stays in memory until it has handed over; its slices may go, and are read back
  * when they are merged.
  *
+ * When a definition changes that concerns the group, all of its members are brought back at once (changeover.ts).
+ *
  * What is told goes one way, from members to group (listener.ts), because they are stored at different journal
  * positions. The group's record is written with every record of a device, so it has always seen at least as much as any
  * member; in a replay it passes over what it has seen.

@@ -203,7 +203,12 @@ export class Groups implements GroupListener, ResidencyHold {
     this.#groups[place] = back;
   }
 
-  /** Whether a device is a member of one. */
+  /** Whether a device in memory is a member of one. */
+  has(device: Device): boolean {
+    return this.#of.has(device);
+  }
+
+  /** Whether a device of this name is to be one. */
   takes(profileId: string, device: string): boolean {
     return this.partsFor(profileId, device).length > 0;
   }

@@ -7,10 +7,14 @@ import type { Roster } from "./roster.js";
 
 /** A profile and the devices that speak it. */
 export interface ProfileState {
+  /** In force, or retired. */
+  definition: EngineProfile;
   /** Of its devices that are in no group. */
   plan: Plan;
   /** Of those that are, by the windows that they have for their groups. */
   readonly plans: Map<string, Plan>;
+  /** What devices may still be under while they change over (changeover.ts). */
+  earlier: Earlier | undefined;
   cleaner: Cleaner;
   /** Its windows are closed and it takes nothing in; only the counts of its devices are kept. */
   retired: boolean;
@@ -18,6 +22,23 @@ export interface ProfileState {
   readonly devices: Map<string, Device>;
   /** Those that are, or were, in the store only. */
   readonly away: Roster;
+}
+
+/** A definition in whose place another has come. */
+export interface Earlier {
+  readonly plan: Plan;
+  readonly hash: string;
+  readonly retired: boolean;
+}
+
+/** The same, as it is kept with the state. */
+export interface Replacement {
+  /** Hash of the definition of before. */
+  readonly from: string;
+  /** Of the one that has come in its place; the same where a profile is retired, or comes back as it was. */
+  readonly to: string;
+  /** Whether the one of before was retired. */
+  readonly retired: boolean;
 }
 
 /** What changes of what the engine works by. */

@@ -1,10 +1,9 @@
 import { WeirError } from "../model/errors.js";
-import { type GroupDefinition, takesDevice, takesProfile } from "../model/group.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { WindowDefinition } from "../model/window.js";
 import { createCleaner } from "./clean.js";
 import { type Plan, planProfile } from "./plan.js";
-import type { ProfileState, Redefining } from "./profile-state.js";
+import type { ProfileState } from "./profile-state.js";
 import type { Residency } from "./residency.js";
 import { Roster } from "./roster.js";
 import { hashText } from "./value-hash.js";
@@ -39,7 +38,7 @@ export class ProfileStates {
 
   /** The profiles without the retired ones. */
   inForce(): readonly EngineProfile[] {
-    return [...this.#byId.values()].filter(({ retired }) => !retired).map(({ plan }) => plan.profile);
+    return [...this.#byId.values()].filter(({ retired }) => !retired).map(({ definition }) => definition);
   }
 
   /** @throws WeirError `profile-known` */
@@ -48,8 +47,10 @@ export class ProfileStates {
       throw new WeirError("profile-known", `profile "${profile.id}" is known already`);
     }
     const state: ProfileState = {
+      definition: profile,
       plan: planProfile(profile, this.#residency),
       plans: new Map(),
+      earlier: undefined,
       cleaner: createCleaner(profile),
       retired: false,
       devices: new Map(),
@@ -62,16 +63,53 @@ export class ProfileStates {
   }
 
   /** Makes a profile known, or puts it in the place of the one of the same id; devices keep the plan that they have. */
-  define(profile: EngineProfile): ProfileState {
+  define(profile: EngineProfile): void {
     const state = this.#byId.get(profile.id);
-    if (state === undefined) return this.add(profile);
-    this.#byHash.delete(state.plan.profile.hash);
+    if (state === undefined) this.add(profile);
+    else this.#replace(state, profile, false);
+  }
+
+  /** Takes a profile out of force: it has no windows any more. */
+  retire(id: string): void {
+    const state = this.#byId.get(id);
+    if (state !== undefined && !state.retired) this.#replace(state, state.definition, true);
+  }
+
+  #replace(state: ProfileState, profile: EngineProfile, retired: boolean): void {
+    if (state.devices.size + state.away.size > 0) {
+      state.earlier = { plan: state.plan, hash: state.definition.hash, retired: state.retired };
+    }
+    this.#byHash.delete(state.definition.hash);
     this.#byHash.set(profile.hash, state);
-    state.plan = planProfile(profile, this.#residency);
+    state.definition = profile;
+    state.plan = this.#plan(profile, retired);
     state.plans.clear();
     state.cleaner = createCleaner(profile);
-    state.retired = false;
-    return state;
+    state.retired = retired;
+  }
+
+  #plan(profile: EngineProfile, retired: boolean): Plan {
+    // With a hash of its own, so that records tell which of the two they were stored under.
+    const form = retired ? { ...profile, hash: `${profile.hash}/retired`, windows: [] } : profile;
+    return planProfile(form, this.#residency);
+  }
+
+  /** Says what devices of a profile may still be under. */
+  setEarlier(profile: EngineProfile, retired: boolean): void {
+    const state = this.#byId.get(profile.id)!;
+    state.earlier = { plan: this.#plan(profile, retired), hash: profile.hash, retired };
+  }
+
+  forgetEarlier(): void {
+    for (const state of this.#byId.values()) state.earlier = undefined;
+  }
+
+  /** How a stored device is laid out; undefined where no definition is known that it could have been stored under. */
+  planOfStored(state: ProfileState, device: string, hash: string): Plan | undefined {
+    const { earlier } = state;
+    if (hash === earlier?.plan.profile.hash) return earlier.plan;
+    const plan = this.planFor(state, device);
+    return plan.profile.hash === hash ? plan : undefined;
   }
 
   /** How slices of a device of this name are laid out and cut. */
@@ -87,16 +125,4 @@ export class ProfileStates {
     state.plans.set(key, plan);
     return plan;
   }
-}
-
-/** Whether a device of a profile may get another plan by a change, or lose its place in a group. @param groups until now */
-export function concernedBy(
-  change: Redefining,
-  groups: readonly GroupDefinition[],
-  profile: EngineProfile,
-): (device: string) => boolean {
-  const { profiles = [], retired = [] } = change;
-  const changes = profiles.some(({ id }) => id === profile.id) || retired.includes(profile.id);
-  const own = [...groups, ...(change.groups ?? [])].filter(({ members }) => takesProfile(members, profile));
-  return (device) => changes || own.some(({ members }) => takesDevice(members, device));
 }

@@ -140,6 +140,14 @@ export class Residency implements SliceRoom {
     device.weight = weight;
   }
 
+  /** What a device and its slices take, about. */
+  bytesOf({ plan, slices, retired, weight }: Device): number {
+    let bytes = weight;
+    for (const slice of slices) if (!slice.spilled) bytes += plan.slices.bytesOf(slice) + slice.extraBytes;
+    for (const slice of retired) if (!slice.spilled) bytes += plan.slices.bytesOf(slice) + slice.extraBytes;
+    return bytes;
+  }
+
   /** Looks at what a slice has beside its cells. */
   measure(slice: Slice): void {
     if (slice.cells.extras === undefined && slice.extraBytes === 0) return;
@@ -170,7 +178,7 @@ export class Residency implements SliceRoom {
 
   /** Reads a device back. @param row of the roster @param plan that it was stored under @throws CorruptRecord */
   load(state: ProfileState, row: number, plan: Plan): Device {
-    const device = decodeDevice(this.#read(state, row), plan);
+    const device = decodeDevice(this.recordOf(state, row), plan);
     state.away.comeBack(row);
     state.devices.set(device.name, device);
     this.#count(device, -1);
@@ -183,23 +191,14 @@ export class Residency implements SliceRoom {
   }
 
   /** The stored record of a device that is in the store only. @throws CorruptRecord */
-  #read({ plan, away }: ProfileState, row: number): KeyedRecord {
+  recordOf({ definition, away }: ProfileState, row: number): KeyedRecord {
     const name = away.nameOf(row);
-    const record = this.#reader?.device(plan.profile.id, name);
+    const record = this.#reader?.device(definition.id, name);
     if (record === undefined) throw new CorruptRecord(`the device ${name} is missing`);
     if (record.value.length < 5 || sealMark(record.value) !== away.markOf(row)) {
       throw new CorruptRecord(`the record of the device ${name} is not the newest`);
     }
     return record;
-  }
-
-  /** Records of the first so many devices that are in the store only. @throws CorruptRecord */
-  *records(state: ProfileState, max: number): Generator<KeyedRecord> {
-    let left = max;
-    for (const row of state.away.rows()) {
-      if (left-- <= 0) return;
-      yield this.#read(state, row);
-    }
   }
 
   /** Notes a device that is in the store only. */

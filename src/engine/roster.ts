@@ -1,3 +1,5 @@
+import type { TickPart } from "../model/block.js";
+
 /**
  * The devices of one profile whose state is, or has been, in the store only: what has to be known of them without
  * reading it. A gateway may have a million of them, so they are columns of numbers and bytes, about 50 bytes each, and
@@ -18,6 +20,9 @@ const FIRST_ROWS = 64;
 const NAMES_PAGE_BYTES = 65_536;
 /** Columns grow by this part: twice would be much at a million. */
 const GROWTH = 1.25;
+
+const HASHES = 2 ** 32;
+const ALL: TickPart = { part: 0, parts: 1 };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -85,15 +90,14 @@ export class Roster {
   }
 
   /** Rows of those that a tick at this time has something to do for. */
-  *due(processingMs: number): Generator<number> {
-    for (let row = 0; row < this.#count; row++) if (this.#wakeMs[row]! <= processingMs) yield row;
+  *due(processingMs: number, part: TickPart = ALL): Generator<number> {
+    for (let row = 0; row < this.#count; row++) {
+      if (this.#wakeMs[row]! <= processingMs && isHashIn(this.#hashes[row]!, part)) yield row;
+    }
   }
 
-  /** When a tick has something to do for the first of them. */
-  wakeTimes(throughMs: number): number[] {
-    const times: number[] = [];
-    for (const row of this.due(throughMs)) times.push(this.#wakeMs[row]!);
-    return times;
+  wakeMsOf(row: number): number {
+    return this.#wakeMs[row]!;
   }
 
   isDue(processingMs: number): boolean {
@@ -166,7 +170,17 @@ function grown<T extends Uint32Array | Float64Array>(from: T, to: T): T {
   return to;
 }
 
-/** FNV-1a over UTF-16 units, mixed once more, because the table takes the low bits. */
+/** Whether a device belongs to a part of the devices. */
+export function isInPart(name: string, part: TickPart): boolean {
+  return part.parts === 1 || isHashIn(hashOf(name), part);
+}
+
+/** By the high bits, of which the table does not take the first. */
+function isHashIn(hash: number, { part, parts }: TickPart): boolean {
+  return parts === 1 || Math.floor((hash / HASHES) * parts) === part;
+}
+
+/** FNV-1a over UTF-16 units, mixed once more, because the table takes the low bits. Journals rely on it. */
 function hashOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

@@ -31,6 +31,14 @@ export interface BootClock {
   readonly offsetMs: number;
 }
 
+/** Of all devices one part of so many, by a hash of their names. */
+export interface TickPart {
+  /** From 0. */
+  readonly part: number;
+  /** A power of two. */
+  readonly parts: number;
+}
+
 /** What the engine is given in one commit, and all that recovery needs to repeat it. */
 export interface Block {
   /** Position in the journal: 1, 2, 3, … without holes. */
@@ -43,6 +51,8 @@ export interface Block {
   readonly bootClock?: BootClock;
   /** Whether silence is to be looked at after the readings: about once a second, not in every block. */
   readonly tick: boolean;
+  /** Which devices it is looked at for: where so many fall silent at once that one block cannot bring back all. */
+  readonly tickPart?: TickPart;
   readonly groups: readonly ReadingGroup[];
 }
 

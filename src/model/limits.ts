@@ -60,6 +60,9 @@ export const LIMITS = {
   redefinedWindowsMax: 128,
   /** Devices that one commit brings back into memory, or makes; more of them wait for the next one. */
   loadsPerBlockMax: 4_096,
+  /** What devices that change over to another definition take, and the summaries they cause, before they are stored. */
+  portionBytesMax: 2_097_152,
+  portionSummariesMax: 1_024,
   /** Names of devices that are remembered because they were refused. */
   refusedNamesMax: 1_000,
   /** Devices that are read from the store for a status. */

@@ -1,4 +1,5 @@
 import type { Engine } from "../engine/engine.js";
+import type { TickPlan } from "../engine/tick-plan.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
 import { WeirError } from "../model/errors.js";
@@ -55,6 +56,8 @@ export interface CommitterOptions {
   readonly processingMs: number;
 }
 
+type BlockClock = Pick<ArrivalClock, "trusted" | "bootClock">;
+
 /** A block of this many readings is large: what its sync writes beside them is little for each. */
 const LARGE_READINGS_MIN = 256;
 /** Commits that a quiet time can save up: a device that waits for each of several acknowledgements is served at once. */
@@ -92,6 +95,8 @@ export class Committer {
   #lastTickMs = Number.NEGATIVE_INFINITY;
   /** More devices have fallen silent than one block may bring back: the next one follows at once. */
   #tickIsBehind = false;
+  /** A tick of several parts that has come so far. */
+  #tick: (TickPlan & { readonly part: number }) | undefined;
   #lastCommitMs: number;
 
   constructor(options: CommitterOptions) {
@@ -198,23 +203,34 @@ export class Committer {
     const processingMs = this.#advanceProcessing();
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
     if (isTick) this.#lastTickMs = processingMs;
-    const throughMs = isTick ? engine.tickThrough(processingMs) : processingMs;
-    this.#tickIsBehind = throughMs < processingMs;
+    const tick = this.#tick ?? (isTick ? { ...engine.planTick(processingMs), part: 0 } : undefined);
+    // In a block of its own.
+    const apart = tick !== undefined && (tick.parts > 1 || tick.throughMs < processingMs) ? tick : undefined;
+    this.#tickIsBehind = apart !== undefined;
     const portions = inPortions(builder.groups(), engine);
-    if (portions.length === 0 && !this.#tickIsBehind) portions.push([]);
+    if (portions.length === 0 && apart === undefined) portions.push([]);
     for (const [i, groups] of portions.entries()) {
       if (i > 0) await makeRoom(this.#options);
       const isLast = i === portions.length - 1;
-      await this.#write(clock, { groups, processingMs, tick: isTick && isLast && !this.#tickIsBehind });
+      await this.#write(clock, { groups, processingMs, tick: isTick && isLast && apart === undefined });
     }
     this.#size.learn(builder.readings, store.log.appendedBytes - before);
     for (const committed of builder.waiting) committed();
     await makeRoom(this.#options);
-    if (this.#tickIsBehind) {
-      await this.#write(clock, { groups: [], processingMs: throughMs, tick: true });
+    if (apart !== undefined) {
+      await this.#writeTick(clock, apart);
       await makeRoom(this.#options);
     }
     this.#leaveOutStall();
+  }
+
+  async #writeTick(
+    clock: BlockClock,
+    { throughMs, parts, part }: TickPlan & { readonly part: number },
+  ): Promise<void> {
+    const tickPart = parts > 1 ? { tickPart: { part, parts } } : {};
+    await this.#write(clock, { groups: [], processingMs: throughMs, tick: true, ...tickPart });
+    this.#tick = part + 1 < parts ? { throughMs, parts, part: part + 1 } : undefined;
   }
 
   /** Nobody is silent for that long: it is we who do not listen. */
@@ -245,18 +261,17 @@ export class Committer {
   }
 
   async #write(
-    { trusted, bootClock }: Pick<ArrivalClock, "trusted" | "bootClock">,
-    { groups, processingMs, tick }: Pick<Block, "groups" | "processingMs" | "tick">,
+    { trusted, bootClock }: BlockClock,
+    { groups, ...rest }: Pick<Block, "groups" | "processingMs" | "tick" | "tickPart">,
   ): Promise<void> {
     const { engine, store, checkpointer } = this.#options;
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     while (!store.isReadable) await store.readable();
     const block: Block = {
+      ...rest,
       sequence: engine.sequence + 1,
-      processingMs,
       clockTrusted: trusted,
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
-      tick,
       groups: trusted ? groups : withinBounds(groups, engine),
     };
     const summaries = engine.apply(block);
@@ -329,9 +344,9 @@ export class Committer {
   /**
    * Runs `change` between two commits, when engine and store agree and nothing has gathered. What gathers after the
    * change has begun is committed behind it; so the change must take effect on the intake before it first awaits.
-   * When it fails nothing is committed any more: how far it got is not known.
+   * One of many steps says when it gets on, so that it is not taken for stuck. When it fails nothing is committed any more: how far it got is not known.
    */
-  async exclusively<T>(change: () => Promise<T>): Promise<T> {
+  async exclusively<T>(change: (onProgress: () => void) => Promise<T>): Promise<T> {
     const { store } = this.#options;
     do {
       await this.drain();
@@ -339,7 +354,9 @@ export class Committer {
     } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
-    const changing = change();
+    const changing = change(() => {
+      this.#lastCommitMs = this.#options.clock.monotonicMs();
+    });
     this.#inFlight = changing.then(
       () => {},
       () => {},

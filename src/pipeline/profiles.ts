@@ -1,10 +1,13 @@
 import type { Engine } from "../engine/engine.js";
 import type { GroupDefinition } from "../model/group.js";
 import type { Profile } from "../model/profile.js";
+import type { Summary } from "../model/summary.js";
 import type { Operation } from "../store/disk.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
+import type { LogRoom } from "./log-room.js";
 import { encodeDefinition } from "./recovery.js";
+import { storeChanges } from "./room.js";
 
 /** What a change of profiles did. */
 export interface ProfileChange {
@@ -15,61 +18,122 @@ export interface ProfileChange {
   readonly closedWindows: number;
 }
 
-/**
- * Puts a set of profiles in the place of the present one, with engine and store in agreement before and after:
- * windows that mean the same go on, the others are closed and marked `reconfigured`, and the whole state goes to
- * the store in the same batch as the new definitions, so that no block is ever replayed under the wrong one.
- * Must run while no commit is under way.
- */
-export async function changeProfiles(on: {
+interface Changes {
   readonly engine: Engine;
   readonly store: Store;
   readonly checkpointer: Checkpointer;
-  /** Those in force until now, by id. */
-  readonly present: ReadonlyMap<string, Profile>;
-  readonly profiles: readonly Profile[];
-  /** Groups of their devices; as they are unless given. */
-  readonly groups?: readonly GroupDefinition[];
-}): Promise<ProfileChange> {
-  const { engine, store, checkpointer, present, profiles } = on;
+  /** Absent where the log is not bounded. */
+  readonly logRoom?: Pick<LogRoom, "lacking" | "made">;
+  /** To be told that it gets on. */
+  readonly onProgress?: () => void;
+}
+
+/**
+ * Puts a set of profiles in the place of the present one, with engine and store in agreement before and after: windows
+ * that mean the same go on, the others are closed and marked `reconfigured`. No block is ever replayed under the wrong
+ * definition, because none is written between the beginning and the end:
+ *
+ * 1. What has changed is stored, as by a checkpoint, under the definitions that it was under.
+ * 2. One batch begins the change: the new definitions, what they replace, groups with their members. Nothing of
+ *    the journal is left.
+ * 3. The other devices change over in portions (changeover.ts), each in one batch with the summaries of what it closed.
+ * 4. The batch of the last portion takes away what was replaced.
+ *
+ * A crash before the second is one before the change. After one behind it recovery finds what is replaced, and the change
+ * is finished first, before today's profiles are compared with those of then. A device that has changed over is in the
+ * store as such, with its summaries in the log; so none says anything twice.
+ *
+ * Must run while no commit is under way.
+ */
+export async function changeProfiles(
+  on: Changes & {
+    /** Those in force until now, by id. */
+    readonly present: ReadonlyMap<string, Profile>;
+    readonly profiles: readonly Profile[];
+    /** Groups of their devices; as they are unless given. */
+    readonly groups?: readonly GroupDefinition[];
+  },
+): Promise<ProfileChange> {
+  const { engine, store, profiles } = on;
+  let closedWindows = await changeOver(on);
   const before = new Map(engine.profiles().map((profile) => [profile.id, profile.hash]));
   const wanted = new Set(profiles.map((profile) => profile.id));
-  const records: Operation[] = [];
-  const added: string[] = [];
-  const changed: string[] = [];
-  const redefined: Profile[] = [];
-  for (const profile of profiles) {
-    const hash = before.get(profile.id);
-    if (hash === profile.hash) continue;
-    (hash === undefined ? added : changed).push(profile.id);
-    redefined.push(profile);
-    // One that was removed before left its definition in the store.
-    const stored = engine.profileState(profile.id)?.plan.profile.hash;
-    records.push(store.definitionOperation(profile.hash, encodeDefinition(profile)));
-    if (stored !== undefined && stored !== profile.hash) {
-      records.push(store.definitionOperation(stored, undefined));
-    }
-  }
+  const redefined = profiles.filter(({ id, hash }) => before.get(id) !== hash);
   const removed = [...before.keys()].filter((id) => !wanted.has(id));
-  // A removed profile keeps its definition, because its devices keep their counts.
-  for (const id of removed) {
-    const profile = present.get(id);
-    if (profile === undefined) continue;
-    records.push(store.definitionOperation(profile.hash, encodeDefinition(profile, { retired: true })));
-  }
   const { definitions } = engine.groups;
   const groups = on.groups ?? definitions;
-  const regrouped = JSON.stringify(groups) !== JSON.stringify(definitions);
-  if (regrouped) records.push(store.groupDefinitionsOperation(JSON.stringify(groups)));
-  const summaries =
-    redefined.length + removed.length > 0 || regrouped
-      ? engine.redefine({ profiles: redefined, retired: removed, groups })
-      : [];
-  if (records.length > 0 || summaries.length > 0) {
-    const share = checkpointer.everything();
-    const commit = { ...share.commit, records: [...share.commit.records, ...records] };
-    await store.commit({ summaries, ...commit });
-    share.written();
+  const isRegrouped = JSON.stringify(groups) !== JSON.stringify(definitions);
+  if (redefined.length + removed.length > 0 || isRegrouped) {
+    await storeChanges(on);
+    // What came of an earlier life of theirs, when they were removed; nothing may be stored under it any more.
+    const unused = redefined.flatMap(({ id, hash }) => {
+      const earlier = engine.profileState(id)?.definition.hash;
+      return earlier === undefined || earlier === hash ? [] : [earlier];
+    });
+    while (!store.isReadable) await store.readable();
+    const summaries = engine.changeover.begin({ profiles: redefined, retired: removed, groups });
+    const replacements = engine.changeover.replacements();
+    const kept = new Set(replacements.map(({ from }) => from));
+    await write(on, summaries, [
+      ...redefined.map((profile) => store.definitionOperation(profile.hash, encodeDefinition(profile))),
+      // Their devices keep their counts.
+      ...removed.flatMap((id) => retirement(on, id)),
+      ...unused.filter((hash) => !kept.has(hash)).map((hash) => store.definitionOperation(hash, undefined)),
+      ...(isRegrouped ? [store.groupDefinitionsOperation(JSON.stringify(groups))] : []),
+      ...(replacements.length > 0 ? [store.replacementsOperation(JSON.stringify(replacements))] : []),
+    ]);
+    closedWindows += summaries.length + (await changeOver(on));
   }
-  return { added, changed, removed, closedWindows: summaries.length };
+  const ids = (isKnown: boolean) =>
+    redefined.filter(({ id }) => before.has(id) === isKnown).map(({ id }) => id);
+  return { added: ids(false), changed: ids(true), removed, closedWindows };
+}
+
+function retirement(
+  { store, present }: { readonly store: Store; readonly present: ReadonlyMap<string, Profile> },
+  id: string,
+): Operation[] {
+  const profile = present.get(id);
+  if (profile === undefined) return [];
+  return [store.definitionOperation(profile.hash, encodeDefinition(profile, { retired: true }))];
+}
+
+/** Lets the devices change over that have yet to. @returns how many windows that closed */
+async function changeOver(on: Changes): Promise<number> {
+  const { engine, store, logRoom, onProgress } = on;
+  const replaced = engine.changeover.replacements();
+  let closed = 0;
+  while (engine.changeover.isUnderWay) {
+    if (logRoom?.lacking) await logRoom.made();
+    onProgress?.();
+    while (!store.isReadable) await store.readable();
+    const { summaries, isLast } = engine.changeover.portion();
+    await write(on, summaries, isLast ? endOf(replaced, store) : []);
+    engine.residency.relieve();
+    closed += summaries.length;
+  }
+  return closed;
+}
+
+/** What was kept of the definitions of before is not needed any more. */
+function endOf(
+  replaced: readonly { readonly from: string; readonly to: string }[],
+  store: Store,
+): Operation[] {
+  const gone = replaced.filter(({ from, to }) => from !== to);
+  return [
+    ...gone.map(({ from }) => store.definitionOperation(from, undefined)),
+    store.replacementsOperation(undefined),
+  ];
+}
+
+async function write(
+  { store, checkpointer, onProgress }: Changes,
+  summaries: readonly Summary[],
+  records: readonly Operation[],
+): Promise<void> {
+  const share = checkpointer.everything();
+  await store.commit({ summaries, ...share.commit, records: [...share.commit.records, ...records] });
+  share.written();
+  onProgress?.();
 }

@@ -1,5 +1,6 @@
 import { Engine, type EngineOptions } from "../engine/engine.js";
 import { restoreGroup } from "../engine/group-codec.js";
+import type { Replacement } from "../engine/profile-state.js";
 import { decodeDevice, decodeDeviceHeader, openSlice, type StoredSlice } from "../engine/snapshot.js";
 import { CorruptRecord, sealMark } from "../model/bytes.js";
 import type { GroupDefinition } from "../model/group.js";
@@ -20,7 +21,8 @@ import { makeRoom } from "./room.js";
  *
  * Readings were taken in under the profiles of that time, which may not be those of today; so the definitions are
  * kept with the state (source text and zone, by hash), and recovery runs under those. Changing over to today's is
- * a reload like any other (see profiles.ts).
+ * a reload like any other (see profiles.ts); so is going on with one in which the crash came. There is no journal behind
+ * the beginning of that one.
  */
 export interface Recovered {
   readonly engine: Engine;
@@ -36,6 +38,8 @@ export interface StoredDefinition {
   readonly file: string;
   /** Whether it was removed and is kept for the counts of its devices only. */
   readonly retired?: boolean;
+  /** Whether another has come in its place, and it is there for devices that have yet to change over. */
+  readonly replaced?: boolean;
 }
 
 export function encodeDefinition(
@@ -56,17 +60,9 @@ export async function recover(
   compile: (definition: StoredDefinition) => EngineProfile | undefined,
 ): Promise<Recovered> {
   const engine = new Engine({ ...options, residency: { ...options.residency, reader: store } });
-  for (const [hash, text] of await store.definitions()) {
-    const definition = JSON.parse(text) as StoredDefinition;
-    const profile = compile(definition);
-    if (profile === undefined || profile.hash !== hash) {
-      throw new CorruptRecord(`the stored profile definition ${hash} cannot be read`);
-    }
-    engine.addProfile(profile);
-    // Its devices were stored without windows.
-    if (definition.retired === true) engine.retire(profile.id);
-  }
+  const changing = await restoreProfiles(store, engine, compile);
   await restoreGroups(store, engine);
+  for (const { earlier, replacement } of changing) engine.changeover.resume(earlier, replacement);
   let processingMs = await restoreDevices(store, engine);
   engine.resumeAt(store.journalFrom - 1);
   let replayedBlocks = 0;
@@ -84,6 +80,36 @@ export async function recover(
   return { engine, processingMs, replayedBlocks };
 }
 
+/** @returns the definitions that devices may be stored under yet */
+async function restoreProfiles(
+  store: Store,
+  engine: Engine,
+  compile: (definition: StoredDefinition) => EngineProfile | undefined,
+): Promise<{ readonly earlier: EngineProfile; readonly replacement: Replacement }[]> {
+  const definitions = await store.definitions();
+  const replacements = JSON.parse((await store.replacements()) ?? "[]") as Replacement[];
+  const gone = new Set(replacements.filter(({ from, to }) => from !== to).map(({ from }) => from));
+  const compiled = (hash: string, rest: Partial<StoredDefinition> = {}): EngineProfile => {
+    const text = definitions.get(hash);
+    const profile =
+      text === undefined ? undefined : compile({ ...(JSON.parse(text) as StoredDefinition), ...rest });
+    if (profile?.hash === hash) return profile;
+    throw new CorruptRecord(`the stored profile definition ${hash} cannot be read`);
+  };
+  for (const [hash, text] of definitions) {
+    if (gone.has(hash)) continue;
+    const profile = compiled(hash);
+    engine.addProfile(profile);
+    // Its devices were stored without windows.
+    if ((JSON.parse(text) as StoredDefinition).retired === true) engine.retire(profile.id);
+  }
+  return replacements.map((replacement) => {
+    const earlier = compiled(replacement.from, { replaced: true });
+    if (engine.profileState(earlier.id) !== undefined) return { earlier, replacement };
+    throw new CorruptRecord(`the profile definition ${replacement.to} is missing`);
+  });
+}
+
 async function restoreGroups(store: Store, engine: Engine): Promise<void> {
   const definitions = await store.groupDefinitions();
   if (definitions !== undefined) engine.redefine({ groups: JSON.parse(definitions) as GroupDefinition[] });
@@ -96,8 +122,8 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
   for await (const record of store.devices()) {
     const header = decodeDeviceHeader(record);
     const state = engine.profileState(header.profileId);
-    const plan = state === undefined ? undefined : engine.planFor(state, header.name);
-    if (state === undefined || plan?.profile.hash !== header.profileHash) {
+    const plan = state === undefined ? undefined : engine.planOfStored(state, header);
+    if (state === undefined || plan === undefined) {
       throw new CorruptRecord(`a device refers to an unknown definition of profile ${header.profileId}`);
     }
     await verify(store, header.slices);

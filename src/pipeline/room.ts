@@ -26,6 +26,22 @@ export async function makeRoom(on: {
   }
 }
 
+/** Stores all that has changed, a share at a time. */
+export async function storeChanges(on: {
+  readonly store: Store;
+  readonly checkpointer: Checkpointer;
+  /** To be told that it gets on. */
+  readonly onProgress?: () => void;
+}): Promise<void> {
+  for (;;) {
+    const share = on.checkpointer.forcedShare();
+    if (share === undefined) return;
+    await on.store.commit({ summaries: [], ...share.commit });
+    share.written();
+    on.onProgress?.();
+  }
+}
+
 /**
  * Cuts what has gathered where it would bring back, or make, more devices than one block may: while a block is applied,
  * what it has touched cannot leave memory.

@@ -9,7 +9,7 @@ import { KEYS } from "./keys.js";
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
  * Record: its place in the store, sequence, processing time, flags,
- * the boot's clock where it matters, table of profile hashes, groups. A group: profile, device, rejections by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
+ * the boot's clock and the part of a tick where they matter, table of profile hashes, groups. A group: profile, device, rejections by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
  * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
  * arrivals count from that group's first, and its event times from its own first arrival.
  */
@@ -17,6 +17,7 @@ const VERSION = 3;
 const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
 const BLOCK_BOOT_CLOCK = 4;
+const BLOCK_TICK_PART = 8;
 const GROUP_TIMED = 1;
 const GROUP_KEYED = 2;
 const GROUP_DELIVERED = 4;
@@ -47,15 +48,20 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
   writer.varint(logHead);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
-  const clock = block.bootClock;
+  const { bootClock: clock, tickPart } = block;
   writer.byte(
     (block.tick ? BLOCK_TICK : 0) |
       (block.clockTrusted ? BLOCK_TRUSTED : 0) |
-      (clock === undefined ? 0 : BLOCK_BOOT_CLOCK),
+      (clock === undefined ? 0 : BLOCK_BOOT_CLOCK) |
+      (tickPart === undefined ? 0 : BLOCK_TICK_PART),
   );
   if (clock !== undefined) {
     writer.varint(clock.boot);
     writer.double(clock.offsetMs);
+  }
+  if (tickPart !== undefined) {
+    writer.varint(tickPart.part);
+    writer.varint(tickPart.parts);
   }
   const profiles = [...new Set(block.groups.map((group) => group.profile))];
   writer.varint(profiles.length);
@@ -213,6 +219,7 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const processingMs = reader.double();
   const flags = reader.byte();
   const clock = (flags & BLOCK_BOOT_CLOCK) !== 0 ? readBootClock(reader) : {};
+  const tickPart = (flags & BLOCK_TICK_PART) !== 0 ? readTickPart(reader) : {};
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
   let before = NO_GROUP;
   const groups = Array.from({ length: reader.count() }, () => {
@@ -222,7 +229,11 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   });
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
-  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, groups }, place };
+  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, ...tickPart, groups }, place };
+}
+
+function readTickPart(reader: ByteReader): Pick<Block, "tickPart"> {
+  return { tickPart: { part: reader.varint(), parts: reader.varint() } };
 }
 
 function readBootClock(reader: ByteReader): Pick<Block, "bootClock"> {

@@ -8,7 +8,7 @@
  * | `g` | group | group record |
  * | `j` | sequence | journal block |
  * | `l` | position | summary |
- * | `m` | name | format version, mark of the state, definitions of profiles and groups, log bookkeeping |
+ * | `m` | name | format version, mark of the state, definitions of profiles and groups, what these replace, log bookkeeping |
  * | `s` | profile NUL device NUL slice id | slice record |
  */
 const NUMBER_DIGITS = 11; // 36^11 > 2^53

@@ -12,7 +12,7 @@ import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
 import { LogCheck } from "./log-check.js";
 import { decodeLosses, LOSSES_KEY, type StateLoss } from "./losses.js";
-import { GROUPS_KEY, StateMark } from "./state-mark.js";
+import { GROUPS_KEY, REPLACEMENTS_KEY, StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
 import { Upkeep } from "./upkeep.js";
@@ -173,7 +173,9 @@ export class Store implements Cursors {
       journalBytes = value.length;
       operations.push({ type: "put", key: KEYS.journal(commit.block.sequence), value });
     }
-    operations.push(...summaries, ...commit.records);
+    // There may be more than fit on the stack as arguments.
+    for (const operation of summaries) operations.push(operation);
+    for (const operation of commit.records) operations.push(operation);
     const through = commit.dropJournalThrough ?? 0;
     const tail = this.#journalTail ?? commit.block?.sequence;
     for (let sequence = tail ?? through + 1; sequence <= through; sequence++) {
@@ -272,17 +274,28 @@ export class Store implements Cursors {
   }
 
   /** Definitions of groups as kept with `groupDefinitionsOperation`; undefined where there never were any. */
-  async groupDefinitions(): Promise<string | undefined> {
-    const value = await this.#database.get(GROUPS_KEY);
+  groupDefinitions(): Promise<string | undefined> {
+    return this.#text(GROUPS_KEY);
+  }
+
+  /** What definitions replace, as kept with `replacementsOperation`; undefined where no device is changing over. */
+  replacements(): Promise<string | undefined> {
+    return this.#text(REPLACEMENTS_KEY);
+  }
+
+  async #text(key: string): Promise<string | undefined> {
+    const value = await this.#database.get(key);
     if (value === undefined) return undefined;
-    this.#mark.found(GROUPS_KEY, value);
-    return ByteReader.open(value, DEFINITION_VERSION, GROUPS_KEY).text();
+    this.#mark.found(key, value);
+    return ByteReader.open(value, DEFINITION_VERSION, key).text();
   }
 
   groupDefinitionsOperation(definitions: string): Operation {
-    const writer = new ByteWriter();
-    writer.text(definitions);
-    return { type: "put", key: GROUPS_KEY, value: writer.seal(DEFINITION_VERSION, GROUPS_KEY) };
+    return textOperation(GROUPS_KEY, definitions);
+  }
+
+  replacementsOperation(replacements: string | undefined): Operation {
+    return textOperation(REPLACEMENTS_KEY, replacements);
   }
 
   /** Group records; to be read before the devices. */
@@ -296,11 +309,7 @@ export class Store implements Cursors {
   }
 
   definitionOperation(hash: string, definition: string | undefined): Operation {
-    const key = KEYS.meta(`profile/${hash}`);
-    if (definition === undefined) return { type: "del", key };
-    const writer = new ByteWriter();
-    writer.text(definition);
-    return { type: "put", key, value: writer.seal(DEFINITION_VERSION, key) };
+    return textOperation(KEYS.meta(`profile/${hash}`), definition);
   }
 
   load(target: string): Promise<Cursor | undefined> {
@@ -325,6 +334,13 @@ export class Store implements Cursors {
     await this.#check.stop();
     await this.#database.close();
   }
+}
+
+function textOperation(key: string, text: string | undefined): Operation {
+  if (text === undefined) return { type: "del", key };
+  const writer = new ByteWriter();
+  writer.text(text);
+  return { type: "put", key, value: writer.seal(DEFINITION_VERSION, key) };
 }
 
 /** Sees to it that the store is one of this format. @throws WeirError `store-too-new`, CorruptRecord */

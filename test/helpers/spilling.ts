@@ -49,11 +49,18 @@ export class SpillingEngine {
     return this.engine.apply(block);
   }
 
-  /** Changes the definition, and stores everything, as a reload does. */
-  reconfigure(profile: EngineProfile): Summary[] {
-    const summaries = this.engine.reconfigure(profile);
+  /** Changes the definition in portions that are stored, as a reload does. @param diesAfter so many of them */
+  reconfigure(profile: EngineProfile, diesAfter = Number.POSITIVE_INFINITY): Summary[] {
+    this.store();
+    const before = this.#profile;
+    const summaries = this.engine.changeover.begin({ profiles: [profile] });
     this.#profile = profile;
     this.store();
+    for (let left = diesAfter; this.engine.changeover.isUnderWay; left--) {
+      if (left === 0) this.restart(before);
+      summaries.push(...this.engine.changeover.portion().summaries);
+      this.store();
+    }
     return summaries;
   }
 
@@ -69,11 +76,12 @@ export class SpillingEngine {
     this.engine.residency.relieve();
   }
 
-  /** Dies, and comes back from what is stored and the journal behind it. */
-  restart(): void {
+  /** Dies, and comes back from what is stored and the journal behind it. @param before the definition that is replaced */
+  restart(before?: EngineProfile): void {
     const { sequence } = this.engine;
     this.engine = this.#newEngine();
     this.#checkpointer = new Checkpointer(this.engine, 0);
+    if (before !== undefined) this.engine.changeover.resume(before, { retired: false });
     const state = this.engine.profileState(this.#profile.id)!;
     for (const [key, value] of this.records) {
       if (key.startsWith(keySpace("g").gte)) restoreGroup(this.engine.groups, { key, value });
@@ -82,7 +90,7 @@ export class SpillingEngine {
       if (!key.startsWith(keySpace("d").gte)) continue;
       const header = decodeDeviceHeader({ key, value });
       if (this.engine.groups.takes(header.profileId, header.name)) {
-        this.engine.adopt(state, decodeDevice({ key, value }, this.engine.planFor(state, header.name)));
+        this.engine.adopt(state, decodeDevice({ key, value }, this.engine.planOfStored(state, header)!));
         this.engine.residency.relieve();
         continue;
       }

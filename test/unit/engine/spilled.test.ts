@@ -85,12 +85,14 @@ const reading = fc.record({
   values: fc.tuple(fc.integer({ min: 0, max: 60 }), fc.constantFrom("on", "off")),
   again: fc.integer({ min: 0, max: 6 }),
 });
+/** Of a tick that looks at some devices only. */
+const tickPart = fc.constantFrom({}, ...[0, 1].map((part) => ({ tickPart: { part, parts: 2 } })));
 const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("block" as const), readings: fc.array(reading, { maxLength: 6 }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("store" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("silence" as const), tickPart }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconfigure" as const), diesAfter: fc.constantFrom(0, 1, 2, 9) }) },
 ); // biome-ignore format: a table
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -103,9 +105,10 @@ class Script {
 
   block(profile: EngineProfile, step: Extract<Step, { readonly do: "block" | "silence" }>): Block {
     const silent = step.do === "silence";
+    const tickPart = step.do === "silence" ? step.tickPart : {};
     this.#processingMs += silent ? 40 * SECOND : SECOND;
     const readings = silent ? [] : step.readings.map((each) => this.#reading(each));
-    const timing = { processingMs: this.#processingMs, tick: true };
+    const timing = { processingMs: this.#processingMs, tick: true, ...tickPart };
     return new BlockMaker(profile, this.#sequence++).block(readings, timing);
   }
 
@@ -151,7 +154,7 @@ function compared(
     else if (each.do === "restart") bounded.restart();
     else if (each.do === "reconfigure") {
       profile = profile === first ? second : first;
-      same(bounded.reconfigure(profile), unbounded.reconfigure(profile));
+      same(bounded.reconfigure(profile, each.diesAfter), unbounded.reconfigure(profile));
     } else {
       const block = script.block(profile, each);
       same(bounded.apply(block), unbounded.apply(block));
@@ -231,7 +234,7 @@ describe("what leaves memory", () => {
           sliceLoads += bounded.engine.residency.stats().sliceLoads;
         },
       ),
-      cases(150),
+      cases(300),
     );
     expect(members).toBeGreaterThan(50);
     expect(deviceLoads).toBeGreaterThan(50);
@@ -287,4 +290,20 @@ describe("what leaves memory", () => {
       }
     },
   );
+});
+
+it("reads no more devices for a status than it may, however many profiles there are", () => {
+  const profiles = ["p", "q"].map((id) => profileOf(bounded, { id, hash: id }));
+  const engine = new SpillingEngine(profiles[0]!, 0);
+  engine.engine.addProfile(profiles[1]!);
+  const devices = ["a", "b", "c"];
+  const readings = profiles.flatMap(({ hash }) =>
+    devices.map((device) => ({ profile: hash, device, timeMs: 0, values: [1, "on"] })),
+  );
+  engine.apply(new BlockMaker(profiles[0]!).block(readings));
+  engine.store();
+  expect(engine.engine.residency.stats().devicesSpilled).toBe(6);
+  expect(engine.engine.counts(0)).toEqual([]);
+  expect(engine.engine.counts(4)).toHaveLength(4);
+  expect(engine.engine.counts()).toHaveLength(6);
 });

@@ -59,6 +59,7 @@ const block = fc.record(
     processingMs: fc.integer({ min: 0, max: 2 ** 45 }),
     clockTrusted: fc.boolean(),
     tick: fc.boolean(),
+    tickPart: fc.record({ part: fc.nat({ max: 63 }), parts: fc.constantFrom(64, 1_024) }),
     groups: fc.array(group, { maxLength: 4 }),
     bootClock,
   },

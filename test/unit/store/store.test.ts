@@ -32,6 +32,18 @@ describe("the store", () => {
     await again.close();
   });
 
+  it("takes any number of records in one commit: all devices may have changed at an end", async () => {
+    const store = await openStore(path);
+    const value = new Uint8Array(8);
+    const records = Array.from(
+      { length: 200_000 },
+      (_, i) => ({ type: "put", key: `x${i}`, value }) as const,
+    );
+    await store.commit({ summaries: ['{"a":1}'], records });
+    expect(store.log.head()).toBe(1);
+    await store.close();
+  });
+
   it("does not work through a journal of years that is not there any more", async () => {
     const first = await openStore(path);
     const block = { sequence: 50_000_000, processingMs: 5, clockTrusted: true, tick: false, groups: [] };
