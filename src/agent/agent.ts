@@ -127,8 +127,8 @@ export class Agent {
     this.#reporter = new StatusReporter({
       timers: options.timers,
       store: state.store,
-      waiting: () => (state.engine.isHolding ? this.status().waiting : 0),
-      status: () => this.status(),
+      waiting: () => (state.engine.isHolding ? state.engine.totals().waiting : 0),
+      status: () => ({ devices: state.engine.deviceCount, ...state.engine.totals() }),
       outlets: () => [...this.#outlets.values()].map(({ part }) => part),
     });
     const stages = { arrivals, committer: this.#committer, refusals: this.#refusals };
