@@ -193,7 +193,7 @@ function checkBefore({ sensors }: Simulated, receipts: Receipts, found: Found): 
     const { summary } = newest;
     const { profile, kept } = byDevice.get(deviceOf(summary)) ?? {};
     if (profile?.strict !== true || !summary.final || newest.members.length === 0) continue;
-    const isOfFirst = fineName(summary) === profile.versions[0]!.windows[0]!.name;
+    const isOfFirst = fineName(summary) === profile.load(0).windows[0]!.name;
     if (isOfFirst && !/\/\d+$/.test(summary.id)) receipts.decoder.checkOrder(newest, kept!, true);
   }
 }

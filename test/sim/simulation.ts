@@ -118,7 +118,7 @@ function build(dice: Dice, horizonMs: number): Simulated {
   const sensors = scenario.devices.map(
     (spec) => new Sensor({ spec, client: client(spec.name), kernel, dice: dice.fork(spec.name) }),
   );
-  const versions = scenario.profiles.flatMap((profile) => profile.versions);
+  const versions = scenario.profiles.flatMap((profile) => gateway.versions.map(profile.load));
   const definitions = new Map(versions.map((version) => [`${version.id}@${version.version}`, version]));
   const groups = groupProfiles(gateway.groups, gateway.profiles);
   const clocksStep = scenario.clock !== "good" || Number.isFinite(scenario.every.clockStep);
@@ -162,7 +162,7 @@ async function settleDown(simulated: Simulated): Promise<void> {
     gateway.status()?.targets.every(({ lagEntries, state }) => lagEntries === 0 && state === "idle") === true;
   // A status takes long: it reads what is not in memory.
   const untilMs = kernel.nowMs + DRAIN_MS_MAX;
-  while (!delivered() && kernel.nowMs < untilMs) await kernel.run(kernel.nowMs + 1_000);
+  while (!delivered() && kernel.nowMs < untilMs) await kernel.run(kernel.nowMs + 10_000);
   if (!delivered()) throw notIn("the upstreams get everything");
 }
 
