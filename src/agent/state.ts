@@ -35,9 +35,13 @@ const recovered = defineEvent<{
 /**
  * Opens the store and recovers the engine from it. A store whose records are damaged is set aside, loudly, and a
  * new one begun: wrong numbers would be worse than none.
+ * @param world its profiles are those that are loaded already
  * @throws WeirError `store-locked`, `store-unavailable`, `store-too-new`
  */
-export async function openState(config: Config, world: World & { readonly disk?: Disk }): Promise<OpenState> {
+export async function openState(
+  config: Config,
+  world: World & { readonly disk?: Disk; readonly profiles?: readonly Profile[] },
+): Promise<OpenState> {
   const { path, logBytesMax, coarsen } = config.store;
   const coarsening = { ladderMs: coarsen, zone: config.gateway.zone, merge: mergeSummaries };
   const options = { ...world, path, logBytesMax, databaseBytesMax: databaseBytesOf(config), coarsening };
@@ -46,7 +50,7 @@ export async function openState(config: Config, world: World & { readonly disk?:
     const kept = new Map<string, Profile>();
     try {
       const compile = (definition: StoredDefinition): Profile | undefined => {
-        const { profile } = loadProfile(definition.source, definition);
+        const profile = loadedAs(definition, world.profiles ?? []);
         const isInForce = definition.retired !== true && definition.replaced !== true;
         if (profile !== undefined && isInForce) kept.set(profile.id, profile);
         return profile;
@@ -68,4 +72,11 @@ export async function openState(config: Config, world: World & { readonly disk?:
       await setAside(options, messageOf(error));
     }
   }
+}
+
+/** Nearly always the definition is the one of today, which is loaded already. */
+function loadedAs(definition: StoredDefinition, loaded: readonly Profile[]): Profile | undefined {
+  const { source, zone } = definition;
+  const same = loaded.find((profile) => profile.source === source && profile.zone === zone);
+  return same ?? loadProfile(source, definition).profile;
 }

@@ -76,11 +76,12 @@ export class Tally {
 function received(accepted: number, byCode: readonly number[]) {
   const rejected: Partial<Record<RejectReason, number>> = {};
   let all = accepted;
-  REJECT_REASONS.forEach((reason, code) => {
+  // Most devices have had few of them, or none.
+  for (let code = 0; code < byCode.length; code++) {
     const count = byCode[code] ?? 0;
-    if (count === 0) return;
-    rejected[reason] = count;
+    if (count === 0) continue;
+    rejected[REJECT_REASONS[code]!] = count;
     all += count;
-  });
+  }
   return { received: all, accepted, rejected };
 }

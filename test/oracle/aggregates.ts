@@ -42,56 +42,91 @@ export function resultsOf(column: Column, names: readonly string[]): Record<stri
   };
 }
 
+const NAMES = new Map<string, readonly [kind: string, parameter: string]>();
+
+/** What an aggregate is and what it is asked with: "p99.9" is "p" and "99.9". */
+function partsOf(name: string): readonly [kind: string, parameter: string] {
+  const known = NAMES.get(name);
+  if (known !== undefined) return known;
+  const [, kind = "", parameter = ""] = /^([a-zA-Z]+)\(?([\d.]*|\w+)\)?$/.exec(name) ?? [];
+  NAMES.set(name, [kind, parameter]);
+  return [kind, parameter];
+}
+
 function resultOf(column: Column, name: string): unknown {
   const { values, field, profile } = column;
-  const numbers = values.map(({ v }) => v as number);
-  const byTime = [...values].sort((a, b) => a.t - b.t || (a.v < b.v ? -1 : 1));
-  const min = Math.min(...numbers);
-  const max = Math.max(...numbers);
+  const [kind, parameter] = partsOf(name);
+  const compute = OF_NUMBERS[kind];
+  if (compute !== undefined) return compute(values.map(({ v }) => v as number));
+  const numbers = () => values.map(({ v }) => v as number);
   const timeOf = (x: number) => iso(Math.min(...values.filter(({ v }) => v === x).map(({ t }) => t)));
-  const root = (x: number | null) => (x === null ? null : Math.sqrt(x));
   const named = (v: FieldValue) => (typeof v === "number" ? (field.values?.[v] ?? v) : v);
-  const [, kind = "", parameter = ""] = /^([a-zA-Z]+)\(?([\d.]*|\w+)\)?$/.exec(name) ?? [];
-  const other = () => pairsWith(column, parameter);
-  const compute: Record<string, () => unknown> = {
-    count: () => values.length,
-    sum: () => exactSum(numbers),
-    mean: () => exactMean(numbers),
-    min: () => min,
-    max: () => max,
-    range: () => max - min,
-    minTime: () => timeOf(min),
-    maxTime: () => timeOf(max),
-    variance: () => exactVariance(numbers, 1),
-    variancePopulation: () => exactVariance(numbers, 0),
-    stddev: () => root(exactVariance(numbers, 1)),
-    stddevPopulation: () => root(exactVariance(numbers, 0)),
-    first: () => named(byTime[0]!.v),
-    last: () => named(byTime.at(-1)!.v),
-    firstTime: () => iso(byTime[0]!.t),
-    lastTime: () => iso(byTime.at(-1)!.t),
-    p: () => quantileResult(numbers, parameter, field.resolution),
-    histogram: () => histogramResult(numbers, field.resolution),
-    distinct: () => new Set(values.map(({ v }) => v)).size,
-    mode: () => {
+  switch (kind) {
+    case "minTime":
+      return timeOf(Math.min(...numbers()));
+    case "maxTime":
+      return timeOf(Math.max(...numbers()));
+    case "first":
+      return named(byTime(values)[0]!.v);
+    case "last":
+      return named(byTime(values).at(-1)!.v);
+    case "firstTime":
+      return iso(byTime(values)[0]!.t);
+    case "lastTime":
+      return iso(byTime(values).at(-1)!.t);
+    case "p":
+      return quantileResult(numbers(), parameter, field.resolution);
+    case "histogram":
+      return histogramResult(numbers(), field.resolution);
+    case "distinct":
+      return new Set(values.map(({ v }) => v)).size;
+    case "mode": {
       const [most] = tally(values).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
       return most === undefined ? null : named(most[0]);
-    },
-    counts: () => {
+    }
+    case "counts": {
       const sorted = tally(values).sort((a, b) => (a[0] < b[0] ? -1 : 1));
       return sorted.length === 0 ? null : Object.fromEntries(sorted.map(([v, n]) => [named(v), n]));
-    },
-    slope: () => exactSlopePerHour(values.map(({ t, v }) => [t, v as number])),
-    covariance: () => covariance(other(), 1),
-    covariancePopulation: () => covariance(other(), 0),
-    correlation: () => correlation(other()),
-    percentGood: () => (100 * values.length) / column.accepted,
-    completeness: () =>
-      column.window === undefined
+    }
+    case "slope":
+      return exactSlopePerHour(values.map(({ t, v }) => [t, v as number]));
+    case "covariance":
+      return covariance(pairsWith(column, parameter), 1);
+    case "covariancePopulation":
+      return covariance(pairsWith(column, parameter), 0);
+    case "correlation":
+      return correlation(pairsWith(column, parameter));
+    case "percentGood":
+      return (100 * values.length) / column.accepted;
+    case "completeness":
+      return column.window === undefined
         ? null
-        : (values.length * profile.time.periodMs!) / (column.window.endMs - column.window.startMs),
-  };
-  return compute[kind]!();
+        : (values.length * profile.time.periodMs!) / (column.window.endMs - column.window.startMs);
+    default:
+      throw new Error(`the oracle knows no aggregate ${name}`);
+  }
+}
+
+/** Aggregates that nothing but the values matters to. */
+const OF_NUMBERS: Readonly<Record<string, (numbers: readonly number[]) => number | null>> = {
+  count: (numbers) => numbers.length,
+  sum: exactSum,
+  mean: exactMean,
+  min: (numbers) => Math.min(...numbers),
+  max: (numbers) => Math.max(...numbers),
+  range: (numbers) => Math.max(...numbers) - Math.min(...numbers),
+  variance: (numbers) => exactVariance(numbers, 1),
+  variancePopulation: (numbers) => exactVariance(numbers, 0),
+  stddev: (numbers) => root(exactVariance(numbers, 1)),
+  stddevPopulation: (numbers) => root(exactVariance(numbers, 0)),
+};
+
+function root(x: number | null): number | null {
+  return x === null ? null : Math.sqrt(x);
+}
+
+function byTime(values: readonly Value[]): Value[] {
+  return [...values].sort((a, b) => a.t - b.t || (a.v < b.v ? -1 : 1));
 }
 
 /** Each value with how often it occurs; nothing where there are too many. */

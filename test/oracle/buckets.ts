@@ -23,17 +23,27 @@ function histogramOf(values: readonly number[], step: number | undefined): Histo
   const zeros = step === undefined ? values.filter((x) => x === 0).length : 0;
   for (let width = 1n; ; width *= 2n) {
     const wide = (all: readonly bigint[]) => all.map((i) => floorDivide(i, width));
-    const fits = [positive, negative].every((all) => span(wide(all)) <= most);
+    const fits = [positive, negative].every(
+      (all) => span(ends(all).map((i) => floorDivide(i, width))) <= most,
+    );
     if (fits) return { width, positive: wide(positive), negative: wide(negative), zeros };
   }
 }
 
 function span(all: readonly bigint[]): bigint {
-  return all.length === 0 ? 0n : (rising(all).at(-1) ?? 0n) - (rising(all)[0] ?? 0n) + 1n;
+  const [first, last] = ends(all);
+  return first === undefined ? 0n : last! - first + 1n;
 }
 
-function rising(all: readonly bigint[]): bigint[] {
-  return [...all].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+/** The least and the greatest; nothing of nothing. */
+function ends(all: readonly bigint[]): bigint[] {
+  if (all.length === 0) return [];
+  let [first, last] = [all[0]!, all[0]!];
+  for (const i of all) {
+    if (i < first) first = i;
+    if (i > last) last = i;
+  }
+  return [first, last];
 }
 
 function floorDivide(x: bigint, by: bigint): bigint {
@@ -41,8 +51,20 @@ function floorDivide(x: bigint, by: bigint): bigint {
   return x % by < 0n ? quotient - 1n : quotient;
 }
 
+const BUCKETS_KNOWN_MAX = 10_000;
+const known = new Map<number, bigint>();
+
 /** The whole number i for which x is above 2^(i/4096) and at most 2^((i+1)/4096). */
 export function logBucket(x: number): bigint {
+  const before = known.get(x);
+  if (before !== undefined) return before;
+  if (known.size >= BUCKETS_KNOWN_MAX) known.clear();
+  const bucket = computedBucket(x);
+  known.set(x, bucket);
+  return bucket;
+}
+
+function computedBucket(x: number): bigint {
   let octave = 0n;
   let significand = x;
   for (; significand >= 2; significand /= 2) octave++;
@@ -70,7 +92,7 @@ export function logBucket(x: number): bigint {
 export function histogramResult(values: readonly number[], step: number | undefined): unknown {
   const { width, positive, negative, zeros } = histogramOf(values, step);
   const side = (all: readonly bigint[]) => {
-    const [first = 0n] = rising(all);
+    const [first = 0n] = ends(all);
     const counts = new Array<number>(Number(span(all))).fill(0);
     for (const i of all) counts[Number(i - first)]!++;
     return { offset: Number(first), counts };

@@ -1,5 +1,5 @@
 import type { EngineProfile } from "../../src/model/profile.js";
-import type { FieldValue } from "../../src/model/reading.js";
+import { type FieldValue, isMissing } from "../../src/model/reading.js";
 import { isFolded } from "../../src/model/window.js";
 import { type Column, resultsOf } from "./aggregates.js";
 
@@ -60,10 +60,11 @@ export function fieldsOf(
   for (const { field: index, names } of window.aggregates) {
     const field = profile.fields[index]!;
     const values = members
-      .map((r) => ({ t: r.timeMs, v: r.values[index]!, all: r.values }))
-      .filter(({ v }) => typeof v === "string" || !Number.isNaN(v));
+      .filter((r) => !isMissing(r.values[index]!))
+      .map((r) => ({ t: r.timeMs, v: r.values[index]!, all: r.values }));
+    if (values.length === 0) continue;
     const column = { profile, field, accepted: members.length, values, window: bounds };
-    if (values.length > 0) fields[field.name] = resultsOf(column, names);
+    fields[field.name] = resultsOf(column, names);
   }
   return JSON.stringify(fields);
 }

@@ -57,7 +57,7 @@ function unitOf(name: string, unit: string | undefined): [string, string][] {
 }
 
 export function orderedResult(history: History, name: string): unknown {
-  const [, kind, parameter] = /^(\w+)(?:\((.*)\))?$/.exec(name)!;
+  const [kind = "", parameter] = name.split(/[()]/, 2);
   const { field, points, before } = history;
   const smooth = field.type === "float" || field.type === "decimal" ? "linear" : "stepped";
   switch (kind) {
@@ -82,7 +82,7 @@ export function orderedResult(history: History, name: string): unknown {
     case "transitions":
       return steps(history).filter(([a, b]) => a.v !== b.v).length;
     default:
-      return changeResult(history, kind!);
+      return changeResult(history, kind);
   }
 }
 
@@ -129,7 +129,13 @@ interface Fraction {
 }
 
 function sum(a: Fraction, b: Fraction): Fraction {
+  if (a.d === b.d) return { n: a.n + b.n, d: a.d };
   return { n: a.n * b.d + b.n * a.d, d: a.d * b.d };
+}
+
+/** A whole number as such: most pieces are one, and denominators do not grow with them. */
+function shortened({ n, d }: Fraction): Fraction {
+  return n % d === 0n ? { n: n / d, d: 1n } : { n, d };
 }
 
 function rounded({ n, d }: Fraction, divisor: bigint): number {
@@ -154,7 +160,7 @@ function areaOf(history: History, interpolation: string): { area: Fraction; know
     // Height at both ends, times the gap; twice the area is their sum times the width.
     const height = (at: number) => x0 * BigInt(gap) + (x1 - x0) * BigInt(at - t);
     const piece = { n: (height(from) + height(to)) * BigInt(to - from), d: 2n * BigInt(gap) };
-    area = sum(area, piece);
+    area = sum(area, shortened(piece));
     knownMs += to - from;
   }
   return { area, knownMs };

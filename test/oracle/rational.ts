@@ -52,6 +52,11 @@ function length(x: bigint): number {
 }
 
 export function exactSum(values: readonly number[]): number {
+  const magnitude = values.reduce((acc, x) => acc + Math.abs(x), 0);
+  // No rounding on the way either.
+  if (magnitude <= Number.MAX_SAFE_INTEGER && values.every(Number.isInteger)) {
+    return values.reduce((acc, x) => acc + x, 0);
+  }
   return toDouble(total(values), 1n, SHIFT);
 }
 

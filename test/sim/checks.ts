@@ -182,20 +182,19 @@ function checkComplete(simulated: Simulated, status: AgentStatus, receipts: Rece
 
 /** A window begins with the last value before it, where that is known for sure: of the definition that never changes. */
 function checkBefore({ sensors }: Simulated, receipts: Receipts, found: Found): void {
-  const byDevice = new Map(sensors.map((sensor) => [keyOf(sensor), sensor]));
+  const byDevice = new Map(
+    sensors.map((sensor) => {
+      const there = found.get(keyOf(sensor)) ?? new Set();
+      const kept = sensor.sent.filter(({ name }) => there.has(name));
+      return [keyOf(sensor), { profile: sensor.spec.profile, kept }];
+    }),
+  );
   for (const newest of receipts.newest()) {
     const { summary } = newest;
-    const device = deviceOf(summary);
-    const { spec, sent } = byDevice.get(device) ?? {};
-    if (spec === undefined || !spec.profile.strict || !summary.final || newest.members.length === 0) continue;
-    if (fineName(summary) !== spec.profile.versions[0]!.windows[0]!.name || /\/\d+$/.test(summary.id))
-      continue;
-    const there = found.get(device) ?? new Set();
-    receipts.decoder.checkOrder(
-      newest,
-      sent!.filter(({ name }) => there.has(name)),
-      true,
-    );
+    const { profile, kept } = byDevice.get(deviceOf(summary)) ?? {};
+    if (profile?.strict !== true || !summary.final || newest.members.length === 0) continue;
+    const isOfFirst = fineName(summary) === profile.load(0).windows[0]!.name;
+    if (isOfFirst && !/\/\d+$/.test(summary.id)) receipts.decoder.checkOrder(newest, kept!, true);
   }
 }
 

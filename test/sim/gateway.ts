@@ -49,6 +49,8 @@ export class Gateway {
   /** Called when a life has recovered, and when one is about to end in good order. */
   onUp: (agent: Agent) => void = () => {};
   lives = 0;
+  /** Of config and profiles, those that may come into force. */
+  readonly versions: readonly number[];
   readonly #on: GatewayParts;
   readonly #configs: readonly Config[];
   #version = 0;
@@ -57,11 +59,12 @@ export class Gateway {
 
   constructor(on: GatewayParts) {
     this.#on = on;
-    this.#configs = [0, 1, 2].map((version) => configOf(on.scenario, version));
+    this.versions = on.scenario.every.reload < Number.POSITIVE_INFINITY ? [0, 1, 2] : [0];
+    this.#configs = this.versions.map((version) => configOf(on.scenario, version));
   }
 
   get profiles(): readonly Profile[] {
-    return this.#on.scenario.profiles.map(({ versions }) => versions[this.#version % versions.length]!);
+    return this.#on.scenario.profiles.map(({ load }) => load(this.#version % this.versions.length));
   }
 
   get #config(): Config {

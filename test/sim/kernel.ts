@@ -38,20 +38,39 @@ export class Kernel {
 
   /** Runs events until `done()` or nothing is left before `untilMs`. @throws what `fail` was told */
   async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
-    await settle();
-    while (!done()) {
-      if (this.#failure !== undefined) throw this.#failure.error;
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#pop();
-      if (next.cancelled) continue;
-      this.nowMs = next.atMs;
-      this.steps++;
-      next.run();
-      await settle();
+    let over = false;
+    while (!over) {
+      await turns(() => {
+        over ||= !this.#step(untilMs, done);
+      });
     }
     if (this.#failure !== undefined) throw this.#failure.error;
     if (!done() && untilMs !== Number.POSITIVE_INFINITY) this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  /** Runs the next event. @returns whether there was one */
+  #step(untilMs: number, done: () => boolean): boolean {
+    try {
+      if (this.#failure !== undefined || done()) return false;
+      const next = this.#nextBefore(untilMs);
+      if (next === undefined) return false;
+      this.nowMs = next.atMs;
+      this.steps++;
+      next.run();
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
+  #nextBefore(untilMs: number): Event | undefined {
+    for (;;) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) return undefined;
+      this.#pop();
+      if (!next.cancelled) return next;
+    }
   }
 
   #push(event: Event): void {
@@ -87,7 +106,16 @@ function before(a: Event, b: Event): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }
 
-/** One turn of the event loop, after every promise that is already kept. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** How often `turns` does something: one turn of the event loop costs more than most steps. */
+const TURNS = 64;
+
+/** Does something several times, each time when every promise is kept that can be: Node sees to it between immediates. */
+function turns(step: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    for (let n = 1; n < TURNS; n++) setImmediate(step);
+    setImmediate(() => {
+      step();
+      resolve();
+    });
+  });
 }

@@ -19,23 +19,27 @@ export interface Ordered {
 }
 
 /**
- * @param outside readings that are not in it; between windows that were merged there may be others, said by themselves
- * @param known whether they are those that the gateway has: then it is the last of them, else any of them or none
+ * @param all readings of the device; between windows that were merged there may be others, said by themselves
+ * @param known whether those that are not in it are those that the gateway has: then the value before is the last of
+ *   them, else any of them or none
  * @throws Error when what is said does not follow
  */
-export function checkOrdered(of: Ordered, outside: readonly Sent[], known: boolean): void {
+export function checkOrdered(of: Ordered, all: readonly Sent[], known: boolean): void {
   const { summary, profile, window } = of;
-  const members = inOrder(of.members);
-  const others = inOrder(outside);
+  const requests = window.aggregates.filter(({ field }) =>
+    ORDERED_FIELDS.includes(profile.fields[field]!.name),
+  );
+  if (requests.length === 0) return;
+  const inside = new Set(of.members);
+  const members = of.members.map(keyedOf).sort(byTime);
+  const others = inOrder(all).filter(({ sent }) => !inside.has(sent));
   const said = new Set(fieldsWithState(summary));
-  for (const request of window.aggregates) {
+  for (const request of requests) {
     const index = request.field;
     const { name } = profile.fields[index]!;
-    if (!ORDERED_FIELDS.includes(name)) continue;
     const values = members.filter(({ values }) => !isMissing(values[index]!));
     const firstMs = values[0]?.timeMs ?? Number.NEGATIVE_INFINITY;
-    const earlier = others.filter(({ timeMs, values: its }) => timeMs <= firstMs && !isMissing(its[index]!));
-    const bounds = known ? [earlier.slice(-1)] : [...earlier.reverse().map((each) => [each]), []];
+    const bounds = () => boundsOf({ others, firstMs, index, known });
     const got = JSON.stringify(said.has(name) ? { [name]: summary.fields[name] } : {});
     const only = { ...window, aggregates: [request] };
     const spans = values.length === 0 ? [] : spansOf(of, values, others);
@@ -43,10 +47,32 @@ export function checkOrdered(of: Ordered, outside: readonly Sent[], known: boole
       spans.some(
         (span) => got === orderedFieldsOf(profile, only, { earlier: bound, members: values, bounds: span }),
       );
-    if (values.length === 0 ? got === "{}" : bounds.some(fits)) continue;
-    const points = [...(bounds[0] ?? []), ...values].map(({ timeMs, values: its }) => [timeMs, its[index]]);
+    if (values.length === 0 ? got === "{}" : some(bounds(), fits)) continue;
+    const [likely = []] = bounds();
+    const points = [...likely, ...values].map(({ timeMs, values: its }) => [timeMs, its[index]]);
     throw new Error(`${summary.id}: ${got} does not follow from ${JSON.stringify(points)}`);
   }
+}
+
+/** What may have been the value of a field before its first one in the window, the likely one first. */
+function* boundsOf(of: {
+  readonly others: readonly Keyed[];
+  readonly firstMs: number;
+  readonly index: number;
+  readonly known: boolean;
+}): Generator<readonly Keyed[]> {
+  for (let at = of.others.length - 1; at >= 0; at--) {
+    const each = of.others[at]!;
+    if (each.timeMs > of.firstMs || isMissing(each.values[of.index]!)) continue;
+    yield [each];
+    if (of.known) return;
+  }
+  yield [];
+}
+
+function some<T>(items: Iterable<T>, fits: (item: T) => boolean): boolean {
+  for (const item of items) if (fits(item)) return true;
+  return false;
 }
 
 /** When the first window in a summary begins: of a coarse one the first part may have been said before. */
@@ -55,22 +81,33 @@ export function firstStartMs({ id, window }: Summary): number {
 }
 
 interface Keyed extends OracleReading {
+  readonly sent: Sent;
   readonly hash: number;
 }
 
 /** Every summary of a device looks at all that it has sent. */
 const keyed = new WeakMap<Sent, Keyed>();
+const ordered = new WeakMap<readonly Sent[], readonly Keyed[]>();
 
 /** The engine's order: by time, and of one time by the hash. */
-function inOrder(readings: readonly Sent[]): OracleReading[] {
-  return readings.map(keyedOf).sort((a, b) => a.timeMs - b.timeMs || a.hash - b.hash);
+function byTime(a: Keyed, b: Keyed): number {
+  return a.timeMs - b.timeMs || a.hash - b.hash;
+}
+
+/** In the engine's order. @param all a list that only grows */
+function inOrder(all: readonly Sent[]): readonly Keyed[] {
+  const before = ordered.get(all) ?? [];
+  if (before.length === all.length) return before;
+  const sorted = [...before, ...all.slice(before.length).map(keyedOf)].sort(byTime);
+  ordered.set(all, sorted);
+  return sorted;
 }
 
 function keyedOf(sent: Sent): Keyed {
   const known = keyed.get(sent);
   if (known !== undefined) return known;
   const { timeMs, values } = sent;
-  const made = { device: "", timeMs: timeMs!, values, hash: hashValues(values) };
+  const made = { device: "", timeMs: timeMs!, values, sent, hash: hashValues(values) };
   keyed.set(sent, made);
   return made;
 }

@@ -64,8 +64,8 @@ export interface ProfileSpec {
   readonly strict: boolean;
   /** One text per version; a reload changes from one to the next. */
   readonly texts: readonly string[];
-  /** The same, loaded. */
-  readonly versions: readonly Profile[];
+  /** One of them, loaded when it is first asked for. */
+  readonly load: (version: number) => Profile;
 }
 
 export function makeProfile(id: string, dice: Dice): ProfileSpec {
@@ -84,8 +84,19 @@ export function makeProfile(id: string, dice: Dice): ProfileSpec {
   const texts = [windows, ...reconfigured(windows, rules, dice)].map((lines, version) =>
     profileText({ id, version, time: time.filter((part) => part !== "").join(", "), windows: lines }),
   );
-  const versions = texts.map((text) => load(id, text));
-  return { id, timed, outOfOrdernessMs, latenessMs, strict, texts, versions };
+  const loaded: Profile[] = [];
+  return {
+    id,
+    timed,
+    outOfOrdernessMs,
+    latenessMs,
+    strict,
+    texts,
+    load: (version) => {
+      loaded[version] ??= loadText(id, texts[version]!);
+      return loaded[version];
+    },
+  };
 }
 
 interface WindowRules {
@@ -150,7 +161,7 @@ function profileText(on: {
   ].join("\n");
 }
 
-function load(id: string, text: string): Profile {
+function loadText(id: string, text: string): Profile {
   const { profile, diagnostics } = loadProfile(text, { file: `${id}.yaml`, zone: "UTC" });
   if (profile === undefined) throw new Error(`${text}\n${JSON.stringify(diagnostics)}`);
   return profile;

@@ -1,6 +1,5 @@
-import type { Summary } from "../../src/model/summary.js";
 import type { Kernel } from "./kernel.js";
-import type { Decoder } from "./received.js";
+import type { Decoder, Received } from "./received.js";
 import type { Sensor, Sent } from "./sensor.js";
 import type { SimulatedUpstream } from "./upstream.js";
 
@@ -10,7 +9,7 @@ export class Receipts {
   arrivals = 0;
   /** By id, the revisions with their bytes. */
   readonly #revisions = new Map<string, Map<number, string>>();
-  readonly #newest = new Map<string, { readonly summary: Summary; readonly members: readonly Sent[] }>();
+  readonly #newest = new Map<string, Received>();
   readonly decoder: Decoder;
   /** First reading of each device that only closes windows. */
   #closing = new Map<string, number>();
@@ -43,8 +42,8 @@ export class Receipts {
 
   #receive(json: string): void {
     this.arrivals++;
-    const summary = JSON.parse(json) as Summary;
-    const { id, revision } = summary;
+    const received = this.decoder.received(json);
+    const { id, revision } = received.summary;
     const known = this.#revisions.get(id) ?? new Map<number, string>();
     this.#revisions.set(id, known);
     const same = known.get(revision);
@@ -52,16 +51,17 @@ export class Receipts {
       if (same !== json) throw new Error(`${id}: revision ${revision} came as\n${same}\nand as\n${json}`);
       return;
     }
-    const highest = Math.max(-1, ...known.keys());
-    if (revision <= highest) throw new Error(`${id}: revision ${revision} came first after ${highest}`);
-    if (this.#newest.get(id)?.summary.final === true)
-      throw new Error(`${id}: a revision after the final one`);
+    const newest = this.#newest.get(id)?.summary;
+    if (newest !== undefined && revision <= newest.revision) {
+      throw new Error(`${id}: revision ${revision} came first after ${newest.revision}`);
+    }
+    if (newest?.final === true) throw new Error(`${id}: a revision after the final one`);
     known.set(revision, json);
-    this.#newest.set(id, { summary, members: this.decoder.members(json, summary) });
+    this.#newest.set(id, received);
   }
 
   /** The last word on every window. */
-  newest(): Iterable<{ readonly summary: Summary; readonly members: readonly Sent[] }> {
+  newest(): Iterable<Received> {
     return this.#newest.values();
   }
 }

@@ -6,6 +6,12 @@ import { checkOrdered, type Ordered } from "./ordered-check.js";
 import { MARK_BITS, MARK_FIELDS, ORDERED_FIELDS } from "./profiles.js";
 import type { Sensor, Sent } from "./sensor.js";
 
+/** A summary that has arrived, and the readings in it. */
+export interface Received {
+  readonly summary: Summary;
+  readonly members: readonly Sent[];
+}
+
 /**
  * Checks of one summary as it arrives upstream, whatever became of the rest: its sums tell which readings are in it;
  * these must have been sent, lie in its window, be counted once, and give exactly its bytes.
@@ -14,8 +20,7 @@ export class Decoder {
   readonly #sensors: ReadonlyMap<string, Sensor>;
   readonly #definitions: ReadonlyMap<string, EngineProfile>;
   /** By JSON: every upstream gets the same summaries. */
-  readonly #known = new Map<string, readonly Sent[]>();
-
+  readonly #known = new Map<string, Received>();
   readonly #groups: ReadonlyMap<string, EngineProfile>;
   readonly #clocksStep: boolean;
   /** By the name that each reading has given itself. */
@@ -40,12 +45,15 @@ export class Decoder {
     this.#definitions = definitions;
   }
 
-  /** @returns the readings in the summary @throws Error when the summary is not what these readings give */
-  members(json: string, summary: Summary): readonly Sent[] {
-    const members =
-      this.#known.get(json) ?? (isOfGroup(summary) ? this.#membersOfGroup(summary) : this.#ofDevice(summary));
-    this.#known.set(json, members);
-    return members;
+  /** @returns the summary and the readings in it @throws Error when it is not what these readings give */
+  received(json: string): Received {
+    const known = this.#known.get(json);
+    if (known !== undefined) return known;
+    const summary = JSON.parse(json) as Summary;
+    const members = isOfGroup(summary) ? this.#membersOfGroup(summary) : this.#ofDevice(summary);
+    const received = { summary, members };
+    this.#known.set(json, received);
+    return received;
   }
 
   #ofDevice(summary: Summary): readonly Sent[] {
@@ -96,14 +104,11 @@ export class Decoder {
     return members;
   }
 
-  /** See `checkOrdered`. @param others readings of the device, those of the summary or not */
-  checkOrder(of: Pick<Ordered, "summary" | "members">, others: readonly Sent[], known: boolean): void {
+  /** See `checkOrdered`. */
+  checkOrder(of: Pick<Ordered, "summary" | "members">, all: readonly Sent[], known: boolean): void {
     const { summary, members } = of;
     const profile = this.#definitions.get(summary.profile)!;
-    const window = windowOf(summary, profile);
-    const inside = new Set(members);
-    const outside = others.filter((each) => !inside.has(each));
-    checkOrdered({ summary, profile, window, members }, outside, known);
+    checkOrdered({ summary, profile, window: windowOf(summary, profile), members }, all, known);
   }
 
   #checkBounds({ id, window }: Summary, members: readonly Sent[]): void {
@@ -163,7 +168,7 @@ function marksOf({ id, fields, filled = [] }: Summary): number[] {
     if (marks === undefined || filled.includes(`m${field}`)) continue;
     const before = numbers.length;
     let sum = marks.sum as number;
-    for (let bit = 0; bit < MARK_BITS; bit++) {
+    for (let bit = 0; bit < MARK_BITS && sum > 0; bit++) {
       if (sum % 2 === 1) numbers.push(field * MARK_BITS + bit);
       sum = Math.floor(sum / 2);
     }
