@@ -58,7 +58,8 @@ export function compress(expansion: Float64Array, count: number): number {
   return top;
 }
 
-const SPLITTER = 134_217_729; // 2^27 + 1
+/** 2^27 + 1: cuts a double into two halves whose products are exact. */
+export const SPLITTER = 134_217_729;
 
 /** The rounding error of `a * b`: `a * b` exactly equals the rounded product plus this. */
 export function productError(a: number, b: number, product: number): number {
