@@ -74,10 +74,11 @@ export function productError(a: number, b: number, product: number): number {
 
 /** Adds `sign * a * b` for two expansions. */
 export function addProduct(into: number[], a: readonly number[], b: readonly number[], sign: 1 | -1): void {
-  for (const x of a) {
-    for (const y of b) {
-      const product = x * y;
-      growExpansion(into, sign * productError(x, y, product));
+  // Counted, because lists of whole numbers and of others come here, and iterators of both cost an object per step.
+  for (let i = 0; i < a.length; i++) {
+    for (let j = 0; j < b.length; j++) {
+      const product = a[i]! * b[j]!;
+      growExpansion(into, sign * productError(a[i]!, b[j]!, product));
       growExpansion(into, sign * product);
     }
   }

@@ -4,7 +4,7 @@ import { isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign, type Lateness, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
-import { type Device, type OpenWindow, watermark } from "./device.js";
+import { type Device, noteWatermark, type OpenWindow } from "./device.js";
 import { advance, boundOf } from "./firing.js";
 import { disturb } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
@@ -84,7 +84,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const impossible = timed(on, group, index);
   if (impossible !== undefined) return impossible;
   if (keyCameBefore(plan, device, group, index)) return "duplicate";
-  passing.watermarkMs = watermark(device, plan);
+  noteWatermark(device, plan, passing);
   // Mostly it is ahead of the watermark, and then nothing of that has to be asked.
   const late = isBehind() ? latenessOf(on, device, group.arrivals[index]!) : "none";
   const slice = late === "all" ? undefined : assign(device, plan, passing);
@@ -108,7 +108,8 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   }
   if (passing.timeMs > device.maxTimeMs) {
     device.maxTimeMs = passing.timeMs;
-    if (watermark(device, plan) >= device.nextDueMs) advance(on.firing, device);
+    noteWatermark(device, plan, passing);
+    if (passing.watermarkMs >= device.nextDueMs) advance(on.firing, device);
   }
   return reason;
 }
@@ -136,7 +137,7 @@ function latenessOf(on: Ingest, device: Device, arrivalMs: number): Lateness {
   const { timeMs, hasOwnTime } = passing;
   const { clockTrusted } = block;
   passing.timeMs = timeOfLate(firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
-  passing.watermarkMs = watermark(device, plan);
+  noteWatermark(device, plan, passing);
   return isBehind() ? lateness(plan, passing) : "none";
 }
 
