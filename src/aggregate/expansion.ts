@@ -22,8 +22,8 @@ export function growExpansion(expansion: number[], x: number): void {
     carry = high;
   }
   if (carry !== 0) expansion[kept++] = carry;
-  // Setting the length is a call into the runtime even when there is nothing to do.
-  if (kept < expansion.length) expansion.length = kept;
+  // Setting the length is a call into the runtime.
+  while (expansion.length > kept) expansion.pop();
 }
 
 /**
