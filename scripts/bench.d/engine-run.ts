@@ -165,17 +165,22 @@ class Source {
 }
 
 function newGroup(readings: number): Group {
-  // Times are doubles from the start, so that no array changes its kind.
-  const numbers = () => new Array<number>(readings).fill(Number.NaN);
+  // Times are doubles from the start, so that no array changes its kind; and arrays grow, as those of a block being made
+  // do, because one that is made with its length may have holes for all that the engine's machine code knows.
+  const grown = (value: number) => {
+    const numbers: number[] = [];
+    for (let i = 0; i < readings; i++) numbers.push(value);
+    return numbers;
+  };
   const values = Array.from({ length: readings }, () => [Number.NaN]);
   return {
     profile: "bench",
     device: "",
-    arrivals: numbers(),
-    times: numbers(),
+    arrivals: grown(Number.NaN),
+    times: grown(Number.NaN),
     values,
     keys: undefined,
-    deliveries: new Array<number>(readings).fill(0),
+    deliveries: grown(0),
     rejected: [],
   };
 }

@@ -13,6 +13,16 @@ export interface Cells {
   extras: Map<number, Extra> | undefined;
 }
 
+/**
+ * A reading, as accumulators are given it. Its numbers are not arguments of theirs: each would be put on the heap wherever
+ * the compiler does not make one of caller and callee.
+ */
+export interface Sample {
+  readonly timeMs: number;
+  /** By field. */
+  readonly values: readonly FieldValue[];
+}
+
 /** What may lie beside a cell: a text, a list of numbers of any length, bytes, or counts by value. */
 export type Extra = string | number[] | Uint8Array | Map<FieldValue, number>;
 
@@ -29,8 +39,8 @@ export interface Accumulator {
   readonly ordered?: true;
   /** Number of consecutive cells it occupies; all start at 0. */
   readonly cells: number;
-  /** @param values of the whole reading, by field */
-  add(state: Cells, at: number, value: FieldValue, timeMs: number, values: readonly FieldValue[]): void;
+  /** Adds a reading's value of a field, which is there. */
+  add(state: Cells, at: number, reading: Sample, field: number): void;
   /** Adds what `from` has gathered; both have the same layout. */
   merge(into: Cells, at: number, from: Cells): void;
   /** What it has gathered, as model/PARTIALS.md documents it. A copy. */

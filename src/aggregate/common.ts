@@ -1,11 +1,11 @@
-import type { Accumulator, Cells } from "./cells.js";
+import type { Accumulator, Cells, Sample } from "./cells.js";
 import { countAccumulator } from "./count.js";
-import { addExact, addExactProduct, mergeExact, squaresAccumulator, sumAccumulator } from "./exact-sum.js";
+import { addSquare, addTerm, mergeExact, squaresAccumulator, sumAccumulator } from "./exact-sum.js";
 import { addExtent, extentAccumulator, mergeExtent } from "./extent.js";
 
 /**
  * The accumulators that nearly every field of numbers has, added to by one call that the compiler can follow: by way of
- * `Accumulator.add` each would be a call to it knows not what, with two numbers put on the heap.
+ * `Accumulator.add` each would be a call to it knows not what.
  */
 export interface CommonCells {
   /** First cell of each, -1 where it is not asked for. */
@@ -35,11 +35,11 @@ export function isCommon(accumulator: Accumulator): boolean {
 }
 
 /** The same as `Accumulator.add` of each. */
-export function addCommon(state: Cells, of: CommonCells, x: number, timeMs: number): void {
+export function addCommon(state: Cells, of: CommonCells, reading: Sample, field: number): void {
   if (of.count >= 0) state.numbers[state.base + of.count]!++;
-  if (of.extent >= 0) addExtent(state, of.extent, x, timeMs);
-  if (of.sum >= 0) addExact(state, of.sum, x);
-  if (of.squares >= 0) addExactProduct(state, of.squares, x, x);
+  if (of.extent >= 0) addExtent(state, of.extent, reading, field);
+  if (of.sum >= 0) addTerm(state, of.sum, reading, field);
+  if (of.squares >= 0) addSquare(state, of.squares, reading, field);
 }
 
 /** The same as `Accumulator.merge` of each. */

@@ -26,7 +26,7 @@ const EXACT_MAX = 256;
 export const distinctAccumulator: Accumulator = {
   name: "distinct",
   cells: 1,
-  add: (state, at, value) => addHash(state, at, hash53(value)),
+  add: (state, at, { values }, field) => addHash(state, at, hash53(values[field]!)),
   merge(into, at, from) {
     const other = from.extras?.get(at);
     if (other instanceof Uint8Array) raise(registers(into, at), other);

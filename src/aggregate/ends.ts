@@ -12,7 +12,7 @@ import { countAccumulator } from "./count.js";
 export const endsAccumulator: Accumulator = {
   name: "ends",
   cells: 5,
-  add: addEnds,
+  add: (state, at, { timeMs, values }, field) => addEnds(state, at, values[field]!, timeMs),
   merge(into, at, from) {
     if (cellOf(from, at) === 0) return;
     addEnds(into, at, endValue(from, at + 2), cellOf(from, at + 1));

@@ -1,6 +1,6 @@
 import type { AccumulatorState } from "../model/partials.js";
-import { type Accumulator, type Cells, setExtra } from "./cells.js";
-import { canonical, compress, growExpansion, productError } from "./expansion.js";
+import { type Accumulator, type Cells, type Sample, setExtra } from "./cells.js";
+import { canonical, compress, growExpansion, productError, SPLITTER } from "./expansion.js";
 
 /**
  * Exact sums in fixed cells: `[n, c0 … c3]`, the n components of an expansion (see expansion.ts). Four components
@@ -12,18 +12,18 @@ const COMPONENTS = 4;
 /** Cells of one exact sum. */
 export const EXACT_CELLS = 1 + COMPONENTS;
 
-/** Adds `x` to the exact sum at `at`. */
-export function addExact(state: Cells, at: number, x: number): void {
+/** Adds a reading's value to the exact sum at `at` (GROW-EXPANSION of expansion.ts). */
+export function addTerm(state: Cells, at: number, reading: Sample, field: number): void {
   const { numbers } = state;
   const start = state.base + at;
-  const count = numbers[start]!;
-  if (count < 0) {
-    growExpansion(wideOf(state, at), x);
+  const end = start + (numbers[start]! | 0);
+  let carry = reading.values[field] as number;
+  if (end < start) {
+    growExpansion(wideOf(state, at), carry);
     return;
   }
   let kept = start;
-  let carry = x;
-  for (let i = start + 1; i <= start + count; i++) {
+  for (let i = start + 1; i <= end; i++) {
     const term = numbers[i]!;
     const high = carry + term;
     const virtual = high - carry;
@@ -33,7 +33,8 @@ export function addExact(state: Cells, at: number, x: number): void {
   }
   if (carry !== 0) {
     if (kept === start + COMPONENTS) {
-      widen(state, at, carry);
+      crowded[COMPONENTS] = carry;
+      widen(state, at);
       return;
     }
     numbers[++kept] = carry;
@@ -41,14 +42,64 @@ export function addExact(state: Cells, at: number, x: number): void {
   numbers[start] = kept - start;
 }
 
+/** A number by itself, to be added as a reading's value. */
+const lone = { timeMs: Number.NaN, values: [Number.NaN] };
+
+/** Adds `x` to the exact sum at `at`. */
+export function addExact(state: Cells, at: number, x: number): void {
+  lone.values[0] = x;
+  addTerm(state, at, lone, 0);
+}
+
+/**
+ * Adds the square of a reading's value to the exact sum at `at`: the rounded square and its rounding error (TWO-SQUARE
+ * of the same paper), both in one walk, on which what the error leaves of a component meets the square.
+ */
+export function addSquare(state: Cells, at: number, reading: Sample, field: number): void {
+  const { numbers } = state;
+  const start = state.base + at;
+  const end = start + (numbers[start]! | 0);
+  const x = reading.values[field] as number;
+  const big = SPLITTER * x;
+  const upper = big - (big - x);
+  const lower = x - upper;
+  let square = x * x;
+  let error = lower * lower - (square - upper * upper - (upper + upper) * lower);
+  let kept = start;
+  for (let i = start + 1; i <= end; i++) {
+    const term = numbers[i]!;
+    const high = error + term;
+    const virtual = high - error;
+    const rest = error - (high - virtual) + (term - virtual);
+    error = high;
+    const above = square + rest;
+    const seen = above - square;
+    const low = square - (above - seen) + (rest - seen);
+    square = above;
+    if (low !== 0) numbers[++kept] = low;
+  }
+  if (end < start || kept + 2 > start + COMPONENTS) {
+    if (end >= start) numbers[start] = kept - start;
+    addExact(state, at, error);
+    addExact(state, at, square);
+    return;
+  }
+  const high = error + square;
+  const virtual = high - error;
+  const low = error - (high - virtual) + (square - virtual);
+  if (low !== 0) numbers[++kept] = low;
+  if (high !== 0) numbers[++kept] = high;
+  numbers[start] = kept - start;
+}
+
 /** One component more than there is room for, on the way to fewer. */
 const crowded = new Float64Array(COMPONENTS + 1);
 
-function widen(state: Cells, at: number, carry: number): void {
+/** Makes room for the one that does not fit, which is the last of `crowded`. */
+function widen(state: Cells, at: number): void {
   const { numbers } = state;
   const first = state.base + at + 1;
   for (let i = 0; i < COMPONENTS; i++) crowded[i] = numbers[first + i]!;
-  crowded[COMPONENTS] = carry;
   const count = compress(crowded, COMPONENTS + 1);
   if (count <= COMPONENTS) {
     for (let i = 0; i < count; i++) numbers[first + i] = crowded[i]!;
@@ -120,7 +171,7 @@ export function mergeSavedExacts(into: Cells, at: number, saved: AccumulatorStat
 export const sumAccumulator: Accumulator = {
   name: "sum",
   cells: EXACT_CELLS,
-  add: (state, at, value) => addExact(state, at, value as number),
+  add: addTerm,
   merge: mergeExact,
   save: saveExact,
   mergeSaved: mergeSavedSum,
@@ -130,9 +181,7 @@ export const sumAccumulator: Accumulator = {
 export const squaresAccumulator: Accumulator = {
   name: "squares",
   cells: EXACT_CELLS,
-  add(state, at, value) {
-    addExactProduct(state, at, value as number, value as number);
-  },
+  add: addSquare,
   merge: mergeExact,
   save: saveExact,
   mergeSaved: mergeSavedSum,

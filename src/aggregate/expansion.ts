@@ -22,8 +22,8 @@ export function growExpansion(expansion: number[], x: number): void {
     carry = high;
   }
   if (carry !== 0) expansion[kept++] = carry;
-  // Setting the length is a call into the runtime even when there is nothing to do.
-  if (kept < expansion.length) expansion.length = kept;
+  // Setting the length is a call into the runtime.
+  while (expansion.length > kept) expansion.pop();
 }
 
 /**
@@ -58,7 +58,8 @@ export function compress(expansion: Float64Array, count: number): number {
   return top;
 }
 
-const SPLITTER = 134_217_729; // 2^27 + 1
+/** 2^27 + 1: cuts a double into two halves whose products are exact. */
+export const SPLITTER = 134_217_729;
 
 /** The rounding error of `a * b`: `a * b` exactly equals the rounded product plus this. */
 export function productError(a: number, b: number, product: number): number {
@@ -73,10 +74,11 @@ export function productError(a: number, b: number, product: number): number {
 
 /** Adds `sign * a * b` for two expansions. */
 export function addProduct(into: number[], a: readonly number[], b: readonly number[], sign: 1 | -1): void {
-  for (const x of a) {
-    for (const y of b) {
-      const product = x * y;
-      growExpansion(into, sign * productError(x, y, product));
+  // Counted, because lists of whole numbers and of others come here, and iterators of both cost an object per step.
+  for (let i = 0; i < a.length; i++) {
+    for (let j = 0; j < b.length; j++) {
+      const product = a[i]! * b[j]!;
+      growExpansion(into, sign * productError(a[i]!, b[j]!, product));
       growExpansion(into, sign * product);
     }
   }

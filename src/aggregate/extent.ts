@@ -1,6 +1,6 @@
 import { formatInstant } from "../model/time.js";
 import type { Aggregate } from "./aggregate.js";
-import { type Accumulator, type Cells, cellOf } from "./cells.js";
+import { type Accumulator, type Cells, cellOf, type Sample } from "./cells.js";
 import { countAccumulator } from "./count.js";
 
 /**
@@ -10,46 +10,47 @@ import { countAccumulator } from "./count.js";
 export const extentAccumulator: Accumulator = {
   name: "extent",
   cells: 5,
-  add: (state, at, value, timeMs) => addExtent(state, at, value as number, timeMs),
+  add: addExtent,
   merge: mergeExtent,
   save: ({ numbers, base }, at) => Array.from(numbers.subarray(base + at + 1, base + at + 5)),
   mergeSaved(into, at, [min, minTime, max, maxTime]) {
-    addExtent(into, at, min as number, minTime as number);
-    addExtent(into, at, max as number, maxTime as number);
+    include(into, at, min as number, minTime as number);
+    include(into, at, max as number, maxTime as number);
   },
 };
 
-export function addExtent(state: Cells, at: number, x: number, timeMs: number): void {
+export function addExtent(state: Cells, at: number, reading: Sample, field: number): void {
   const { numbers } = state;
   const i = state.base + at;
-  if (numbers[i] === 0) {
-    numbers[i] = 1;
-    setMin(numbers, i, x, timeMs);
-    setMax(numbers, i, x, timeMs);
-    return;
+  const { timeMs } = reading;
+  const x = reading.values[field] as number;
+  const isFirst = numbers[i] === 0;
+  if (isFirst || x < numbers[i + 1]! || (x === numbers[i + 1] && timeMs < numbers[i + 2]!)) {
+    numbers[i + 1] = x;
+    numbers[i + 2] = timeMs;
   }
-  if (x < numbers[i + 1]! || (x === numbers[i + 1] && timeMs < numbers[i + 2]!))
-    setMin(numbers, i, x, timeMs);
-  if (x > numbers[i + 3]! || (x === numbers[i + 3] && timeMs < numbers[i + 4]!))
-    setMax(numbers, i, x, timeMs);
+  if (isFirst || x > numbers[i + 3]! || (x === numbers[i + 3] && timeMs < numbers[i + 4]!)) {
+    numbers[i + 3] = x;
+    numbers[i + 4] = timeMs;
+  }
+  if (isFirst) numbers[i] = 1;
 }
 
 export function mergeExtent(into: Cells, at: number, from: Cells): void {
   const { numbers } = from;
   const i = from.base + at;
   if (numbers[i] === 0) return;
-  addExtent(into, at, numbers[i + 1]!, numbers[i + 2]!);
-  addExtent(into, at, numbers[i + 3]!, numbers[i + 4]!);
+  include(into, at, numbers[i + 1]!, numbers[i + 2]!);
+  include(into, at, numbers[i + 3]!, numbers[i + 4]!);
 }
 
-function setMin(numbers: Float64Array, at: number, value: number, timeMs: number): void {
-  numbers[at + 1] = value;
-  numbers[at + 2] = timeMs;
-}
+/** A value by itself, to be added as a reading's. */
+const lone = { timeMs: Number.NaN, values: [Number.NaN] };
 
-function setMax(numbers: Float64Array, at: number, value: number, timeMs: number): void {
-  numbers[at + 3] = value;
-  numbers[at + 4] = timeMs;
+function include(into: Cells, at: number, x: number, timeMs: number): void {
+  lone.timeMs = timeMs;
+  lone.values[0] = x;
+  addExtent(into, at, lone, 0);
 }
 
 const needs = () => [countAccumulator, extentAccumulator];

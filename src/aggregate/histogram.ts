@@ -3,7 +3,7 @@ import { LIMITS } from "../model/limits.js";
 import type { AccumulatorState } from "../model/partials.js";
 import type { SummaryValue } from "../model/summary.js";
 import type { Aggregate, Inputs } from "./aggregate.js";
-import { type Accumulator, type Cells, cellOf, newCells, setExtra } from "./cells.js";
+import { type Accumulator, type Cells, cellOf, newCells, type Sample, setExtra } from "./cells.js";
 import { countAccumulator } from "./count.js";
 import {
   FINEST_SCALE,
@@ -42,10 +42,10 @@ export function histogramAccumulator(step: number | undefined): Accumulator {
     cells: CELLS,
     add:
       step === undefined
-        ? (state, at, value) => addLog(state, at, value as number)
-        : (state, at, value) => {
+        ? addLog
+        : (state, at, { values }, field) => {
             state.numbers[state.base + at + STEP] = step;
-            addOne(state, at, POSITIVE, linearIndex(value as number, step));
+            addOne(state, at, POSITIVE, linearIndex(values[field] as number, step));
           },
     merge: mergeHistogram,
     save: saveHistogram,
@@ -53,7 +53,8 @@ export function histogramAccumulator(step: number | undefined): Accumulator {
   };
 }
 
-function addLog(state: Cells, at: number, value: number): void {
+function addLog(state: Cells, at: number, reading: Sample, field: number): void {
+  const value = reading.values[field] as number;
   if (value === 0) state.numbers[state.base + at + ZEROS]!++;
   else if (value > 0) addOne(state, at, POSITIVE, logIndex(value));
   else addOne(state, at, NEGATIVE, logIndex(-value));

@@ -1,10 +1,11 @@
-import { type FieldValue, isMissing } from "../model/reading.js";
+import { isMissing } from "../model/reading.js";
 import { type Aggregate, type AggregateFamily, finite, type Inputs, type OtherField } from "./aggregate.js";
 import { type Accumulator, type Cells, cellOf } from "./cells.js";
 import { countAccumulator } from "./count.js";
 import {
-  addExact,
   addExactProduct,
+  addSquare,
+  addTerm,
   EXACT_CELLS,
   exactComponents,
   mergeExact,
@@ -27,13 +28,13 @@ export function pairsAccumulator(other: string, { place, meaning }: OtherField):
     name: `pairs(${other})`,
     kind: meaning,
     cells: 1 + 3 * EXACT_CELLS,
-    add(state, at, value, _timeMs, values) {
-      const y = numberAt(values, place);
-      if (y === undefined) return;
+    add(state, at, reading, field) {
+      const { values } = reading;
+      if (isMissing(values[place]!)) return;
       state.numbers[state.base + at]!++;
-      addExact(state, at + SUM_X, value as number);
-      addExact(state, at + SUM_Y, y);
-      addExactProduct(state, at + PRODUCTS, value as number, y);
+      addTerm(state, at + SUM_X, reading, field);
+      addTerm(state, at + SUM_Y, reading, place);
+      addExactProduct(state, at + PRODUCTS, values[field] as number, values[place] as number);
     },
     merge(into, at, from) {
       into.numbers[into.base + at]! += cellOf(from, at);
@@ -52,21 +53,15 @@ export function pairSquaresAccumulator(other: string, { place, meaning }: OtherF
     name: `pairSquares(${other})`,
     kind: meaning,
     cells: 2 * EXACT_CELLS,
-    add(state, at, value, _timeMs, values) {
-      const y = numberAt(values, place);
-      if (y === undefined) return;
-      addExactProduct(state, at, value as number, value as number);
-      addExactProduct(state, at + SQUARES_Y, y, y);
+    add(state, at, reading, field) {
+      if (isMissing(reading.values[place]!)) return;
+      addSquare(state, at, reading, field);
+      addSquare(state, at + SQUARES_Y, reading, place);
     },
     merge: (into, at, from) => mergeSums(into, at, from, 2),
     save: (state, at) => saveExacts(state, at, 2),
     mergeSaved: (into, at, saved) => mergeSavedExacts(into, at, saved),
   };
-}
-
-function numberAt(values: readonly FieldValue[], place: number): number | undefined {
-  const value = values[place]!;
-  return isMissing(value) ? undefined : (value as number);
 }
 
 function mergeSums(into: Cells, at: number, from: Cells, count: number): void {

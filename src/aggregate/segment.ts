@@ -94,13 +94,13 @@ export function segmentAccumulator(kind: SegmentKind): OrderedAccumulator {
     kind: JSON.stringify(parameters),
     ordered: true,
     cells: size,
-    add(state, at, value, timeMs) {
+    add(state, at, { timeMs, values }, field) {
       if (cellOf(state, at + FIRST) === 0) {
         for (const [i, parameter] of parameters.entries()) {
           state.numbers[state.base + at + PARAMETERS + i] = parameter;
         }
       }
-      append(kind, state, at, { timeMs, value: map(value) });
+      append(kind, state, at, { timeMs, value: map(values[field]!) });
     },
     merge: (into, at, from) => join(into, at, from, at),
     precede: (state, at, value, timeMs) => setPoint(state, at + BEFORE, { timeMs, value: map(value) }),

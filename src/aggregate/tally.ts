@@ -14,7 +14,7 @@ import { countAccumulator } from "./count.js";
 export const tallyAccumulator: Accumulator = {
   name: "tally",
   cells: 1,
-  add: (state, at, value) => count(state, at, value, 1),
+  add: (state, at, { values }, field) => count(state, at, values[field]!, 1),
   merge(into, at, from) {
     if (cellOf(from, at) !== 0) overflow(into, at);
     else for (const [value, times] of countsOf(from, at) ?? []) count(into, at, value, times);

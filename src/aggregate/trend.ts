@@ -22,10 +22,10 @@ const SUMS = 3;
 export const trendAccumulator: Accumulator = {
   name: "trend",
   cells: SUMS * EXACT_CELLS,
-  add(state, at, value, timeMs) {
+  add(state, at, { timeMs, values }, field) {
     addExact(state, at + TIMES, timeMs);
     addExactProduct(state, at + SQUARES, timeMs, timeMs);
-    addExactProduct(state, at + PRODUCTS, timeMs, value as number);
+    addExactProduct(state, at + PRODUCTS, timeMs, values[field] as number);
   },
   merge(into, at, from) {
     for (let i = 0; i < SUMS; i++) mergeExact(into, at + i * EXACT_CELLS, from);

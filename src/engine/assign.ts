@@ -1,4 +1,5 @@
 import type { Device, OpenWindow } from "./device.js";
+import type { Passing } from "./passing.js";
 import type { BoundedPlan, FoldPlan, Plan } from "./plan.js";
 import { partOf } from "./redefinition.js";
 import type { Slice } from "./slice.js";
@@ -9,17 +10,20 @@ import { FOLDED_TIMES } from "./window-times.js";
  * window around it, so it lies wholly inside or wholly outside every window.
  */
 
+/** What of a reading decides where it goes. */
+type Moment = Pick<Passing, "timeMs" | "watermarkMs">;
+
 /**
- * The slice for `timeMs`, ready to be changed, made with its windows if need be; undefined when every window of that
+ * The slice for a reading, ready to be changed, made with its windows if need be; undefined when every window of its
  * time is final.
  */
-export function assign(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
-  const slice = findSlice(device.slices, timeMs) ?? cut(device, plan, timeMs, watermarkMs);
+export function assign(device: Device, plan: Plan, reading: Moment): Slice | undefined {
+  const slice = findSlice(device.slices, reading) ?? cut(device, plan, reading);
   if (slice !== undefined) plan.slices.change(slice);
   return slice;
 }
 
-function cut(device: Device, plan: Plan, timeMs: number, watermarkMs: number): Slice | undefined {
+function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice | undefined {
   let startMs = Number.NEGATIVE_INFINITY;
   let endMs = Number.POSITIVE_INFINITY;
   let dueMs = Number.NEGATIVE_INFINITY;
@@ -49,8 +53,10 @@ export function lateForFold({ definition }: FoldPlan, timeMs: number): number {
   return timeMs + definition.allowedLatenessMs + 1;
 }
 
-/** Whether a reading is too late for one of its windows at least, and whether it is for all of them. */
-export function lateness(plan: Plan, timeMs: number, watermarkMs: number): "none" | "some" | "all" {
+/** For how many of its windows a reading is too late. */
+export type Lateness = "none" | "some" | "all";
+
+export function lateness(plan: Plan, { timeMs, watermarkMs }: Moment): Lateness {
   let late = 0;
   let live = 0;
   for (const window of plan.windows) {
@@ -76,15 +82,16 @@ function lateForAllFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: nu
   return endMs + definition.allowedLatenessMs;
 }
 
-function findSlice(slices: readonly Slice[], timeMs: number): Slice | undefined {
+function findSlice(slices: readonly Slice[], reading: Moment): Slice | undefined {
+  const { timeMs } = reading;
   // In order the newest slice is the one.
   const newest = slices[slices.length - 1];
   if (newest === undefined) return undefined;
   if (timeMs >= newest.startMs) return timeMs < newest.endMs ? newest : undefined;
-  return binarySearch(slices, timeMs);
+  return binarySearch(slices, reading);
 }
 
-function binarySearch(slices: readonly Slice[], timeMs: number): Slice | undefined {
+function binarySearch(slices: readonly Slice[], { timeMs }: Moment): Slice | undefined {
   let low = 0;
   let high = slices.length;
   while (low < high) {

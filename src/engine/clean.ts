@@ -43,7 +43,9 @@ export function createCleaner(profile: EngineProfile): Cleaner {
       implausible: rules.find((rule) => rule.outside === "plausible")?.action,
     };
   });
-  const copied = new Array<FieldValue>(profile.fields.length).fill(MISSING);
+  // An array that has grown is known to have no holes, which makes it cheaper to read.
+  const copied: FieldValue[] = [];
+  for (let i = 0; i < profile.fields.length; i++) copied.push(MISSING);
   return {
     copy(values) {
       for (let i = 0; i < copied.length; i++) copied[i] = values[i]!;

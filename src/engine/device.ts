@@ -4,6 +4,7 @@ import { type Fold, newFold } from "./fold.js";
 import type { HeldReading } from "./held.js";
 import type { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Bound } from "./ordered.js";
+import type { Passing } from "./passing.js";
 import type { BoundedPlan, Plan } from "./plan.js";
 import type { Redefinition } from "./redefinition.js";
 import { firstFrom, type Slice } from "./slice.js";
@@ -141,6 +142,15 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
 /** Everything with an event time below this has been seen, as far as the profile lets us know. */
 export function watermark(device: Pick<Device, "maxTimeMs" | "idleFloorMs">, plan: Plan): number {
   return Math.max(device.maxTimeMs - plan.profile.time.outOfOrdernessMs, device.idleFloorMs);
+}
+
+/** Notes the watermark with a reading: as a result it would be a number on the heap, now and then. */
+export function noteWatermark(
+  { maxTimeMs, idleFloorMs }: Device,
+  plan: Plan,
+  reading: Pick<Passing, "watermarkMs">,
+): void {
+  reading.watermarkMs = Math.max(maxTimeMs - plan.profile.time.outOfOrdernessMs, idleFloorMs);
 }
 
 /** What a window is merged from, in the order of time; slices of earlier epochs first. */

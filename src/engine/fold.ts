@@ -1,4 +1,4 @@
-import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
+import { type Cells, cellOf, newCells, type Sample } from "../aggregate/cells.js";
 import { type FieldValue, isMissing } from "../model/reading.js";
 import type { Run } from "./fold-kinds.js";
 import { addOrdered, type Bound, precede } from "./ordered.js";
@@ -117,7 +117,7 @@ export function foldTo(on: Folding, toMs: number, ended: (window: Ended) => void
       run = { startMs: timeMs, nth: begun(at, timeMs), lastMs: timeMs, count: 0, key: undefined, cells };
       at.run = run;
     }
-    gather(plan, run.cells, timeMs, values);
+    gather(plan, run.cells, { timeMs, values });
     note(plan, at.bounds, timeMs, values);
     run.lastMs = timeMs;
     run.count++;
@@ -158,20 +158,19 @@ function slide({ plan, device, fold, at }: Folding, nth: number, timeMs: number,
   const bounds = { epoch: fold.epoch, fromMs: timeMs - sizeMs + 1, toMs: timeMs + 1 };
   bindThrough({ plan, device, fold, at }, bounds.fromMs);
   precede(plan, cells, (index) => at.bounds[index]);
-  readRows(plan, device, bounds, (rowMs, values) => gather(plan, cells, rowMs, values));
+  readRows(plan, device, bounds, (rowMs, values) => gather(plan, cells, { timeMs: rowMs, values }));
   return { startMs: timeMs - sizeMs, nth, endMs: timeMs, endedMs: timeMs, key: undefined, cells };
 }
 
-function gather(plan: Plan, cells: Cells, timeMs: number, values: readonly FieldValue[]): void {
+function gather(plan: Plan, cells: Cells, reading: Sample): void {
   cells.numbers[cells.base + ACCEPTED_CELL] = cellOf(cells, ACCEPTED_CELL) + 1;
   for (const index of plan.slices.kept) {
-    const value = values[index]!;
-    if (isMissing(value)) continue;
+    if (isMissing(reading.values[index]!)) continue;
     for (const { accumulator, at } of plan.fields[index]!.slots) {
-      accumulator.add(cells, at, value, timeMs, values);
+      accumulator.add(cells, at, reading, index);
     }
   }
-  addOrdered(plan, cells, timeMs, values);
+  addOrdered(plan, cells, reading);
 }
 
 function note(

@@ -1,17 +1,18 @@
 import { addCommon } from "../aggregate/common.js";
 import type { Block, ReadingGroup } from "../model/block.js";
-import { type FieldValue, isMissing } from "../model/reading.js";
+import { isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
-import { assign, lateness } from "./assign.js";
+import { assign, type Lateness, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
-import { type Device, type OpenWindow, watermark } from "./device.js";
+import { type Device, noteWatermark, type OpenWindow } from "./device.js";
 import { advance, boundOf } from "./firing.js";
 import { disturb } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
+import { newPassing, type Passing } from "./passing.js";
 import { ACCEPTED_CELL, type Plan, rejectedCell } from "./plan.js";
-import { isLate, timeOfLate } from "./set-back.js";
-import type { Passing, Sighting, Slice } from "./slice.js";
+import { timeOfLate } from "./set-back.js";
+import type { Sighting, Slice } from "./slice.js";
 import type { Firing } from "./summarise.js";
 import { hashInto } from "./value-hash.js";
 
@@ -75,54 +76,76 @@ export function rejectGroup(
 
 const fates: number[] = [];
 
+/** The reading that is on its way. */
+const passing: Passing = newPassing();
+
 function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number): RejectReason | undefined {
-  const { plan } = on;
-  const arrivalMs = group.arrivals[index]!;
-  const ownTimeMs = group.times[index]!;
-  const hasOwnTime = !Number.isNaN(ownTimeMs);
-  let timeMs = hasOwnTime ? ownTimeMs : arrivalMs;
-  if (hasOwnTime && on.block.clockTrusted) {
-    if (timeMs - arrivalMs > plan.profile.time.maxFutureMs) return "future";
-    if (arrivalMs - timeMs > plan.profile.time.maxPastMs) return "past";
-  }
+  const { plan, cleaner } = on;
+  const impossible = timed(on, group, index);
+  if (impossible !== undefined) return impossible;
   if (keyCameBefore(plan, device, group, index)) return "duplicate";
-  // Mostly it is ahead of the watermark, and then nothing that follows has to be asked.
-  if (timeMs < watermark(device, plan) && isLate(device, plan, timeMs)) {
-    const { clockTrusted } = on.block;
-    timeMs = timeOfLate(on.firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
-  }
-  const watermarkMs = watermark(device, plan);
-  const late = timeMs < watermarkMs ? lateness(plan, timeMs, watermarkMs) : "none";
-  const slice = late === "all" ? undefined : assign(device, plan, timeMs, watermarkMs);
+  noteWatermark(device, plan, passing);
+  // Mostly it is ahead of the watermark, and then nothing of that has to be asked.
+  const late = isBehind() ? latenessOf(on, device, group.arrivals[index]!) : "none";
+  const slice = late === "all" ? undefined : assign(device, plan, passing);
   if (slice === undefined) return "late";
-  if (timeMs < watermarkMs) plan.running?.forget(device);
+  if (isBehind()) plan.running?.forget(device);
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
-  const values = on.cleaner.copy(group.values[index]!);
-  let reason = on.cleaner.clean(values, fates);
+  const values = cleaner.copy(group.values[index]!);
+  passing.values = values;
+  let reason = cleaner.clean(values, fates);
   if (reason === undefined) {
-    passing.timeMs = timeMs;
-    passing.hasOwnTime = hasOwnTime;
-    passing.values = values;
     if (isNew(plan, device, slice)) gather(plan, slice);
     else reason = "duplicate";
   }
   const { numbers, base } = slice.cells;
   numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;
   if (reason === undefined) {
-    on.firing.groups?.accepted(device, timeMs);
+    on.firing.groups?.accepted(device, passing.timeMs);
     if (late === "some") device.partlyLate++;
-    if (timeMs < watermarkMs) {
-      noteChange(device, plan, slice);
-      if (plan.ordered.length > 0) noteBound(device, plan, timeMs, values);
-      disturb(device, timeMs);
-    }
+    if (isBehind()) disturbed(device, plan, slice);
   }
-  if (timeMs > device.maxTimeMs) {
-    device.maxTimeMs = timeMs;
-    if (watermark(device, plan) >= device.nextDueMs) advance(on.firing, device);
+  if (passing.timeMs > device.maxTimeMs) {
+    device.maxTimeMs = passing.timeMs;
+    noteWatermark(device, plan, passing);
+    if (passing.watermarkMs >= device.nextDueMs) advance(on.firing, device);
   }
   return reason;
+}
+
+/** Notes the reading's time. @returns why it cannot be */
+function timed({ plan, block }: Ingest, group: ReadingGroup, index: number): RejectReason | undefined {
+  const arrivalMs = group.arrivals[index]!;
+  const timeMs = group.times[index]!;
+  passing.hasOwnTime = !Number.isNaN(timeMs);
+  passing.timeMs = passing.hasOwnTime ? timeMs : arrivalMs;
+  if (!passing.hasOwnTime || !block.clockTrusted) return undefined;
+  const { maxFutureMs, maxPastMs } = plan.profile.time;
+  if (timeMs - arrivalMs > maxFutureMs) return "future";
+  return arrivalMs - timeMs > maxPastMs ? "past" : undefined;
+}
+
+function isBehind(): boolean {
+  return passing.timeMs < passing.watermarkMs;
+}
+
+/** How late it is, once it has got another time where it must (set-back.ts). */
+function latenessOf(on: Ingest, device: Device, arrivalMs: number): Lateness {
+  const { plan, block, firing } = on;
+  if (lateness(plan, passing) === "none") return "none";
+  const { timeMs, hasOwnTime } = passing;
+  const { clockTrusted } = block;
+  passing.timeMs = timeOfLate(firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
+  noteWatermark(device, plan, passing);
+  return isBehind() ? lateness(plan, passing) : "none";
+}
+
+/** What has been worked out from readings of later times does not hold any more. */
+function disturbed(device: Device, plan: Plan, slice: Slice): void {
+  noteChange(device, slice);
+  if (plan.ordered.length > 0) noteBound(device, plan);
+  disturb(device, passing.timeMs);
 }
 
 /** Whether this is a packet that was here before. */
@@ -138,14 +161,6 @@ function keyCameBefore(plan: Plan, device: Device, group: ReadingGroup, index: n
   device.keys ??= new KeyMemory();
   return device.keys.seen(group.keys[index]!, group.arrivals[index]!, rule.ttlMs);
 }
-
-/** The cleaned reading that is on its way. */
-const passing: Passing & { hasOwnTime: boolean } = {
-  timeMs: Number.NaN,
-  hash: Number.NaN,
-  hasOwnTime: false,
-  values: [],
-};
 
 /**
  * Whether the cleaned reading is not in its slice yet; if so, it is from now on. An arrival time tells nothing of that:
@@ -180,15 +195,14 @@ function sight(plan: Plan, device: Device, slice: Slice): Sighting {
 
 /** Adds the values to what the slice has gathered. */
 function gather(plan: Plan, { cells }: Slice): void {
-  const { timeMs, values } = passing;
+  const { values } = passing;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (isMissing(value)) continue;
+    if (isMissing(values[i]!)) continue;
     const { common, rest } = plan.fields[i]!;
-    if (common !== undefined) addCommon(cells, common, value as number, timeMs);
+    if (common !== undefined) addCommon(cells, common, passing, i);
     for (let j = 0; j < rest.length; j++) {
       const slot = rest[j]!;
-      slot.accumulator.add(cells, slot.at, value, timeMs, values);
+      slot.accumulator.add(cells, slot.at, passing, i);
     }
   }
   for (let i = 0; i < fates.length; i++) {
@@ -198,8 +212,8 @@ function gather(plan: Plan, { cells }: Slice): void {
 }
 
 /** Windows of this slice that have fired already will have to fire again. */
-function noteChange(device: Device, plan: Plan, slice: Slice): void {
-  const watermarkMs = watermark(device, plan);
+function noteChange(device: Device, slice: Slice): void {
+  const { watermarkMs } = passing;
   // A window around the slice ends no earlier than the slice does.
   if (slice.endMs > watermarkMs) return;
   for (const windows of device.open) {
@@ -214,8 +228,8 @@ function noteChange(device: Device, plan: Plan, slice: Slice): void {
 }
 
 /** Windows that begin with this reading's value and have fired already will have to fire again. */
-function noteBound(device: Device, plan: Plan, timeMs: number, values: readonly FieldValue[]): void {
-  const watermarkMs = watermark(device, plan);
+function noteBound(device: Device, plan: Plan): void {
+  const { timeMs, watermarkMs, values } = passing;
   const isBound = (window: OpenWindow): boolean =>
     plan.ordered.some(({ field }, index) => {
       if (isMissing(values[field]!)) return false;

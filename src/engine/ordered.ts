@@ -1,6 +1,5 @@
-import type { Cells } from "../aggregate/cells.js";
-import { cellOf } from "../aggregate/cells.js";
-import { type FieldValue, isMissing } from "../model/reading.js";
+import { type Cells, cellOf, type Sample } from "../aggregate/cells.js";
+import { type FieldValue, isMissing, MISSING } from "../model/reading.js";
 import { mergeCells, mergeUnordered, type OrderedField, type Plan } from "./plan.js";
 import { readRows, valueAt } from "./rows.js";
 import { firstFrom, type Slice, type TimeLine } from "./slice.js";
@@ -28,12 +27,11 @@ export interface Remembering extends TimeLine {
   bounds: (Bound | undefined)[];
 }
 
-const NONE: readonly FieldValue[] = [];
-
 /** Brings the ordered accumulators of a slice up to date. */
 function settle(plan: Plan, slice: Slice): void {
   const { gathered, held, cells } = slice;
   if (gathered === held) return;
+  const reading = { timeMs: Number.NaN, values: [MISSING as FieldValue] };
   for (const { place, slots } of plan.ordered) {
     if (gathered === 0) {
       for (const { accumulator, at } of slots) clear(cells, at, accumulator.cells);
@@ -41,8 +39,9 @@ function settle(plan: Plan, slice: Slice): void {
     for (let row = gathered; row < held; row++) {
       const value = valueAt(plan.slices, slice, row, place);
       if (isMissing(value)) continue;
-      const timeMs = plan.slices.timeOf(slice, row);
-      for (const { accumulator, at } of slots) accumulator.add(cells, at, value, timeMs, NONE);
+      reading.timeMs = plan.slices.timeOf(slice, row);
+      reading.values[0] = value;
+      for (const { accumulator, at } of slots) accumulator.add(cells, at, reading, 0);
     }
   }
   slice.gathered = held;
@@ -66,15 +65,14 @@ export function gatherSlices(plan: Plan, into: Cells, of: TimeLine): void {
   }
   for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, plan.slices.wake(slice).cells);
   const all = { epoch: 0, fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
-  readRows(plan, of, all, (timeMs, values) => addOrdered(plan, into, timeMs, values));
+  readRows(plan, of, all, (timeMs, values) => addOrdered(plan, into, { timeMs, values }));
 }
 
 /** Adds a reading that follows all those before it. */
-export function addOrdered(plan: Plan, cells: Cells, timeMs: number, values: readonly FieldValue[]): void {
+export function addOrdered(plan: Plan, cells: Cells, reading: Sample): void {
   for (const { field, slots } of plan.ordered) {
-    const value = values[field]!;
-    if (isMissing(value)) continue;
-    for (const { accumulator, at } of slots) accumulator.add(cells, at, value, timeMs, NONE);
+    if (isMissing(reading.values[field]!)) continue;
+    for (const { accumulator, at } of slots) accumulator.add(cells, at, reading, field);
   }
 }
 

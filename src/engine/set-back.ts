@@ -1,9 +1,7 @@
 import { LIMITS } from "../model/limits.js";
-import { lateness } from "./assign.js";
 import { type Device, watermark } from "./device.js";
 import { closeWindow, dropRetired } from "./firing.js";
 import { closeFolds, renewFolds } from "./fold-firing.js";
-import type { Plan } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import { redefine } from "./redefinition.js";
 import type { Firing } from "./summarise.js";
@@ -33,13 +31,6 @@ export interface Arriving {
   readonly arrivalMs: number;
   readonly hasOwnTime: boolean;
   readonly clockTrusted: boolean;
-}
-
-/** Whether the reading comes too late for one of its windows at least. */
-export function isLate(device: Device, plan: Plan, timeMs: number): boolean {
-  const watermarkMs = watermark(device, plan);
-  if (timeMs >= watermarkMs) return false;
-  return lateness(plan, timeMs, watermarkMs) !== "none";
 }
 
 /** The time that a late reading gets, after the device's time has begun anew if it must. */

@@ -1,6 +1,7 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
 import type { FieldValue } from "../model/reading.js";
 import { DoubleHeap, type Row } from "./double-heap.js";
+import type { Passing } from "./passing.js";
 
 /**
  * A piece of one device's time line that no window edge cuts: every reading goes into exactly one slice, and a
@@ -67,17 +68,6 @@ export interface SliceRoom {
 
 const NO_CELLS: Cells = { numbers: new Float64Array(0), base: 0, extras: undefined };
 const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
-
-/**
- * A reading on its way into a slice. One object may serve all of them, one after the other: a number that is handed over
- * in it costs no memory, where one that is an argument may.
- */
-export interface Passing {
-  timeMs: number;
-  /** Of the values. */
-  hash: number;
-  values: readonly FieldValue[];
-}
 
 /** Cells of a row: event time, hash, then the kept values. */
 const HASH = 1;

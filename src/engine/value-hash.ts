@@ -4,7 +4,10 @@ import type { FieldValue } from "../model/reading.js";
  * A 53-bit hash of a reading's values, by content: equal values have equal hashes, and two different readings of
  * the same instant collide once in 2^53. Two 32-bit lanes with the MurmurHash3 finaliser (Appleby, public domain).
  */
-const bits = new DataView(new ArrayBuffer(8));
+const double = new Float64Array(1);
+const halves = new Int32Array(double.buffer);
+/** Which half has the exponent. */
+const UPPER = new Uint8Array(Float64Array.of(-2).buffer)[7] === 0xc0 ? 1 : 0;
 
 export function hashValues(values: readonly FieldValue[]): number {
   hashed.values = values;
@@ -23,9 +26,9 @@ export function hashInto(reading: { readonly values: readonly FieldValue[]; hash
     const value = values[i]!;
     if (typeof value === "number") {
       // All missing values are one value, whatever the bits of the NaN.
-      bits.setFloat64(0, Number.isNaN(value) ? Number.NaN : value);
-      a = mix(a ^ bits.getInt32(0));
-      b = mix(b ^ bits.getInt32(4) ^ a);
+      double[0] = Number.isNaN(value) ? Number.NaN : value;
+      a = mix(a ^ halves[UPPER]!);
+      b = mix(b ^ halves[1 - UPPER]! ^ a);
     } else {
       a = mix(a ^ 0x5bd1e995 ^ value.length);
       b = mixText(b, value);

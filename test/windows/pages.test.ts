@@ -120,7 +120,7 @@ function scaleOf(values: readonly number[]): number {
   const field = { resolution: undefined, periodMs: undefined, other: () => ({ place: 0, meaning: "" }) };
   const [, accumulator] = histogram.needs(field);
   const cells = newCells(accumulator!.cells);
-  for (const value of values) accumulator!.add(cells, 0, value, 0, []);
+  for (const value of values) accumulator!.add(cells, 0, { timeMs: 0, values: [value] }, 0);
   const inputs = { cells, at: { histogram: 0 }, field: { values: undefined }, window: undefined };
   return (histogram.result({ ...inputs, accepted: 2, doubtful: 0 }) as { readonly scale: number }).scale;
 }

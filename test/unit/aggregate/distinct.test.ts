@@ -10,8 +10,8 @@ function inputsOf(values: Iterable<FieldValue>) {
   const at = { distinct: 0, tally: 1 };
   const cells = newCells(2);
   for (const value of values) {
-    distinctAccumulator.add(cells, at.distinct, value, 0, []);
-    tallyAccumulator.add(cells, at.tally, value, 0, []);
+    distinctAccumulator.add(cells, at.distinct, { timeMs: 0, values: [value] }, 0);
+    tallyAccumulator.add(cells, at.tally, { timeMs: 0, values: [value] }, 0);
   }
   return { cells, at, field: { values: undefined }, window: undefined, accepted: 0, doubtful: 0 };
 }

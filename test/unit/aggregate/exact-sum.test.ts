@@ -13,7 +13,7 @@ describe("the state of an exact sum", () => {
       for (const [i, x] of SPREAD.entries()) {
         const saved = accumulator.save(cells, 0);
         const before = [...saved];
-        accumulator.add(cells, 0, x, i, []);
+        accumulator.add(cells, 0, { timeMs: i, values: [x] }, 0);
         expect(saved).toEqual(before);
         expect(accumulator.save(cells, 0)).not.toEqual(before);
       }

@@ -20,7 +20,7 @@ const wild = fc
 
 function sumOf(values: readonly number[]): readonly number[] {
   const cells = newCells(sumAccumulator.cells);
-  for (const v of values) sumAccumulator.add(cells, 0, v, 0, []);
+  for (const v of values) sumAccumulator.add(cells, 0, { timeMs: 0, values: [v] }, 0);
   return exactComponents(cells, 0);
 }
 
@@ -41,7 +41,7 @@ describe("exact sums", () => {
         const left = newCells(sumAccumulator.cells);
         const right = newCells(sumAccumulator.cells);
         values.forEach((v, i) => {
-          sumAccumulator.add(i < at ? left : right, 0, v, 0, []);
+          sumAccumulator.add(i < at ? left : right, 0, { timeMs: 0, values: [v] }, 0);
         });
         sumAccumulator.merge(left, 0, right);
         expect(roundExpansion(exactComponents(left, 0))).toBe(exactSum(values));
@@ -74,9 +74,9 @@ describe("exact sums", () => {
   it("move to a list of their own when four components do not hold them, and stay exact", () => {
     const values = Array.from({ length: 20 }, (_, i) => 2 ** (i * 60 - 600));
     const cells = newCells(sumAccumulator.cells);
-    for (const v of values) sumAccumulator.add(cells, 0, v, 0, []);
+    for (const v of values) sumAccumulator.add(cells, 0, { timeMs: 0, values: [v] }, 0);
     expect(cells.extras?.size).toBe(1);
-    for (const v of values.slice(1)) sumAccumulator.add(cells, 0, -v, 0, []);
+    for (const v of values.slice(1)) sumAccumulator.add(cells, 0, { timeMs: 0, values: [-v] }, 0);
     expect(roundExpansion(exactComponents(cells, 0))).toBe(values[0]);
   });
 });
@@ -87,7 +87,7 @@ describe("means and variances", () => {
       fc.property(fc.array(wild, { minLength: 1, maxLength: 40 }), (values) => {
         expect(divideExpansion(sumOf(values), values.length)).toBe(exactMean(values));
         const squares = newCells(squaresAccumulator.cells);
-        for (const v of values) squaresAccumulator.add(squares, 0, v, 0, []);
+        for (const v of values) squaresAccumulator.add(squares, 0, { timeMs: 0, values: [v] }, 0);
         const n = values.length;
         const numerator: number[] = [];
         addProduct(numerator, exactComponents(squares, 0), [n], 1);

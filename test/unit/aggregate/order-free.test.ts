@@ -58,7 +58,7 @@ const many = fc
 function gather(accumulator: Accumulator, all: readonly Given[]): Cells {
   // Not at the beginning, as among other accumulators.
   const cells = newCells(AT + accumulator.cells);
-  for (const { timeMs, values } of all) accumulator.add(cells, AT, values[0]!, timeMs, values);
+  for (const reading of all) accumulator.add(cells, AT, reading, 0);
   return cells;
 }
 
@@ -124,7 +124,11 @@ describe.each(ACCUMULATORS)("the state of $name ($kind)", (accumulator) => {
     expect(accumulator.save(cells, AT)).toEqual(saved);
     const empty = newCells(AT + accumulator.cells);
     accumulator.merge(empty, AT, cells);
-    for (const { timeMs, values: all } of values) accumulator.add(empty, AT, 1e6, timeMs + 10, all);
+    for (const {
+      timeMs,
+      values: [, y],
+    } of values)
+      accumulator.add(empty, AT, { timeMs: timeMs + 10, values: [1e6, y!] }, 0);
     expect(accumulator.save(cells, AT)).toEqual(saved);
   });
 });

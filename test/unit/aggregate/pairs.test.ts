@@ -14,8 +14,8 @@ function correlationOf(pairs: readonly Pair[]): number | null {
   const at = { "pairs(y)": 0, "pairSquares(y)": accumulators[0].cells };
   const cells = newCells(accumulators[0].cells + accumulators[1].cells);
   for (const [x, y] of pairs) {
-    accumulators[0].add(cells, at["pairs(y)"], x, 0, [x, y]);
-    accumulators[1].add(cells, at["pairSquares(y)"], x, 0, [x, y]);
+    accumulators[0].add(cells, at["pairs(y)"], { timeMs: 0, values: [x, y] }, 0);
+    accumulators[1].add(cells, at["pairSquares(y)"], { timeMs: 0, values: [x, y] }, 0);
   }
   const rest = { field: { values: undefined }, window: undefined, accepted: 0, doubtful: 0 };
   return findAggregate("correlation(y)")!.result({ cells, at, ...rest }) as number | null;

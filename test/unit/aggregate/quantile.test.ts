@@ -21,7 +21,8 @@ function resultOf(name: string, values: readonly number[], resolution?: number):
   }
   const cells = newCells(next);
   for (const [i, value] of values.entries()) {
-    for (const accumulator of accumulators) accumulator.add(cells, at[accumulator.name]!, value, i, [value]);
+    for (const accumulator of accumulators)
+      accumulator.add(cells, at[accumulator.name]!, { timeMs: i, values: [value] }, 0);
   }
   const { length: accepted } = values;
   return aggregate.result({

@@ -55,7 +55,7 @@ describe("a segment of a field's history", () => {
           for (const accumulator of accumulators) {
             const of = (some: typeof points) => {
               const cells = newCells(accumulator.cells);
-              for (const { timeMs, x } of some) accumulator.add(cells, 0, x, timeMs, []);
+              for (const { timeMs, x } of some) accumulator.add(cells, 0, { timeMs, values: [x] }, 0);
               return cells;
             };
             const segments = [];
