@@ -85,7 +85,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   if (impossible !== undefined) return impossible;
   if (keyCameBefore(plan, device, group, index)) return "duplicate";
   noteWatermark(device, plan, passing);
-  // Mostly it is ahead of the watermark, and then nothing of that has to be asked.
+  // Mostly it is ahead of the watermark, and then none of that has to be asked.
   const late = isBehind() ? latenessOf(on, device, group.arrivals[index]!) : "none";
   const slice = late === "all" ? undefined : assign(device, plan, passing);
   if (slice === undefined) return "late";
