@@ -9,9 +9,20 @@ export class Child {
   readonly #said: string[] = [];
   readonly #exit: Promise<number | null>;
 
-  /** @param listenTo the stream whose lines count; the other one is passed on or, if it is the output, dropped */
-  constructor(argv: readonly string[], listenTo: "stdout" | "stderr") {
-    this.process = spawn(process.execPath, argv, {
+  /**
+   * @param listenTo the stream whose lines count; the other one is passed on or, if it is the output, dropped
+   * @param options what runs it, Node in the end, and what is in its environment besides
+   */
+  constructor(
+    argv: readonly string[],
+    listenTo: "stdout" | "stderr",
+    {
+      command = process.execPath,
+      env = {},
+    }: { readonly command?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  ) {
+    this.process = spawn(command, argv, {
+      env: { ...process.env, ...env },
       stdio: ["pipe", listenTo === "stdout" ? "pipe" : "ignore", listenTo === "stderr" ? "pipe" : "inherit"],
     });
     this.#exit = once(this.process, "close").then(([code]) => code as number | null);

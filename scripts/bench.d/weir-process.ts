@@ -27,7 +27,7 @@ windows:
   - { name: 10s, tumbling: 10s, allowedLateness: 0s, fields: { "*": [count, mean, min, max] } }
 `;
 
-/** A running agent with a store of its own in a temporary folder. */
+/** A running agent, started as the service is, with a store of its own in a temporary folder. */
 export class WeirProcess {
   readonly child: Child;
   readonly port: number;
@@ -53,10 +53,10 @@ export class WeirProcess {
 
   /** Starts an agent in a folder in which another one has ended. */
   static async startIn(folder: string, nodeOptions: readonly string[]): Promise<WeirProcess> {
-    const child = new Child(
-      [...nodeOptions, "dist/main.js", "run", "-c", join(folder, "weir.yaml")],
-      "stderr",
-    );
+    const child = new Child(["run", "-c", join(folder, "weir.yaml")], "stderr", {
+      command: "systemd/weir.sh",
+      env: { WEIR_NODE_FLAGS: nodeOptions.join(" ") },
+    });
     const [, port] = await child.line(/event=broker-listening .*\baddress=127\.0\.0\.1:(\d+)/);
     return new WeirProcess(child, Number(port), folder);
   }
