@@ -1,6 +1,6 @@
 import type { AccumulatorState } from "../model/partials.js";
 import { type Accumulator, type Cells, type Sample, setExtra } from "./cells.js";
-import { canonical, compress, growExpansion, productError, SPLITTER } from "./expansion.js";
+import { canonical, compress, growExpansion, productError, type Rough, SPLITTER } from "./expansion.js";
 
 /**
  * Exact sums in fixed cells: `[n, c0 … c3]`, the n components of an expansion (see expansion.ts). Four components
@@ -122,6 +122,20 @@ export function exactComponents(state: Cells, at: number): readonly number[] {
   const components: number[] = [];
   for (let i = start + 1; i <= start + count; i++) components.push(state.numbers[i]!);
   return components;
+}
+
+/** The exact sum at `at`, without a list; `high` is NaN where it is zero or not in the cells. */
+export function roughSum({ numbers, base }: Cells, at: number): Rough {
+  const start = base + at;
+  const end = start + numbers[start]!;
+  let low = 0;
+  let size = 0;
+  for (let i = start + 1; i < end; i++) {
+    low += numbers[i]!;
+    size += Math.abs(numbers[i]!);
+  }
+  // Of three terms, which is two roundings.
+  return { high: end > start ? numbers[end]! : Number.NaN, low, error: size * 2 ** -51 };
 }
 
 /** Adds `x * y` to the exact sum at `at`. */

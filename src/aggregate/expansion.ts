@@ -121,6 +121,34 @@ export function canonical(expansion: readonly number[]): number[] {
   return components.reverse();
 }
 
+/** A value that is `high + low`, but for no more than `error`. */
+export interface Rough {
+  readonly high: number;
+  readonly low: number;
+  readonly error: number;
+}
+
+/**
+ * The double nearest to the value divided by `divisor` (positive), if so little of it is enough to tell, as nearly always
+ * it is; otherwise NaN.
+ *
+ * What a rounded quotient leaves, `high - quotient * divisor`, is a double itself, so the answer is
+ * `quotient + (left + low) / divisor`. The second term is worked out in three roundings, each within 2^-53 of
+ * `|left| + |low|`; two more are those of its bounds. So the exact answer lies between the quotient plus the one bound and
+ * plus the other, and where both sums round to the same double, it does too. Below 1e-270 products might underflow, and
+ * what does above it is less than 1e-300.
+ */
+export function divideRough({ high, low, error }: Rough, divisor: number): number {
+  const quotient = high / divisor;
+  const product = quotient * divisor;
+  const left = high - product - productError(quotient, divisor, product);
+  const rest = (left + low) / divisor;
+  const within = ((Math.abs(left) + Math.abs(low)) * 2 ** -50 + error) / divisor + 1e-300;
+  const least = quotient + (rest - within);
+  const isSure = least === quotient + (rest + within) && Math.abs(quotient) > 1e-270;
+  return isSure ? least : Number.NaN;
+}
+
 /** The double nearest to the expansion's value divided by `divisor` (positive), ties to even. */
 export function divideExpansion(expansion: readonly number[], divisor: number): number {
   // One rounding is the correct one.
