@@ -92,7 +92,8 @@ function letGo(on: Firing, device: Device, watermarkMs: number): number {
     if (due === 1) slices.shift();
     else if (due > 1) slices.splice(0, due);
     seal(on, device, gone);
-    for (const slice of [...gone.retired, ...gone.slices]) drop(on.plan, device, slice);
+    for (const slice of gone.retired) drop(on.plan, device, slice);
+    for (const slice of gone.slices) drop(on.plan, device, slice);
   }
   let nextDueMs = slices.length > 0 ? slices[0]!.dueMs : Number.POSITIVE_INFINITY;
   for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);
@@ -162,14 +163,13 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
 
 /** What a window has gathered; to be used before the next one is asked for. */
 export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
+  if (plan.running !== undefined && isSettled(plan, device, window)) {
+    const total = plan.running.merged(device, window);
+    if (total !== undefined) return total;
+  }
   const slices = slicesOf(device, window);
   if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
   if (slices.length === 1 && window.sealed === undefined) return plan.slices.wake(slices[0]!).cells;
-  const { running } = plan;
-  if (running !== undefined && isSettled(plan, device, window)) {
-    const total = running.merged({ device, definition: window.plan.index, slices, merge: window.plan.merge });
-    if (total !== undefined) return total;
-  }
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) window.plan.merge(total, window.sealed);
   for (const slice of slices) window.plan.merge(total, plan.slices.wake(slice).cells);

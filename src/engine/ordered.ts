@@ -127,6 +127,8 @@ function later(a: Bound | undefined, b: Bound): Bound {
 
 /** Remembers the last values of a slice that is about to be let go. */
 export function rememberBounds(plan: Plan, device: Remembering, slice: Slice): void {
+  // Without an iterator for nearly every slice there is.
+  if (plan.ordered.length === 0) return;
   for (const [index, field] of plan.ordered.entries()) {
     const found = lastIn(plan, slice, field, Number.POSITIVE_INFINITY);
     if (found !== undefined) device.bounds[index] = later(device.bounds[index], found);

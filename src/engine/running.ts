@@ -1,5 +1,5 @@
 import { type Cells, newCells } from "../aggregate/cells.js";
-import type { Slice, SliceMemory } from "./slice.js";
+import { firstFrom, type Slice, type SliceMemory, type TimeLine } from "./slice.js";
 
 /**
  * What the slices of overlapping windows come to, without merging all of them for each: a window that slides on loses
@@ -35,29 +35,42 @@ export class RunningMerges {
     this.#total = newCells(cellCount);
   }
 
-  /** @returns what the slices come to, to be used before the next call; undefined when they are to be merged one by one */
-  merged({ device, definition, slices, merge }: Running): Cells | undefined {
-    if (slices.length < SLICES_MIN || slices.length > this.#rowsMax) return undefined;
+  /** @returns what a window comes to, to be used before the next call; undefined where its slices are to be merged one by one */
+  merged(device: TimeLine, { startMs, endMs, plan }: Running): Cells | undefined {
+    const { slices } = device;
+    const range = { slices, first: firstFrom(slices, startMs), end: firstFrom(slices, endMs) };
+    const count = range.end - range.first;
+    if (count < SLICES_MIN || count > this.#rowsMax) return undefined;
     const queues = this.#queuesOf(device);
-    let queue = queues[definition];
-    if (queue === undefined || !goOn(queue, slices)) {
+    let queue = queues[plan.index];
+    if (queue === undefined || !goOn(queue, range)) {
       if (queue !== undefined) this.#rows -= queue.front.length;
       queue = { members: [], head: 0, front: [], back: newCells(this.#cellCount), from: 0 };
-      queues[definition] = queue;
+      queues[plan.index] = queue;
     }
     const { members } = queue;
     const hasRunOut = queue.head >= queue.from;
-    for (let i = members.length - queue.head; i < slices.length; i++) {
+    for (let i = range.first + members.length - queue.head; i < range.end; i++) {
       const slice = slices[i]!;
       members.push(slice);
       if (!hasRunOut) this.#merge(queue.back, this.#slices.wake(slice).cells);
     }
     if (hasRunOut) this.#turn(queue);
     const total = this.#total;
-    clear(total);
-    merge(total, queue.front[queue.head]!);
-    if (queue.from < members.length) merge(total, queue.back);
+    this.#copy(total, queue.front[queue.head]!);
+    if (queue.from < members.length) plan.merge(total, queue.back);
     return total;
+  }
+
+  /** The same as merging into what is empty. */
+  #copy(into: Cells, from: Cells): void {
+    if (from.extras !== undefined) {
+      clear(into);
+      this.#merge(into, from);
+      return;
+    }
+    into.extras = undefined;
+    for (let i = 0; i < this.#cellCount; i++) into.numbers[i] = from.numbers[from.base + i]!;
   }
 
   /** A slice of this device is about to change, or all of it leaves memory. */
@@ -89,8 +102,7 @@ export class RunningMerges {
     for (let i = members.length - 1; i >= 0; i--) {
       const cells = front[i] ?? newCells(this.#cellCount);
       front[i] = cells;
-      clear(cells);
-      this.#merge(cells, this.#slices.wake(members[i]!).cells);
+      this.#copy(cells, this.#slices.wake(members[i]!).cells);
       if (i < members.length - 1) this.#merge(cells, front[i + 1]!);
     }
     queue.head = 0;
@@ -107,14 +119,23 @@ const ROW_BYTES = 160;
 
 type Merge = (into: Cells, from: Cells) => void;
 
+/** A window, as far as merging it goes. */
 interface Running {
-  /** Whose slices they are. */
-  readonly device: object;
-  /** Which of its definitions the window is of. */
-  readonly definition: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly plan: {
+    /** Which of its definitions it is of. */
+    readonly index: number;
+    /** Adds what it asks for. */
+    readonly merge: Merge;
+  };
+}
+
+/** Those of the slices that are in a window. */
+interface Range {
   readonly slices: readonly Slice[];
-  /** Adds what the window asks for. */
-  readonly merge: Merge;
+  readonly first: number;
+  readonly end: number;
 }
 
 interface Queue {
@@ -128,12 +149,17 @@ interface Queue {
 }
 
 /** Lets go of the slices that are before these. @returns whether what is left begins these */
-function goOn(queue: Queue, slices: readonly Slice[]): boolean {
+function goOn(queue: Queue, { slices, first: at, end }: Range): boolean {
   const { members } = queue;
-  const first = slices[0]!;
+  const first = slices[at]!;
   while (queue.head < members.length && members[queue.head]!.startMs < first.startMs) queue.head++;
   const count = members.length - queue.head;
-  return count > 0 && members[queue.head] === first && slices[count - 1] === members[members.length - 1];
+  return (
+    count > 0 &&
+    at + count <= end &&
+    members[queue.head] === first &&
+    slices[at + count - 1] === members[members.length - 1]
+  );
 }
 
 function clear(cells: Cells): void {

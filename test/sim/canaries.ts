@@ -127,8 +127,9 @@ export const CANARIES: Readonly<Record<string, () => () => void>> = {
 
   "slides on without the newest slice": () =>
     replace(RunningMerges.prototype, "merged", (merged) => {
-      return function (this: RunningMerges, of) {
-        return merged.call(this, { ...of, slices: of.slices.slice(0, -1) });
+      return function (this: RunningMerges, device, window) {
+        const newest = device.slices.findLast(({ startMs }) => startMs < window.endMs);
+        return merged.call(this, device, { ...window, endMs: newest?.startMs ?? window.endMs });
       };
     }),
 };
