@@ -40,6 +40,8 @@ export interface Plan {
   /** Fields with accumulators to which order means something (ordered.ts). */
   readonly ordered: readonly OrderedField[];
   readonly cellCount: number;
+  /** Cells in front, which count readings and values by fate. */
+  readonly counterCount: number;
   /** Where its slices get their memory. */
   readonly slices: SliceMemory;
   /** What overlapping windows have in common; undefined where none overlap, or to some of it order means something. */
@@ -147,6 +149,7 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
   let next = rejectedCell(REJECT_REASONS.length);
   const fatesAt = profile.fields.map((_, i) => next + i * VALUE_FATES.length);
   next += profile.fields.length * VALUE_FATES.length;
+  const counterCount = next;
   const fields = profile.fields.map((field, i): FieldPlan => {
     const at: Record<string, number> = {};
     const slots: Slot<Accumulator>[] = [];
@@ -170,7 +173,7 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
   const folds: FoldPlan[] = [];
   for (const definition of profile.windows) {
     const { kind } = definition;
-    const window = planWindow({ profile, definition, fields, cellCount: next });
+    const window = planWindow({ profile, definition, fields, counterCount });
     if (isFolded(kind)) folds.push({ ...window, kind: foldKind(kind) });
     else {
       const isGlobal = kind.type === "global";
@@ -187,12 +190,13 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
   const slices = new SliceMemory({ cellCount: next, kept, textual, room });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
   const overlap = windows.some(({ definition }) => definition.kind.type === "hopping");
-  const laid = { fields, cellCount: next };
+  const laid = { fields, counterCount };
   const running =
     overlap && ordered.length === 0
       ? new RunningMerges(slices, (into, from) => mergeUnordered(laid, into, from))
       : undefined;
-  return { profile, label, windows, folds, early, fields, ordered, cellCount: next, slices, running };
+  const cells = { ...laid, cellCount: next };
+  return { profile, label, windows, folds, early, ...cells, ordered, slices, running };
 }
 
 function gathering(isText: boolean, slots: readonly Slot<Accumulator>[]): Gathering {
@@ -200,7 +204,11 @@ function gathering(isText: boolean, slots: readonly Slot<Accumulator>[]): Gather
   return { common: commonCells(slots), rest: slots.filter(({ accumulator }) => !isCommon(accumulator)) };
 }
 
-function mergingOf({ fields, cellCount, outputs }: Laid & Pick<WindowPlan, "outputs">): WindowPlan["merge"] {
+function mergingOf({
+  fields,
+  counterCount,
+  outputs,
+}: Laid & Pick<WindowPlan, "outputs">): WindowPlan["merge"] {
   const asked = fields.map(({ common, slots }, i): Gathering => {
     const its = outputs.filter(({ index }) => index === i).flatMap(({ accumulators }) => accumulators);
     const names = new Set(its.map(({ name }) => name));
@@ -210,7 +218,7 @@ function mergingOf({ fields, cellCount, outputs }: Laid & Pick<WindowPlan, "outp
     );
   });
   return (into, from) => {
-    mergeCounters({ fields, cellCount }, into, from);
+    mergeCounters(counterCount, into, from);
     for (const each of asked) mergeField(each, into, from);
   };
 }
@@ -219,9 +227,9 @@ function planWindow(from: {
   readonly profile: EngineProfile;
   readonly definition: WindowDefinition;
   readonly fields: readonly FieldPlan[];
-  readonly cellCount: number;
+  readonly counterCount: number;
 }): WindowPlan {
-  const { definition, profile, fields, cellCount } = from;
+  const { definition, profile, fields, counterCount } = from;
   const outputs = definition.aggregates.map(({ field, names }) =>
     planOutput(profile, field, fields[field]!, names.map(aggregateOf)),
   );
@@ -248,7 +256,7 @@ function planWindow(from: {
     meaning,
     digest: hashText(meaning).toString(16).padStart(14, "0"),
     outputs,
-    merge: mergingOf({ fields, cellCount, outputs }),
+    merge: mergingOf({ fields, counterCount, outputs }),
   };
 }
 
@@ -282,16 +290,17 @@ export function mergeCells(plan: Plan, into: Cells, from: Cells): void {
 
 /** The same of what no order means anything to. */
 export function mergeUnordered(plan: Laid, into: Cells, from: Cells): void {
-  mergeCounters(plan, into, from);
+  mergeCounters(plan.counterCount, into, from);
   for (const field of plan.fields) mergeField(field, into, from);
 }
 
 /** Where there is what in cells. */
-type Laid = Pick<Plan, "fields" | "cellCount">;
+type Laid = Pick<Plan, "fields" | "counterCount">;
 
-function mergeCounters({ fields, cellCount }: Laid, into: Cells, from: Cells): void {
-  const counters = fields.length === 0 ? cellCount : fields.at(-1)!.fatesAt + VALUE_FATES.length;
-  for (let i = 0; i < counters; i++) into.numbers[into.base + i]! += from.numbers[from.base + i]!;
+function mergeCounters(count: number, into: Cells, from: Cells): void {
+  const { numbers: sums, base: at } = into;
+  const { numbers, base } = from;
+  for (let i = 0; i < count; i++) sums[at + i]! += numbers[base + i]!;
 }
 
 function mergeField({ common, rest }: Gathering, into: Cells, from: Cells): void {

@@ -69,8 +69,10 @@ export class RunningMerges {
       this.#merge(into, from);
       return;
     }
+    const { numbers, base } = from;
+    const copied = into.numbers;
+    for (let i = 0; i < copied.length; i++) copied[i] = numbers[base + i]!;
     into.extras = undefined;
-    for (let i = 0; i < this.#cellCount; i++) into.numbers[i] = from.numbers[from.base + i]!;
   }
 
   /** A slice of this device is about to change, or all of it leaves memory. */
