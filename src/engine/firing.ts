@@ -41,16 +41,25 @@ function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], water
   }
   if (finals === 1) windows.shift();
   else if (finals > 1) windows.splice(0, finals);
-  let behind = windows.length;
-  while (behind > 0 && windows[behind - 1]!.endMs > watermarkMs) behind--;
-  let first = behind;
-  while (first > 0 && windows[first - 1]!.endMs > device.advancedToMs) first--;
-  for (let i = first; i < behind; i++) {
+  const behind = firstEndingAfter(windows, watermarkMs);
+  for (let i = firstEndingAfter(windows, device.advancedToMs); i < behind; i++) {
     const window = windows[i]!;
     if (window.revision === window.early && !window.queued) fire(on, device, window, { final: false });
   }
   const nextEndMs = behind < windows.length ? windows[behind]!.endMs : Number.POSITIVE_INFINITY;
   return windows.length === 0 ? nextEndMs : Math.min(nextEndMs, finalAtMs(windows[0]!));
+}
+
+/** Index of the first window that ends after `timeMs`, or of the list's end. */
+function firstEndingAfter(windows: readonly OpenWindow[], timeMs: number): number {
+  let low = 0;
+  let high = windows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (windows[middle]!.endMs <= timeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Watermark at which nothing can change the window any more. */

@@ -239,7 +239,9 @@ export class SliceMemory {
     const length = DoubleHeap.capacity(Math.max(count, slice.capacity * 2) * width);
     this.#heap.take(length, slice.rows);
     if (slice.capacity > 0) {
-      slice.rows.numbers.set(numbers.subarray(base, base + slice.held * width), slice.rows.base);
+      const { rows, held } = slice;
+      // Mostly a few, for which a view of them would take longer.
+      for (let i = 0; i < held * width; i++) rows.numbers[rows.base + i] = numbers[base + i]!;
       this.#heap.give({ numbers, base }, slice.capacity * width);
     }
     slice.capacity = Math.floor(length / width);
