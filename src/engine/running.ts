@@ -7,9 +7,9 @@ import { firstFrom, type Slice, type SliceMemory, type TimeLine } from "./slice.
  *
  * The slices are two queues. Of those in front it is known what each and all behind it in that queue come to; of those
  * behind, what all come to. A window is the first of the one and the whole of the other; when the front has run out, the
- * back becomes the front. So a slice is merged three times, into however many windows it goes (two stacks; K. Tangwongsan,
- * M. Hirzel, S. Schneider, "Low-Latency Sliding-Window Aggregation in Worst-Case Constant Time", DEBS 2017). Since
- * accumulators give the same results whatever the tree of merges, nobody can tell.
+ * back becomes the front. So a slice is merged twice and copied once, into however many windows it goes (two stacks;
+ * K. Tangwongsan, M. Hirzel, S. Schneider, "Low-Latency Sliding-Window Aggregation in Worst-Case Constant Time", DEBS
+ * 2017). Since accumulators give the same results whatever the tree of merges, nobody can tell.
  *
  * Nothing of it is stored. It holds for windows that have ended, of whose slices none has changed: `forget` must be
  * called before one does. Only accumulators without an order are merged like this.
