@@ -1,5 +1,6 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
+import { greatest } from "../model/extremes.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
@@ -82,7 +83,7 @@ export class Engine {
     this.#options = options;
     this.residency = new Residency(options.residency ?? {}, this.dirty);
     const { gateway, finalOnly = false, mergeable = false, losses = [] } = options;
-    const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, ...ahead.values()));
+    const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, greatest(ahead.values())));
     this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
     this.residency.groups = this.groups;
     this.#profiles = new ProfileStates(this.residency, (profile, device) =>

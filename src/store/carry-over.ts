@@ -1,6 +1,7 @@
 import { CorruptRecord } from "../model/bytes.js";
 import type { Clock } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
+import { greatest } from "../model/extremes.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { Cursor } from "../model/summary-log.js";
 import { cursorOperation, decodeCursor } from "./cursors.js";
@@ -103,7 +104,7 @@ class OldStore {
   /** Through which time the old store may have sent summaries. */
   loss(aheadMs: number): StateLoss {
     if (this.#on.clock.wallTrusted()) return { throughMs: this.#wallMs + aheadMs, ahead: this.#ahead };
-    const throughMs = Math.max(this.#wallMs, ...this.#ahead.values());
+    const throughMs = Math.max(this.#wallMs, greatest(this.#ahead.values()));
     return { throughMs, ahead: new Map() };
   }
 

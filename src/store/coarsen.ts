@@ -1,5 +1,6 @@
 import { CorruptRecord } from "../model/bytes.js";
 import { WeirError } from "../model/errors.js";
+import { least } from "../model/extremes.js";
 import { LIMITS } from "../model/limits.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { MergeSummaries } from "../model/partials.js";
@@ -195,7 +196,7 @@ export class Coarsener {
       await this.#write(pieces);
     }
     const long = groups.filter(({ positions }) => positions.length > BATCH_MEMBERS_MAX);
-    return Math.min(...long.map(({ positions }) => positions[BATCH_MEMBERS_MAX - 1]!));
+    return least(long.map(({ positions }) => positions[BATCH_MEMBERS_MAX - 1]!));
   }
 
   /** Undefined when nothing comes of the group. */

@@ -1,4 +1,5 @@
 import { type CoarseWindow, coarseWindow } from "../model/coarse-window.js";
+import { greatest, least } from "../model/extremes.js";
 import type { LogHead } from "./log-record.js";
 
 /**
@@ -86,7 +87,7 @@ export class RevisionFinder implements Finder {
   finish(): ReturnType<Finder["finish"]> {
     const open = [...this.#open.values()].map(({ group }) => group);
     const ready = [...this.#found, ...open].filter(({ positions }) => positions.length > 1);
-    return { ready: ready.sort(byFirst), againFrom: Math.min(...open.map(({ positions }) => positions[0]!)) };
+    return { ready: ready.sort(byFirst), againFrom: least(open.map(({ positions }) => positions[0]!)) };
   }
 }
 
@@ -143,7 +144,7 @@ export class WindowFinder implements Finder {
   }
 
   #leaveSegment(segment: number): void {
-    this.#open.push(...this.#current.values());
+    for (const group of this.#current.values()) this.#open.push(group);
     this.#current.clear();
     this.#segment = segment;
   }
@@ -165,7 +166,7 @@ export class WindowFinder implements Finder {
   #keep(group: Group): void {
     if (group.positions.length < 2) return;
     this.#complete.push(group);
-    this.gain += group.bytes.reduce((sum, bytes) => sum + bytes, 0) - Math.max(...group.bytes);
+    this.gain += group.bytes.reduce((sum, bytes) => sum + bytes, 0) - greatest(group.bytes);
   }
 
   finish(all: boolean): ReturnType<Finder["finish"]> {
@@ -175,7 +176,7 @@ export class WindowFinder implements Finder {
     const waiting = this.#open.filter((group) => !isComplete(group));
     return {
       ready: ready.filter(({ positions }) => positions.length > 1).sort(byFirst),
-      againFrom: Math.min(...waiting.map(({ positions }) => positions[0]!)),
+      againFrom: least(waiting.map(({ positions }) => positions[0]!)),
     };
   }
 }

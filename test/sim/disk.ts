@@ -44,6 +44,7 @@ export class SimulatedDisk {
   /** The last of them. */
   leftBehind: SimulatedDisk | undefined;
   #entries = new Map<string, Uint8Array>();
+  #bytes: number | undefined;
   /** Keys in order; undefined when it has to be sorted again. */
   #keys: string[] | undefined;
   /** What there was before a torn record: all that the next opening finds. */
@@ -67,9 +68,11 @@ export class SimulatedDisk {
   }
 
   get bytes(): number {
-    let sum = 0;
-    for (const [key, value] of this.#entries) sum += key.length + value.length;
-    return sum;
+    if (this.#bytes === undefined) {
+      this.#bytes = 0;
+      for (const [key, value] of this.#entries) this.#bytes += key.length + value.length;
+    }
+    return this.#bytes;
   }
 
   sortedKeys(): readonly string[] {
@@ -84,6 +87,7 @@ export class SimulatedDisk {
     if (this.#beforeTear !== undefined) {
       this.#entries = this.#beforeTear;
       this.#keys = undefined;
+      this.#bytes = undefined;
     }
     this.#beforeTear = undefined;
   }
@@ -111,6 +115,7 @@ export class SimulatedDisk {
   }
 
   apply(operations: readonly Operation[]): void {
+    this.#bytes = undefined;
     for (const operation of operations) {
       const known = this.#entries.has(operation.key);
       if (operation.type === "put") {
@@ -150,6 +155,7 @@ export class SimulatedDisk {
     this.leftBehind.#entries = this.#entries;
     this.#entries = new Map();
     this.#keys = [];
+    this.#bytes = undefined;
     this.#beforeTear = undefined;
     this.setAside++;
   }

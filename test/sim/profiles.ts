@@ -3,12 +3,12 @@ import { loadProfile } from "../../src/profile/load.js";
 import type { Dice } from "./dice.js";
 
 /**
- * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m7, so a
+ * The device profiles of a simulation. Every reading carries a bit of its own in one of the fields m0 to m3, so a
  * summary's sums tell exactly which readings are in it, each once; and a value `v` and a text `s` that the other
  * aggregates are checked with. Those of an order have fields of their own: `w` and `q` are `v` and `s` once more, `n`
  * counts up, and is reset, and rolls over. And a text `id` that no other reading has (groups.ts).
  */
-export const MARK_FIELDS = 8;
+export const MARK_FIELDS = 4;
 export const MARK_BITS = 50;
 /** Readings of one device that can be told apart. */
 export const MARKS_MAX = MARK_FIELDS * MARK_BITS;
@@ -29,8 +29,8 @@ const WHOLE_KINDS: readonly WindowKind[] = [
 ];
 
 const OTHER_KINDS: readonly WindowKind[] = [
-  ["hopping", (dice) => `hopping: { size: ${dice.pick(["10m", "12m"])}, slide: ${dice.pick(["1m", "3m"])} }`],
-  ["overlapping", (dice) => `hopping: { size: 1h, slide: ${dice.pick(["5m", "10m"])} }`],
+  ["hopping", (dice) => `hopping: { size: ${dice.pick(["10m", "12m"])}, slide: ${dice.pick(["2m", "3m"])} }`],
+  ["overlapping", (dice) => `hopping: { size: 1h, slide: ${dice.pick(["10m", "15m"])} }`],
   ["session", (dice) => `session: { gap: ${dice.pick(["1m", "7m"])}, max: ${dice.pick(["never", "20m"])} }`],
   ["count", (dice) => `count: { size: ${dice.whole(1, 9)}, maxAge: ${dice.pick(["never", "10m"])} }`],
   ["state", (dice) => `state: { of: "${dice.pick(["s", "v > 20.0"])}" }`],

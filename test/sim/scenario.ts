@@ -64,7 +64,7 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
   const profiles = Array.from({ length: dice.whole(1, 3) }, (_, i) =>
     makeProfile(`p${i}`, dice.fork(`p${i}`)),
   );
-  const devices = Array.from({ length: dice.whole(2, 8) }, (_, i) =>
+  const devices = Array.from({ length: dice.whole(2, 6) }, (_, i) =>
     makeDevice(`d${i}`, dice.pick(profiles), dice.fork(`d${i}`), horizonMs),
   );
   const targets = Array.from({ length: dice.whole(1, 3) }, (_, i) => ({
@@ -81,12 +81,12 @@ export function makeScenario(dice: Dice, horizonMs: number): Scenario {
     devices,
     targets,
     store: {
-      journalBytesMax: dice.pick([2_000, 20_000, 1_000_000]),
-      logBytesMax: dice.pick([50_000, 200_000, 600_000, 10_000_000]),
+      journalBytesMax: dice.pick([2_000, 12_000, 1_000_000]),
+      logBytesMax: dice.pick([45_000, 70_000, 180_000, 10_000_000]),
     },
     commitDelayMs: dice.pick([0, 100, 100, 1_000, 10_000]),
     devicesMax: dice.chance(0.2) ? Math.max(1, devices.length - 1) : 100,
-    memoryBytesMax: dice.fork("memory").pick([0, 5_000, 20_000, 32_000_000]),
+    memoryBytesMax: dice.fork("memory").pick([0, 4_000, 15_000, 32_000_000]),
     disk: {
       syncMs: dice.pick([1, 10, 50]),
       slow: dice.pick([0, 0.01, 0.2]),
@@ -126,7 +126,7 @@ function makeDevice(name: string, profile: ProfileSpec, dice: Dice, horizonMs: n
     name,
     profile,
     qos: dice.pick([0, 1, 1, 2] as const),
-    everyMs: Math.max(dice.pick([2 * SECOND, 10 * SECOND, MINUTE]), horizonMs / dice.pick([60, 150, 250])),
+    everyMs: Math.max(dice.pick([2 * SECOND, 10 * SECOND, MINUTE]), horizonMs / dice.pick([40, 90, 150])),
     clockOffsetMs: wrong ? dice.pick([-30, -1, 1, 30]) * dice.pick([MINUTE, HOUR]) : 0,
     repeats: dice.pick([0, 0, 0.1]),
     silences: dice.pick([0, 0, 0.02]),

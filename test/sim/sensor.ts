@@ -73,7 +73,7 @@ export class Sensor {
     const { profile, clockOffsetMs } = this.spec;
     const allowedMs = profile.outOfOrdernessMs + profile.latenessMs;
     const dice = this.#dice;
-    const backMs = dice.chance(0.7) ? 0 : dice.next() * allowedMs * (profile.strict ? 1 : 3);
+    const backMs = dice.chance(0.6) ? 0 : dice.next() * allowedMs * (profile.strict ? 1 : 3);
     return Math.floor(EPOCH_MS + this.#kernel.nowMs + clockOffsetMs - backMs);
   }
 
