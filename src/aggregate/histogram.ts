@@ -99,12 +99,16 @@ function reserve(state: Cells, at: number, side: Side, low: number, high: number
     to = Math.floor(to / 2);
   }
   if (times > 0) halve(state, at, times);
-  const counts = new Array<number>(to - from + 1).fill(0);
-  const kept = countsOf(state, at, side) ?? [];
-  const shift = state.numbers[cell]! - from;
-  for (let i = 0; i < kept.length; i++) counts[shift + i] = kept[i]!;
+  const counts = before ?? [];
+  const kept = counts.length;
+  while (counts.length < to - from + 1) counts.push(0);
+  const ahead = kept === 0 ? 0 : state.numbers[cell]! - from;
+  if (ahead > 0) {
+    for (let i = kept - 1; i >= 0; i--) counts[i + ahead] = counts[i]!;
+    counts.fill(0, 0, ahead);
+  }
   state.numbers[cell] = from;
-  setExtra(state, at + side, counts);
+  if (before === undefined) setExtra(state, at + side, counts);
   return counts;
 }
 
@@ -116,13 +120,16 @@ function halve(state: Cells, at: number, times: number): void {
     if (counts === undefined) continue;
     const start = state.numbers[state.base + at + side]!;
     const from = halved(start, times);
-    const joined = new Array<number>(halved(start + counts.length - 1, times) - from + 1).fill(0);
-    for (let i = 0; i < counts.length; i++) {
+    const length = halved(start + counts.length - 1, times) - from + 1;
+    for (let i = 1; i < counts.length; i++) {
+      const count = counts[i]!;
       // An index that no double has is that of an empty bucket.
-      if (counts[i] !== 0) joined[halved(start + i, times) - from]! += counts[i]!;
+      if (count === 0) continue;
+      counts[i] = 0;
+      counts[halved(start + i, times) - from]! += count;
     }
+    while (counts.length > length) counts.pop();
     state.numbers[state.base + at + side] = from;
-    setExtra(state, at + side, joined);
   }
 }
 
