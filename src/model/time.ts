@@ -38,8 +38,23 @@ const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, "0
 let cachedDay = Number.NaN;
 let cachedDate = "";
 
-/** RFC 3339 in UTC, with milliseconds only where there are any. The date is formatted once for many times of a day. */
+/** Windows begin where others end, and many devices have windows of the same time. */
+const RECENT_BITS = 6;
+const recent = Array.from({ length: 1 << RECENT_BITS }, () => ({ ms: Number.NaN, text: "" }));
+
+/** RFC 3339 in UTC, with milliseconds only where there are any. */
 export function formatInstant(ms: number): string {
+  // Multiplicative hashing, with 2^32 over the golden ratio.
+  const slot = recent[Math.imul((ms / 1000) | 0, 0x9e3779b1) >>> (32 - RECENT_BITS)]!;
+  if (slot.ms !== ms) {
+    slot.text = formatted(ms);
+    slot.ms = ms;
+  }
+  return slot.text;
+}
+
+/** The date is formatted once for many times of a day. */
+function formatted(ms: number): string {
   const day = Math.floor(ms / DAY_MS);
   if (day !== cachedDay) {
     cachedDate = new Date(day * DAY_MS).toISOString().slice(0, -13);
