@@ -42,9 +42,15 @@ function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice
   if (dueMs <= watermarkMs) return undefined;
   const { epoch } = device;
   const slice = plan.slices.make({ owner: device, id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
-  for (const window of plan.windows) openWindows(device, window, timeMs, watermarkMs);
+  const { slices } = device;
+  const before = slices[slices.length - 1];
+  // What opened windows after a clock was ahead, or under another definition, may be among the retired only.
+  const isNewest = before !== undefined && before.startMs < startMs && device.retired.length === 0;
+  for (const window of plan.windows) openWindows(device, window, { timeMs, watermarkMs, isNewest });
   device.nextDueMs = Math.min(device.nextDueMs, dueMs);
-  insertByStart(device.slices, slice);
+  insertByStart(slices, slice);
+  // It will hold about as many.
+  if (isNewest) plan.slices.reserve(slice, before.held);
   return slice;
 }
 
@@ -103,15 +109,24 @@ function binarySearch(slices: readonly Slice[], { timeMs }: Moment): Slice | und
   return slice !== undefined && timeMs < slice.endMs ? slice : undefined;
 }
 
-/** Opens the windows of a definition around `timeMs` that are not final and not open yet. */
-function openWindows(device: Device, plan: BoundedPlan, timeMs: number, watermarkMs: number): void {
+/**
+ * Opens the windows of a definition around `timeMs` that are not final and not open yet.
+ * @param isNewest whether no slice is as late, so that of its windows those up to the newest one have been open
+ */
+function openWindows(
+  device: Device,
+  plan: BoundedPlan,
+  { timeMs, watermarkMs, isNewest }: Moment & { readonly isNewest: boolean },
+): void {
   const { times, definition, isGlobal } = plan;
   const windows = device.open[plan.index]!;
-  const first = times.first(timeMs);
-  const last = times.last(timeMs);
+  const newest = windows[windows.length - 1];
+  let from = times.first(timeMs);
   let at = windows.length;
-  while (at > 0 && windows[at - 1]!.startMs >= first) at--;
-  for (let startMs = first; startMs <= last; startMs = times.next(startMs)) {
+  if (isNewest && newest !== undefined && newest.startMs >= from) from = times.next(newest.startMs);
+  else while (at > 0 && windows[at - 1]!.startMs >= from) at--;
+  const last = times.last(timeMs);
+  for (let startMs = from; startMs <= last; startMs = times.next(startMs)) {
     while (at < windows.length && windows[at]!.startMs < startMs) at++;
     if (at < windows.length && windows[at]!.startMs === startMs) continue;
     const endMs = times.end(startMs);

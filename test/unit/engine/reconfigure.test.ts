@@ -31,6 +31,22 @@ describe("a change of definition", () => {
     expect(finals).toEqual({ "1h": { count: 2, sum: 3 }, "5m": { count: 1, sum: 2 } });
   });
 
+  it("opens windows for late readings although later ones went on from the definition before", () => {
+    const late = engineProfile({ windows: [tumbling("1m", MINUTE, stats, 60 * MINUTE)] });
+    const engine = newEngine(late);
+    engine.apply(new BlockMaker(late).block([{ timeMs: 2.5 * MINUTE, values: [1] }]));
+    const after = { ...late, hash: "hash-2", fields: [field("x"), field("new")] };
+    engine.reconfigure(after);
+    const blocks = new BlockMaker(after, 1);
+    for (const timeMs of [0.5 * MINUTE, 1.5 * MINUTE])
+      engine.apply(blocks.block([{ timeMs, values: [2, 0] }]));
+    expect(engine.flush().map(({ window, fields }) => [Date.parse(window.start!), fields.x!.sum])).toEqual([
+      [0, 2],
+      [MINUTE, 2],
+      [2 * MINUTE, 1],
+    ]);
+  });
+
   it("finds a field again by its name when others are put before it", () => {
     const engine = newEngine(before);
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1.5] }]));
