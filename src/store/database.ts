@@ -17,7 +17,8 @@ import { WritePace } from "./write-pace.js";
  * the database can be read (see handle.ts, which also says what the reserve is for).
  *
  * A database that is found damaged when it is opened at a start is renamed to `db.damaged-…` and a new one begun; it
- * is never deleted. Later in its life that ends the process. One that is merely not accessible (locked by another
+ * is never deleted. Later in its life that ends the process. Of a damaged end it cannot be seen whether anybody had been
+ * told that it was safe (level-wal.ts): that is said, and the rest goes on. One that is merely not accessible (locked by another
  * process, no permission, a full or read-only disk) is an error for the operator, and a later start may find it well.
  */
 export interface DatabaseOptions {
@@ -38,7 +39,7 @@ const storeSetAside = defineEvent<{
 const storeLoss = defineEvent<{ readonly path: string; readonly bytes: number; readonly reason: string }>(
   "store-loss",
   "error",
-  "the disk has damaged the newest part of the store; readings in it are lost although they were acknowledged",
+  "the newest write in the store is damaged; unless a power cut came in its midst, acknowledged readings are lost with it",
 );
 const storeWriteFailed = defineEvent<{ readonly reason: string; readonly retryMs: number }>(
   "store-write-failed",
@@ -91,6 +92,10 @@ export class Database {
         return await open();
       })
       .catch((error: unknown) => Promise.reject(unavailable(options.path, error)));
+    return await Database.#opened(options, disk, handle);
+  }
+
+  static async #opened(options: DatabaseOptions, disk: Disk, handle: Handle): Promise<Database> {
     for (const { bytes, reason } of await disk.losses()) {
       options.observer.emit(storeLoss, { path: options.path, bytes, reason });
     }
@@ -106,7 +111,7 @@ export class Database {
     const handle = await Handle.inspect(disk).catch((error: unknown) =>
       Promise.reject(unavailable(options.path, error)),
     );
-    return new Database(options, disk, handle);
+    return await Database.#opened(options, disk, handle);
   }
 
   /** Why writes fail at present; undefined when they do not. */
@@ -337,8 +342,17 @@ function unavailable(path: string, error: unknown): WeirError {
     });
   }
   return new WeirError("store-unavailable", `cannot open the store ${path}: ${messageOf(error)}`, {
-    hint: "check that the folder is writable and the disk has room",
+    hint: hintOf(error),
     retryable: true,
     cause: error,
   });
+}
+
+function hintOf(error: unknown): string {
+  if (error instanceof DiskError && error.fault === "damaged") {
+    return "the agent sets it aside at its next start and takes over what can be read";
+  }
+  return /permission denied|EACCES|EPERM/i.test(messageOf(error))
+    ? "the folder and every file in it must belong to the user that the agent runs as (chown -R)"
+    : "check that the folder is writable and the disk has room";
 }

@@ -40,7 +40,7 @@ export interface KeyValueIterator {
   close(): Promise<void>;
 }
 
-/** What opening had to pass over: damaged parts of the newest writes. */
+/** What opening had to pass over: the newest write, as far as can be seen, which may have been cut off in its midst. */
 export interface DiskLoss {
   readonly bytes: number;
   readonly reason: string;

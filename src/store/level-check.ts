@@ -1,9 +1,9 @@
-import { mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiskLoss } from "./disk.js";
 import { filesIn, type KnownFiles } from "./level-manifest.js";
 import { damageOfTable } from "./level-table.js";
-import { unseenLossBytes } from "./level-wal.js";
+import { readLog } from "./level-wal.js";
 
 /** Looking at the files of a LevelDB before LevelDB does: at what it would pass over, or stumble over. */
 const TABLE = /^(\d+)\.(ldb|sst)$/;
@@ -48,15 +48,64 @@ export async function putAwayDamaged(folder: string): Promise<void> {
   }
 }
 
-/** Opening turns the write-ahead log into a table, so this is to be looked at before. */
-export async function unseenLossesIn(folder: string): Promise<DiskLoss[]> {
-  const names = await readdir(folder).catch((): string[] => []);
-  const found: DiskLoss[] = [];
-  for (const name of names.filter((file) => file.endsWith(".log")).sort()) {
-    const bytes = unseenLossBytes(await read(join(folder, name)));
-    if (bytes > 0) found.push({ bytes, reason: `${name} ends before its last record` });
+/** What the write-ahead logs of a database have lost. */
+export interface LogDamage {
+  /** Something that had been acknowledged; undefined where nothing proves that. */
+  readonly damage?: string;
+  /** What may have been the newest write, cut off in its midst. */
+  readonly losses: readonly DiskLoss[];
+}
+
+/**
+ * To be looked at before each opening, which turns the logs into tables: LevelDB passes over what is damaged in them.
+ * @throws where a log cannot be read; LevelDB would do without it, and delete it
+ */
+export async function damageInLogs(folder: string): Promise<LogDamage> {
+  const found = await lookThroughLogs(folder);
+  // Where a process has the database open, and was writing, it is well now; LevelDB's lock will tell.
+  return found.damage === undefined ? found : await lookThroughLogs(folder);
+}
+
+async function lookThroughLogs(folder: string): Promise<LogDamage> {
+  const { log: oldest } = await knownFiles(folder);
+  // LevelDB does not open it either then.
+  if (oldest === 0) return { losses: [] };
+  const numbers = (await readdir(folder))
+    .filter((name) => LOG.test(name))
+    .map((name) => Number.parseInt(name, 10));
+  let flawed: { readonly name: string; readonly at: number } | undefined;
+  const losses: DiskLoss[] = [];
+  for (const number of numbers.filter((each) => each >= oldest).sort((a, b) => a - b)) {
+    const name = `${String(number).padStart(6, "0")}.log`;
+    const content = await contentOf(join(folder, name));
+    if (content === undefined) continue;
+    if (content === "no file") return { damage: `the write-ahead log ${name} is no file`, losses };
+    const { flaw, hasBatches } = readLog(content);
+    if (flaw?.isFollowed || (flawed !== undefined && hasBatches)) {
+      const { name: where, at } = flawed ?? { name, at: flaw!.at };
+      return { damage: `the write-ahead log ${where} is damaged at byte ${at}`, losses };
+    }
+    if (flaw === undefined) continue;
+    flawed ??= { name, at: flaw.at };
+    const reason = `${name} is damaged at byte ${flaw.at}, and nothing intact begins behind it`;
+    if (!flaw.isEnd) losses.push({ bytes: content.length - flaw.at, reason });
   }
-  return found;
+  return { losses };
+}
+
+/** Undefined where it is gone by now. @throws when it cannot be read */
+async function contentOf(path: string): Promise<Buffer | "no file" | undefined> {
+  if ((await unlessGone(lstat(path))) === undefined) return undefined;
+  // A link may lead nowhere.
+  const entry = await unlessGone(stat(path));
+  return entry?.isFile() ? await unlessGone(readFile(path)) : "no file";
+}
+
+async function unlessGone<T>(looked: Promise<T>): Promise<T | undefined> {
+  return await looked.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
 }
 
 async function tablesOf(folder: string): Promise<string[]> {
@@ -73,13 +122,7 @@ async function knownFiles(folder: string): Promise<KnownFiles> {
 
 /** @throws when that cannot be told */
 export async function isThere(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return false;
-      throw error;
-    },
-  );
+  return (await unlessGone(stat(path))) !== undefined;
 }
 
 async function damageOf(path: string): Promise<string | undefined> {

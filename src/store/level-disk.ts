@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
@@ -16,7 +16,7 @@ import {
   type Range,
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
-import { damageIn, isThere, putAwayDamaged, unseenLossesIn } from "./level-check.js";
+import { damageIn, damageInLogs, isThere, putAwayDamaged } from "./level-check.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -36,8 +36,8 @@ export class LevelDisk implements Disk {
   readonly #beginning: Beginning;
   /** Whether the tables were looked at. Once in a life is often: it reads all of them. */
   #looked = false;
-  /** What the last opening passed over without a word. */
-  #unseenLosses: readonly DiskLoss[] = [];
+  /** What the last opening has passed over. */
+  #losses: readonly DiskLoss[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -57,7 +57,9 @@ export class LevelDisk implements Disk {
       if (damage !== undefined) throw new DiskError("damaged", damage, undefined);
       this.#looked = true;
     }
-    this.#unseenLosses = await unseenLossesIn(this.#folder);
+    const { damage, losses } = await translated(() => damageInLogs(this.#folder));
+    if (damage !== undefined) throw new DiskError("damaged", damage, undefined);
+    this.#losses = losses;
     const isToBegin = await translated(() => this.#isToBegin(), faultOfOpening);
     const db = await translated(() => openLevel(this.#folder, options.create && isToBegin), faultOfOpening);
     return new LevelKeyValues(db, this.#beginning);
@@ -76,15 +78,8 @@ export class LevelDisk implements Disk {
     throw new DiskError("damaged", `the database is gone, there is nothing left in db (${hint})`, undefined);
   }
 
-  /**
-   * LevelDB passes over a damaged part of its write-ahead log, and tells only its own log file. What was in there may
-   * have been acknowledged, so an operator has to hear of it.
-   */
   async losses(): Promise<readonly DiskLoss[]> {
-    const text = await readFile(join(this.#folder, "LOG"), "utf8").catch(() => "");
-    const lines = text.slice(0, LEVEL_LOG_BYTES).matchAll(/dropping (\d+) bytes; (.*)/g);
-    const told = [...lines].map(([, bytes, reason]) => ({ bytes: Number(bytes), reason: reason! }));
-    return [...told, ...this.#unseenLosses];
+    return this.#losses;
   }
 
   async setAside(suffix: string): Promise<string> {
@@ -223,9 +218,6 @@ interface Synchronous {
 interface Repairable {
   repair(folder: string): Promise<void>;
 }
-
-/** Enough of LevelDB's own log to hold what it says of one opening. */
-const LEVEL_LOG_BYTES = 65_536;
 
 class LevelKeyValues implements KeyValues {
   readonly #db: Level<string, Uint8Array>;

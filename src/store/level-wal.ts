@@ -1,55 +1,94 @@
 import { maskedCrc32c } from "./level-crc.js";
 
 /**
- * LevelDB takes a record that seems to reach beyond the end of its write-ahead log for one that was being written when
- * the process died, and an empty header for the end; it says nothing of either. So a turned bit in a length can cost
- * what was acknowledged long before, unseen. Whether there are intact records behind such a place tells the one from
- * the other.
+ * Reading a write-ahead log of LevelDB as LevelDB does, to see what it will pass over, and whether anybody misses it.
  *
- * The log is blocks of 32 KiB; a record is CRC-32C of type and data (masked), length, type, data, and never crosses a
- * block (https://github.com/google/leveldb/blob/main/doc/log_format.md).
+ * A batch is synced before the next one is written. So where a batch begins behind a place that cannot be read, what was
+ * at that place had been acknowledged. Where none does, it may have been a write that a power cut tore: then nothing of
+ * it was promised. Pieces of a batch behind the place say nothing; a file system may write its blocks in any order.
+ *
+ * LevelDB goes on with the next block of 32 KiB in either case, and says what it drops in a file of its own, or nothing
+ * where a record seems to reach beyond the log's end or a header is empty.
+ *
+ * The log is such blocks; a record is CRC-32C of type and data (masked), length, type, data, and never crosses a block
+ * (https://github.com/google/leveldb/blob/main/doc/log_format.md).
  */
 const BLOCK_BYTES = 32_768;
 const HEADER_BYTES = 7;
-const TYPE_LAST = 4;
+const FULL = 1;
+const FIRST = 2;
+const LAST = 4;
 
-/** @returns bytes that LevelDB passes over without a word although something was written there */
-export function unseenLossBytes(log: Buffer): number {
-  let lost = 0;
+/** The first place that cannot be read. */
+export interface Flaw {
+  /** From the log's beginning. */
+  readonly at: number;
+  /** Whether it looks like the log's end at an earlier time: a record that was being written, or zeros. */
+  readonly isEnd: boolean;
+  /** Whether a batch begins behind it, or nothing of its own data is missing. */
+  isFollowed: boolean;
+}
+
+export interface WriteAheadLog {
+  readonly flaw: Flaw | undefined;
+  /** Whether a batch begins anywhere. */
+  readonly hasBatches: boolean;
+}
+
+export function readLog(log: Buffer): WriteAheadLog {
+  let flaw: Flaw | undefined;
+  let hasBatches = false;
+  /** Where the batch began of which the end has not come yet. */
+  let open: number | undefined;
   for (let start = 0; start < log.length; start += BLOCK_BYTES) {
-    const block = log.subarray(start, start + BLOCK_BYTES);
-    const rest = block.subarray(silentFrom(block));
-    if (holdsRecord(rest)) lost += rest.length;
+    const end = Math.min(log.length, start + BLOCK_BYTES);
+    let at = start;
+    for (; at + HEADER_BYTES <= end; at += HEADER_BYTES + log.readUInt16LE(at + 4)) {
+      const type = typeOfRecord(log, at, end);
+      if (type === undefined) break;
+      const begins = type === FULL || type === FIRST;
+      if (begins === (open !== undefined)) flaw ??= { at: open ?? at, isEnd: false, isFollowed: false };
+      if (begins) {
+        hasBatches = true;
+        if (flaw !== undefined) flaw.isFollowed = true;
+      }
+      if (type === FIRST) open = at;
+      else if (type === FULL || type === LAST) open = undefined;
+    }
+    if (at === end || (at + HEADER_BYTES > end && end === start + BLOCK_BYTES)) continue;
+    flaw ??= { at: open ?? at, isEnd: looksLikeEnd(log, at, end), isFollowed: false };
+    open = undefined;
+    if (beginsBehind(log, at, end)) flaw.isFollowed = true;
   }
-  return lost;
+  if (open !== undefined) flaw ??= { at: open, isEnd: true, isFollowed: false };
+  return { flaw, hasBatches };
 }
 
-/** Where LevelDB stops reading a block in silence; its end when it reads all of it, or says why it does not. */
-function silentFrom(block: Buffer): number {
-  let at = 0;
-  while (at + HEADER_BYTES <= block.length) {
-    const length = block.readUInt16LE(at + 4);
-    const cut = at + HEADER_BYTES + length > block.length;
-    const empty = length === 0 && block[at + 6] === 0;
-    if (empty || (cut && block.length < BLOCK_BYTES)) return at;
-    if (cut || !isIntact(block, at, length)) return block.length;
-    at += HEADER_BYTES + length;
-  }
-  return block.length;
+/** Undefined where there is no intact record. */
+function typeOfRecord(log: Buffer, at: number, end: number): number | undefined {
+  const behind = at + HEADER_BYTES + log.readUInt16LE(at + 4);
+  return behind <= end && isIntact(log, at, behind) ? log[at + 6]! : undefined;
 }
 
-function holdsRecord(bytes: Buffer): boolean {
+function isIntact(log: Buffer, at: number, behind: number): boolean {
+  const type = log[at + 6]!;
+  if (type < FULL || type > LAST) return false;
+  return maskedCrc32c(log, at + 6, behind) === log.readUInt32LE(at);
+}
+
+function looksLikeEnd(log: Buffer, at: number, end: number): boolean {
+  if (log.subarray(at).every((byte) => byte === 0)) return true;
+  if (end < log.length) return false;
+  return at + HEADER_BYTES > end || at + HEADER_BYTES + log.readUInt16LE(at + 4) > end;
+}
+
+/** Whether a batch begins in the rest of a block, of which the first record cannot be read. */
+function beginsBehind(log: Buffer, from: number, end: number): boolean {
   // The first one may have all of its data and a wrong length.
-  if (bytes.length >= HEADER_BYTES && isIntact(bytes, 0, bytes.length - HEADER_BYTES)) return true;
-  for (let at = 1; at + HEADER_BYTES <= bytes.length; at++) {
-    const length = bytes.readUInt16LE(at + 4);
-    if (at + HEADER_BYTES + length <= bytes.length && isIntact(bytes, at, length)) return true;
+  if (end === log.length && from + HEADER_BYTES <= end && isIntact(log, from, end)) return true;
+  for (let at = from + 1; at + HEADER_BYTES <= end; at++) {
+    const type = log[at + 6]!;
+    if ((type === FULL || type === FIRST) && typeOfRecord(log, at, end) !== undefined) return true;
   }
   return false;
-}
-
-function isIntact(bytes: Buffer, at: number, length: number): boolean {
-  const type = bytes[at + 6]!;
-  if (type < 1 || type > TYPE_LAST) return false;
-  return maskedCrc32c(bytes, at + 6, at + HEADER_BYTES + length) === bytes.readUInt32LE(at);
 }

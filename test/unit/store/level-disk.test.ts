@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LevelDisk } from "../../../src/store/level-disk.js";
@@ -11,6 +11,20 @@ async function writtenDisk(): Promise<{ readonly disk: LevelDisk; readonly folde
   await db.batch([{ type: "put", key: "a", value: Buffer.from("1") }]);
   await db.close();
   return { disk, folder: join(path, "db") };
+}
+
+/** Without the rights of root, who may read everything. */
+async function asNobody(path: string, work: () => Promise<void>): Promise<void> {
+  if (process.getuid!() !== 0) return await work();
+  const nobody = 65_534;
+  for (const name of ["", ...(await readdir(path, { recursive: true }))])
+    await chown(join(path, name), nobody, nobody);
+  process.seteuid!(nobody);
+  try {
+    await work();
+  } finally {
+    process.seteuid!(0);
+  }
 }
 
 describe("the disk under the store", () => {
@@ -108,6 +122,30 @@ describe("the disk under the store", () => {
     });
     await writeFile(join(folder, log!), whole);
     await (await new LevelDisk(disk.path).open({ create: true })).close();
+  });
+
+  it("is not opened without a write-ahead log that it may not read: LevelDB would do without it and delete it", async () => {
+    const { disk, folder } = await writtenDisk();
+    const log = (await readdir(folder)).find((name) => name.endsWith(".log"))!;
+    await chmod(join(folder, log), 0);
+    await asNobody(disk.path, async () => {
+      await expect(disk.open({ create: true })).rejects.toMatchObject({
+        fault: "failed",
+        message: expect.stringContaining(`permission denied, open '${join(folder, log)}'`),
+      });
+    });
+    await chmod(join(folder, log), 0o600);
+    const db = await disk.open({ create: false });
+    expect(Buffer.from((await db.get("a"))!).toString()).toBe("1");
+    await db.close();
+  });
+
+  it("takes a write-ahead log that is a link to nowhere for damage", async () => {
+    const { disk, folder } = await writtenDisk();
+    const log = (await readdir(folder)).find((name) => name.endsWith(".log"))!;
+    await rm(join(folder, log));
+    await symlink("/nowhere", join(folder, log));
+    await expect(disk.open({ create: true })).rejects.toMatchObject({ fault: "damaged" });
   });
 
   it("knows whether the database is still there", async () => {

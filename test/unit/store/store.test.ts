@@ -1,11 +1,18 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ByteWriter } from "../../../src/model/bytes.js";
+import { Database } from "../../../src/store/database.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
 import { EventNames, openStore } from "../../helpers/store.js";
 
 const everything = { entriesMax: 1_000_000, bytesMax: 1e9 };
+
+function databaseIn(path: string, observer = new EventNames()) {
+  const clock = new ManualClock();
+  return { path, clock, timers: clock, observer };
+}
 
 describe("the store", () => {
   let path: string;
@@ -88,21 +95,61 @@ describe("the store", () => {
     },
   );
 
-  it("says loudly that readings are lost when the disk has damaged the newest part of it", async () => {
+  /** Fills a store, and damages its write-ahead log from a share of its length on. */
+  async function damagedFrom(share: number): Promise<void> {
     const store = await openStore(path);
     for (let i = 0; i < 50; i++)
       await store.commit({ summaries: [`{"n":${i},"x":"${"y".repeat(2_000)}"}`], records: [] });
     await store.close();
+    await damageLog(share);
+  }
+
+  async function damageLog(share: number): Promise<void> {
     const log = (await readdir(join(path, "db"))).find((f) => f.endsWith(".log"))!;
     const file = join(path, "db", log);
     const bytes = await readFile(file);
-    bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 16);
+    const from = Math.floor(bytes.length * share);
+    bytes.fill(0xff, from, from + 16);
     await writeFile(file, bytes);
+  }
+
+  it("sets itself aside when its log is damaged in front of what was written later", async () => {
+    await damagedFrom(0.5);
+    await expect(Database.inspect(databaseIn(path))).rejects.toMatchObject({
+      code: "store-unavailable",
+      message: expect.stringMatching(/\.log is damaged at byte \d+$/),
+      hint: expect.stringContaining("at its next start"),
+    });
     const events = new EventNames();
     const again = await openStore(path, { observer: events });
-    expect(events.names).toContain("store-loss");
+    expect(events.names).toEqual(expect.arrayContaining(["store-set-aside", "store-carried-over"]));
     expect((await again.log.read(0, everything)).length).toBeLessThan(50);
     await again.close();
+  });
+
+  it("acknowledges nothing more when its log turns out to be damaged as it is opened again in mid-life", async () => {
+    const database = await Database.open(databaseIn(path));
+    const value = Buffer.alloc(2_000, 1);
+    for (let i = 0; i < 50; i++) await database.write([{ type: "put", key: `k${i}`, value }]);
+    await damageLog(0.5);
+    await database.renew();
+    await expect(database.write([{ type: "put", key: "next", value }])).rejects.toMatchObject({
+      code: "store-damaged",
+      message: expect.stringContaining(".log is damaged at byte"),
+    });
+    await database.close();
+  });
+
+  it("says that readings may be lost when the newest of it is damaged, also to who only looks at it", async () => {
+    await damagedFrom(0.99);
+    for (const look of ["inspect", "open"] as const) {
+      const copy = `${path}-${look}`;
+      await cp(path, copy, { recursive: true });
+      const events = new EventNames();
+      await (await Database[look](databaseIn(copy, events))).close();
+      expect(events.names, look).toEqual(["store-loss"]);
+      await rm(copy, { recursive: true });
+    }
   });
 
   it("says nothing of the kind after a good end", async () => {
