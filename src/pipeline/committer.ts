@@ -79,6 +79,9 @@ export class Committer {
   readonly #size = new BlockSize();
   /** How many wait for everything that has gathered; silence can wait meanwhile. */
   #draining = 0;
+  /** How many changes wait for their turn; who has been committed meanwhile is told when none does. */
+  #holdingBack = 0;
+  readonly #heldBack: (() => void)[] = [];
   #delay: Timer | undefined;
   #quiet: Timer | undefined;
   #readingsAtPoll = 0;
@@ -215,7 +218,10 @@ export class Committer {
       await this.#write(clock, { groups, processingMs, tick: isTick && isLast && apart === undefined });
     }
     this.#size.learn(builder.readings, store.log.appendedBytes - before);
-    for (const committed of builder.waiting) committed();
+    for (const committed of builder.waiting) {
+      if (this.#holdingBack === 0) committed();
+      else this.#heldBack.push(committed);
+    }
     await makeRoom(this.#options);
     if (apart !== undefined) {
       await this.#writeTick(clock, apart);
@@ -342,16 +348,18 @@ export class Committer {
   }
 
   /**
-   * Runs `change` between two commits, when engine and store agree and nothing has gathered. What gathers after the
-   * change has begun is committed behind it; so the change must take effect on the intake before it first awaits.
-   * One of many steps says when it gets on, so that it is not taken for stuck. When it fails nothing is committed any more: how far it got is not known.
+   * Runs `change` between two commits, when engine and store agree and nothing has gathered. Until then nobody is told
+   * of a commit: senders who are send more, and its turn would never come. What gathers after the change has begun is
+   * committed behind it; so the change must take effect on the intake before it first awaits. One of many steps says
+   * when it gets on, so that it is not taken for stuck. When it fails nothing is committed any more.
    */
   async exclusively<T>(change: (onProgress: () => void) => Promise<T>): Promise<T> {
-    const { store } = this.#options;
-    do {
-      await this.drain();
-      if (!store.isReadable) await store.readable();
-    } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
+    this.#holdingBack++;
+    try {
+      await this.#nothingLeft();
+    } finally {
+      this.#holdingBack--;
+    }
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#advanceProcessing();
     const changing = change(() => {
@@ -361,6 +369,7 @@ export class Committer {
       () => {},
       () => {},
     );
+    if (this.#holdingBack === 0) for (const committed of this.#heldBack.splice(0)) committed();
     try {
       return await changing;
     } catch (error) {
@@ -371,6 +380,14 @@ export class Committer {
       this.#inFlight = undefined;
       this.#afterCommit();
     }
+  }
+
+  async #nothingLeft(): Promise<void> {
+    const { store } = this.#options;
+    do {
+      await this.drain();
+      if (!store.isReadable) await store.readable();
+    } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
   }
 
   /** What comes in from now on is not committed, and so not acknowledged. */

@@ -18,7 +18,7 @@ const TIMEOUT_MS = 600_000;
 /** Enough for the slowest of steps, and so little that the step says what it waited for. */
 const STEP_TIMEOUT_MS = rounds(150_000, 450_000);
 const CLIENTS = 40;
-const READINGS_EACH = rounds(500, 6_000);
+const READINGS_EACH = rounds(500, 3_000);
 const WINDOWS = ["10s", "1m", "1d"];
 const LOG_BYTES_MAX = 1_000_000;
 const HEAP_MB = 96;

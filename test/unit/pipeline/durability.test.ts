@@ -101,6 +101,33 @@ describe("group commit", () => {
       await pipeline.crash();
     }));
 
+  it("lets a change have its turn although every sender sends more as soon as it is told of a commit", () =>
+    inFolder(async (path) => {
+      const pipeline = await Pipeline.open(path, profile);
+      const { clock, committer } = pipeline;
+      let sent = 0;
+      let told = 0;
+      const send = () => {
+        pipeline.put({ timeMs: ++sent, values: [1] }, () => {
+          told++;
+          if (sent < 1_000) send();
+        });
+      };
+      for (let i = 0; i < 20; i++) send();
+      let changed: readonly [sent: number, told: number, accepted: number] | undefined;
+      const change = committer.exclusively(() => {
+        changed = [sent, told, pipeline.engine.totals().accepted];
+        return Promise.resolve();
+      });
+      await change;
+      expect(changed).toEqual([20, 0, 20]);
+      expect(told).toBe(20);
+      await clock.run(10_000);
+      await committer.drain();
+      expect([sent, told]).toEqual([1_000, 1_000]);
+      await pipeline.crash();
+    }));
+
   it("acknowledges a lone sender at once, and lets others wait when the budget of syncs is spent", () =>
     inFolder(async (path) => {
       const pipeline = await Pipeline.open(path, profile);
