@@ -223,10 +223,10 @@ export function sourceName({ window }: Summary): string {
   return window.coarsened?.from ?? window.name;
 }
 
-/** What stands behind the start in an id: `/2`, or nothing. */
+/** What stands behind the start in an id: `/2` or `/lost/2`, for example, or nothing. */
 export function partOf(summary: Summary): string {
-  const [, , part] = summary.id.slice(deviceId(summary).length + 1).split("/");
-  return part === undefined ? "" : `/${part}`;
+  const [, , ...parts] = summary.id.slice(deviceId(summary).length + 1).split("/");
+  return parts.map((part) => `/${part}`).join("");
 }
 
 /** `gateway/profile/device`, as ids begin. */

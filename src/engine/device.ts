@@ -85,7 +85,7 @@ export interface OpenWindow {
   readonly plan: BoundedPlan;
   readonly startMs: number;
   readonly endMs: number;
-  /** 1, or more for what comes of a window after its definition has changed, or after a state was lost. */
+  /** 1, or more for what comes of a window after its definition has changed, or after a state was lost: see `partText`. */
   readonly part: number;
   /** Revisions emitted so far, which is the number of the next one. */
   revision: number;

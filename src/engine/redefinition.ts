@@ -3,7 +3,7 @@ import { LIMITS } from "../model/limits.js";
 /**
  * What keeps summaries of a window apart that must not replace each other at the receiver: after its definition has
  * changed, or the device's time has begun anew, what comes of a window that may have been emitted before gets an id of
- * its own, `/2` and so on (`OpenWindow.part`).
+ * its own, `/2` and so on (`OpenWindow.part`); after a state was lost, `/lost`, `/lost/2`, `/lost2` and so on.
  *
  * A redefinition is never forgotten, because a clock that is set back can bring up any window again. Where there are
  * too many of one name, the two that reach least far become one that reaches as far as the further of them: some
@@ -38,6 +38,21 @@ export function lostThrough(losses: readonly LostState[] | undefined, device: st
   return (losses ?? []).map(({ throughMs, ahead }) => Math.max(throughMs, ahead.get(device) ?? throughMs));
 }
 
+/**
+ * What a lost state adds to a part. The redefinitions that it knew of are lost with it, so parts after it must not be
+ * counted on from 1.
+ */
+const LOSS = 2 ** 20;
+
+/** What stands behind a window in its id. @param part see `OpenWindow.part` */
+export function partText(part: number): string {
+  if (part === 1) return "";
+  const times = Math.floor((part - 1) / LOSS);
+  const number = part - times * LOSS;
+  const lost = times === 0 ? "" : times === 1 ? "/lost" : `/lost${times}`;
+  return number === 1 ? lost : `${lost}/${number}`;
+}
+
 /** Which part of a window comes next, see `OpenWindow.part`. */
 export function partOf(
   device: { readonly lostThroughMs: readonly number[]; readonly redefined: readonly Redefinition[] },
@@ -45,7 +60,7 @@ export function partOf(
   startMs: number,
 ): number {
   const lost = device.lostThroughMs.filter((throughMs) => startMs <= throughMs).length;
-  return lost + partAfter(device.redefined, name, startMs);
+  return LOSS * lost + partAfter(device.redefined, name, startMs);
 }
 
 /** @returns `redefined` and that it happened once more to the windows of these names */

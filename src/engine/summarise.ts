@@ -15,6 +15,7 @@ import {
   VALUE_FATE_CODE,
   type WindowPlan,
 } from "./plan.js";
+import { partText } from "./redefinition.js";
 
 /** What a firing says: the summary of a window from what has been gathered in it. */
 export interface Firing {
@@ -57,7 +58,7 @@ export function summarise(
   const { plan, window, revision, final, cells } = fired;
   const { gateway } = on;
   const profile = on.plan.label;
-  const part = fired.part === 1 ? "" : `/${fired.part}`;
+  const part = partText(fired.part);
   const nth = fired.nth === undefined || fired.nth === 0 ? "" : `+${fired.nth}`;
   const id = `${deviceId(on, name)}/${window.name}/${window.start ?? "all"}${nth}${part}`;
   const fields = results(fired);

@@ -7,8 +7,8 @@ import type { SummaryPartials } from "./summary-partials.js";
 export interface Summary {
   /**
    * `gateway/profile/device/window/start`; the same for every revision. What comes of a window after its definition
-   * has changed, after the clock was set back past it, or after a damaged store was set aside with its open windows,
-   * is a summary of its own, with `/2` (and so on) behind: it must not replace what came before.
+   * has changed, or after the clock was set back past it, is a summary of its own, with `/2` (and so on) behind: it must
+   * not replace what came before. After a damaged store was set aside with its open windows it is `/lost` (`/lost2`).
    *
    * A coarse summary, which the log has merged from unsent ones to save room, says so in the window's name and in
    * its id: `…/1m~15m/start`, and `…/1m~15m/start@first` where the first window in it does not begin with the coarse

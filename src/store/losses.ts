@@ -3,7 +3,7 @@ import { KEYS } from "./keys.js";
 
 /**
  * The states that this store's forerunners lost, for as long as it matters: windows that began by then may have been
- * sent by them. What comes of such a window now is another summary, `…/2` and so on, and marked `incomplete`.
+ * sent by them. What comes of such a window now is another summary, `…/lost` and so on, and marked `incomplete`.
  */
 export interface StateLoss {
   /** Windows that begin at or before this time may have been sent, milliseconds since the epoch. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Engine } from "../../../src/engine/engine.js";
 import { BlockMaker, engineProfile, field, newEngine, tumbling } from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
@@ -29,6 +30,38 @@ describe("a change of definition", () => {
     expect(counts).toMatchObject({ received: 3, accepted: 2, rejected: { duplicate: 1 } });
     const finals = Object.fromEntries(engine.flush().map((s) => [s.window.name, s.fields.x]));
     expect(finals).toEqual({ "1h": { count: 2, sum: 3 }, "5m": { count: 1, sum: 2 } });
+  });
+
+  it("uses no id after a lost state that the lost one may have used after a change", () => {
+    const idsOf = (times: number) => {
+      const losses = Array.from({ length: times }, () => ({
+        throughMs: MINUTE,
+        ahead: new Map<string, number>(),
+      }));
+      const engine = new Engine({ gateway: "gw", devicesMax: 10, losses });
+      engine.addProfile(before);
+      engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
+      const after = { ...before, hash: "hash-2", fields: [field("x", { unit: "K" })] };
+      const closed = engine.reconfigure(after);
+      engine.apply(new BlockMaker(after, 1).block([{ timeMs: 20, values: [1] }]));
+      return [...closed, ...engine.flush()].flatMap(({ window, id, incomplete = false }) =>
+        window.name === "1m" ? [[id.split("Z")[1], incomplete]] : [],
+      );
+    };
+    expect([0, 1, 2].map(idsOf)).toEqual([
+      [
+        ["", false],
+        ["/2", false],
+      ],
+      [
+        ["/lost", true],
+        ["/lost/2", true],
+      ],
+      [
+        ["/lost2", true],
+        ["/lost2/2", true],
+      ],
+    ]);
   });
 
   it("opens windows for late readings although later ones went on from the definition before", () => {
