@@ -90,6 +90,20 @@ describe("a reload", () => {
     expect(byDevice).toMatchObject([{ device: "kitchen", accepted: 2, openWindows: 2 }]);
   });
 
+  it("is answered at once each time, with every problem, also when the same mistake comes again", async () => {
+    const { agent } = await running();
+    const good = await readFile(join(agent.folder, "weir.yaml"), "utf8");
+    const mistakes = ["sources: []", "sources: []", "sources: 1", "groups: 2", "sources: []"];
+    for (const [i, config] of mistakes.entries()) {
+      await agent.configure({ config });
+      await agent.reload("reload-refused");
+      expect(agent.events("file-problem").length).toBeGreaterThan(i);
+      await agent.write("weir.yaml", good);
+      await agent.reload();
+    }
+    expect(agent.log.filter((line) => "repeated" in line)).toEqual([]);
+  });
+
   it("with a broken profile keeps the old one in force, across restarts too", async () => {
     const { agent, publish, summaries } = await running();
     await publish(1);
