@@ -227,6 +227,31 @@ describe("a reload", () => {
   });
 });
 
+describe("a target whose file cannot be written", () => {
+  it("stops neither a start nor a reload, and log and status tell of it until it can", async () => {
+    const port = await freePort();
+    const target = "targets: [{ name: archive, type: file, path: usb/out.jsonl }]";
+    const agent = await AgentProcess.prepare({
+      config: `${brokerConfig(port)}\n${target}`,
+      profiles: { room: PROFILE },
+    });
+    const state = async () => (await agent.status()).targets[0]!.upstream.state;
+    const becomes = (wanted: string): Promise<void> =>
+      until(async () => (await state()) === wanted, { what: `the target is ${wanted}` });
+    await agent.start();
+    expect(JSON.stringify(agent.events("file-problem"))).toMatch(/weir\.yaml:\d+:\d+ no-folder /);
+    expect(await state()).not.toBe("ready");
+    await becomes("failing");
+    await agent.reload();
+    expect(agent.events("reloaded")).toMatchObject([{ problems: 1 }]);
+    expect(agent.events("file-problem")).toHaveLength(2);
+    await mkdir(join(agent.folder, "usb"));
+    await becomes("ready");
+    await agent.reload();
+    expect(agent.events("reloaded")[1]).toMatchObject({ problems: 0 });
+  });
+});
+
 describeWithTools(["mosquitto", "mosquitto_passwd"], "a reload of a target", () => {
   it("takes on a password that was wrong", async () => {
     const folder = await temporaryFolder();
