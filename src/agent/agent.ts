@@ -47,11 +47,18 @@ const partFailed = defineEvent<{ readonly part: string; readonly code: string; r
   "part-failed",
   "error",
   "a source or target cannot work as it is configured; the others go on",
+  { answer: true },
 );
 const restartNeeded = defineEvent<{ readonly section: string }>(
   "restart-needed",
   "warn",
   "this part of the config has changed and takes effect at the next start",
+  { answer: true },
+);
+const trimFailed = defineEvent<{ readonly code: string; readonly error: string }>(
+  "log-trim-failed",
+  "error",
+  "no room can be made in the summary log; it is tried again",
 );
 /** A commit that takes longer is stuck, unless the store itself says that it is failing. */
 const COMMIT_STALL_MS_MAX = 30_000;
@@ -108,7 +115,8 @@ export class Agent {
       trim: () => state.store.trimLog(() => this.#config.targets.map(({ name }) => name)),
       onFailed: (error) => {
         // A database that is being reopened is tried again with the next commit; the store has said why.
-        if (!(error instanceof WeirError && error.retryable)) this.#failed("summary log", error);
+        if (error instanceof WeirError && error.retryable) return;
+        options.observer.emit(trimFailed, { code: codeOf(error), error: messageOf(error) });
       },
     });
     this.#committer = new Committer({
@@ -243,8 +251,7 @@ export class Agent {
   }
 
   #failed(part: string, error: unknown): void {
-    const code = error instanceof WeirError ? error.code : "unexpected";
-    this.#options.observer.emit(partFailed, { part, code, error: messageOf(error) });
+    this.#options.observer.emit(partFailed, { part, code: codeOf(error), error: messageOf(error) });
   }
 
   /** What a source depends on; secrets count by their value, and never leave this string. */
@@ -374,4 +381,8 @@ export class Agent {
 /** What a target depends on; as for sources. */
 function makingOfOutlet(config: TargetConfig): string {
   return JSON.stringify([config, config.type === "mqtt" ? config.password?.reveal() : undefined]);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof WeirError ? error.code : "unexpected";
 }

@@ -16,6 +16,7 @@ const profilesKept = defineEvent<{ readonly profiles: string }>(
   "profiles-kept",
   "error",
   "these profiles cannot be read from their files; they stay in force as they are stored",
+  { answer: true },
 );
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
-import { checkProfileIds, findProfiles } from "../config/check.js";
+import { checkProfileIds, checkTargetFiles, findProfiles } from "../config/check.js";
 import { cannotRead } from "../config/files.js";
 import type { Config } from "../config/load.js";
 import type { Diagnostic } from "../model/diagnostic.js";
@@ -20,7 +20,8 @@ export interface AgentFiles {
 }
 
 /**
- * Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else.
+ * Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else. Nor does a
+ * file of a target that cannot be written as things are.
  * @param inForce the gateway as the agent runs with it: what depends on it changes at the next start only
  */
 export function readAgentFiles(
@@ -30,7 +31,11 @@ export function readAgentFiles(
 ): AgentFiles {
   const loaded = readConfig(file, env, inForce === undefined ? {} : { gatewayInForce: inForce });
   const found = findProfiles(file, loaded);
-  const diagnostics: Diagnostic[] = [...loaded.diagnostics, ...found.diagnostics];
+  const diagnostics: Diagnostic[] = [
+    ...loaded.diagnostics,
+    ...found.diagnostics,
+    ...checkTargetFiles(file, loaded),
+  ];
   const zone = inForce?.zone ?? loaded.profiles?.zone ?? "UTC";
   const profiles: Profile[] = [];
   const brokenProfiles: string[] = [];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { basename, extname, relative, resolve } from "node:path";
-import { checkProfileIds, checkTargetFolders, findProfiles, type KnownProfile } from "../config/check.js";
+import { checkProfileIds, checkTargetFiles, findProfiles, type KnownProfile } from "../config/check.js";
 import { cannotRead } from "../config/files.js";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
@@ -55,7 +55,7 @@ function check(config: string | undefined, named: readonly string[], env: NodeJS
   const diagnostics: Diagnostic[] = [...(loaded?.diagnostics ?? [])];
   const found = config === undefined || loaded === undefined ? undefined : findProfiles(config, loaded);
   diagnostics.push(...(found?.diagnostics ?? []));
-  if (config !== undefined && loaded !== undefined) diagnostics.push(...checkTargetFolders(config, loaded));
+  if (config !== undefined && loaded !== undefined) diagnostics.push(...checkTargetFiles(config, loaded));
 
   const zone = loaded?.profiles?.zone ?? "UTC";
   const files = [...new Set([...(found?.files ?? []), ...named].map(shownPath))];

@@ -55,16 +55,19 @@ const fileProblem = defineEvent<{ readonly problem: string }>(
   "file-problem",
   "error",
   "a file needs mending",
+  { answer: true },
 );
 const reloaded = defineEvent<{ readonly problems: number }>(
   "reloaded",
   "info",
   "config and profiles were read again",
+  { answer: true },
 );
 const reloadRefused = defineEvent<{ readonly problems: number }>(
   "reload-refused",
   "error",
   "the config is wrong, or there is no profile; config and profiles in force stay",
+  { answer: true },
 );
 
 export const command = defineCommand({

@@ -1,10 +1,11 @@
 /** Whether a config and the device profiles around it go together. */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
 import { nearest } from "../model/nearest.js";
+import { isProfile } from "./file-clash.js";
 import { cannotRead } from "./files.js";
-import type { LoadedConfig } from "./load.js";
+import type { LoadedConfig, TargetConfig } from "./load.js";
 
 /** A profile file as far as it could be read. */
 export interface KnownProfile {
@@ -25,7 +26,7 @@ export function findProfiles(file: string, loaded: LoadedConfig): ProfileFiles {
   const place = loaded.place(["profiles", "path"]);
   let names: string[];
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith(".yaml") && !name.startsWith("."));
+    names = readdirSync(folder).filter(isProfile);
   } catch (error) {
     const message = cannotRead(folder, error);
     const hint = "profiles.path is the folder of the device profiles";
@@ -69,22 +70,35 @@ export function checkProfileIds(
   return diagnostics;
 }
 
-/** Files of targets that cannot be written because of their folder. The agent itself waits for a disk to be mounted. */
-export function checkTargetFolders(file: string, loaded: LoadedConfig): Diagnostic[] {
+/** Files of targets that cannot be written as it is. The agent waits for it to change, such as a disk to be mounted. */
+export function checkTargetFiles(file: string, loaded: LoadedConfig): Diagnostic[] {
   return (loaded.config?.targets ?? []).flatMap((target, index) => {
-    if (target.type !== "file") return [];
-    const folder = dirname(target.path);
-    const message = folderProblem(folder);
-    if (message === undefined) return [];
-    const hint = "create the folder of the target's file, or mount the disk that holds it";
-    return [{ file, ...loaded.place(["targets", index, "path"]), code: "no-folder", message, hint }];
+    const problem = obstacle(target);
+    if (problem === undefined) return [];
+    return [{ file, ...loaded.place(["targets", index, "path"]), ...problem }];
   });
 }
 
-function folderProblem(folder: string): string | undefined {
+function obstacle(target: TargetConfig): Pick<Diagnostic, "code" | "message" | "hint"> | undefined {
+  if (target.type !== "file") return undefined;
+  const folder = dirname(target.path);
+  const found = look(folder);
+  if (typeof found === "string" || !found.isDirectory()) {
+    const message = typeof found === "string" ? found : `${folder} is not a folder`;
+    const hint = "create the folder of the target's file, or mount the disk that holds it";
+    return { code: "no-folder", message, hint };
+  }
+  const there = look(target.path);
+  if (typeof there === "string" || there.isFile()) return undefined;
+  const message = `${target.path} is ${there.isDirectory() ? "a folder" : "not an ordinary file"}`;
+  return { code: "no-file", message, hint: "give the target another path" };
+}
+
+/** @returns what is there, or why that cannot be told */
+function look(path: string): Stats | string {
   try {
-    return statSync(folder).isDirectory() ? undefined : `${folder} is not a folder`;
+    return statSync(path);
   } catch (error) {
-    return cannotRead(folder, error);
+    return cannotRead(path, error);
   }
 }

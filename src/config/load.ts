@@ -7,6 +7,7 @@ import { parseDocument } from "../schema/document.js";
 import { timeZone } from "../schema/types.js";
 import type { Path, Place } from "../schema/yaml.js";
 import { z } from "../schema/zod.js";
+import { findClashes } from "./file-clash.js";
 import { cannotRead } from "./files.js";
 import { groupDefinition } from "./groups.js";
 import { createConfigSchema, profiles } from "./schema.js";
@@ -73,19 +74,36 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
 /** The same from a text; relative paths start at the folder of `file`. */
 export function parseConfig(text: string, file: string, options: LoadOptions): LoadedConfig {
   const { env, gatewayInForce, ...checks } = options;
+  const read = new Set<string>();
   const context = {
     ...checks,
     folder: dirname(resolve(file)),
-    readFile: (path: string) => readFileSync(path, "utf8"),
+    readFile: (path: string) => {
+      read.add(path);
+      return readFileSync(path, "utf8");
+    },
   };
   const schema = createConfigSchema(context);
-  const { value, diagnostics, plain, place } = parseDocument(text, {
-    file,
-    schema,
-    onText: substituteVariables(env),
-  });
-  const config = value === undefined ? undefined : fill(value, gatewayInForce ?? value.gateway);
+  const parsed = parseDocument(text, { file, schema, onText: substituteVariables(env) });
+  const { value, plain, place } = parsed;
+  const clashes = value === undefined ? [] : clashesIn(value, resolve(file), read);
+  const hint = "give the target another path";
+  const diagnostics = [
+    ...parsed.diagnostics,
+    ...clashes.map(({ index, message }) => {
+      return { file, ...place(["targets", index, "path"]), code: "file-clash", message, hint };
+    }),
+  ];
+  const config =
+    value === undefined || clashes.length > 0 ? undefined : fill(value, gatewayInForce ?? value.gateway);
   return { config, diagnostics, profiles: profilesIn(plain, context), place };
+}
+
+function clashesIn({ targets, profiles: { path } }: Parsed, config: string, others: Iterable<string>) {
+  const files = targets.flatMap((target, index) =>
+    target.type === "file" ? [{ index, path: target.path, keep: target.keep }] : [],
+  );
+  return findClashes(files, { config, profiles: path, others });
 }
 
 function profilesIn(plain: unknown, context: ConfigContext): LoadedConfig["profiles"] {

@@ -1,4 +1,5 @@
 /** Where readings come from: `sources` of the gateway's config. */
+import { isDeviceName } from "../model/device-name.js";
 import { LIMITS } from "../model/limits.js";
 import { isLoopback } from "../model/loopback.js";
 import { byteSize, count, name } from "../schema/types.js";
@@ -184,6 +185,7 @@ function serialSource() {
         .string()
         .min(1)
         .max(LIMITS.deviceNameCharactersMax)
+        .refine(isDeviceName, { error: 'a device is not named "?", nor with "+", "#" or control characters' })
         .exactOptional()
         .describe(
           "Name of the device, where the profile takes none from the message. Default: the source's name.",

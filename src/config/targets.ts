@@ -52,7 +52,9 @@ function fileTarget(context: ConfigContext) {
     .strictObject({
       name: targetName(),
       type: z.literal("file").describe("Appends JSON lines to a file."),
-      path: filePath(context).describe("The file. Its folder must exist."),
+      path: filePath(context).describe(
+        "The file. Its folder must exist. It is neither what Weir reads nor what another target writes or moves files to.",
+      ),
       rotateBytes: byteSize({ minBytes: 4_096 })
         .describe("Length at which the file is moved to `PATH.1`, `PATH.1` to `PATH.2` and so on.")
         .prefault("16MB"),

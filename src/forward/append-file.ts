@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
+import { access, type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
 import { constants as osConstants } from "node:os";
 import { dirname } from "node:path";
 import { WeirError } from "../model/errors.js";
@@ -73,6 +73,19 @@ export class AppendFile {
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/**
+ * Whether the file could be opened to append to it, without creating it.
+ * @throws what `AppendFile.open` would, as far as that can be told
+ */
+export async function checkAppendable(path: string): Promise<void> {
+  const { R_OK, W_OK, X_OK } = constants;
+  await refuseSpecial(path);
+  const there = await exists(path);
+  if (there) await access(path, R_OK | W_OK);
+  // The folder is opened to sync a name in it.
+  await access(`${dirname(path)}/`, there ? R_OK | X_OK : R_OK | W_OK | X_OK);
 }
 
 /**

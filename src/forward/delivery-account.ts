@@ -87,7 +87,7 @@ export class DeliveryAccount {
       position: entry.position,
       code: error.code,
       error: error.message,
-      hint: error.hint ?? "",
+      hint: error.hint,
     });
   }
 
@@ -109,7 +109,7 @@ export class DeliveryAccount {
     this.#remember(code, error);
     if (!this.#warned && code !== TARGET_AWAY) {
       this.#warned = true;
-      const hint = (thrown instanceof WeirError ? thrown.hint : undefined) ?? "";
+      const hint = thrown instanceof WeirError ? thrown.hint : undefined;
       observer.emit(forwardFailed, { target, code, error, hint, delayMs });
     } else {
       observer.emit(forwardRetry, { target, code, error, failures, delayMs });

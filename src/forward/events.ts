@@ -15,7 +15,7 @@ export const forwardFailed = defineEvent<
   AtTarget & {
     readonly code: string;
     readonly error: string;
-    readonly hint: string;
+    readonly hint: string | undefined;
     readonly delayMs: number;
   }
 >("forward-failed", "warn", "a delivery failed and is repeated; nothing is lost while the log has room");
@@ -48,7 +48,7 @@ export const forwardSetAside = defineEvent<
     readonly position: number;
     readonly code: string;
     readonly error: string;
-    readonly hint: string;
+    readonly hint: string | undefined;
   }
 >(
   "forward-set-aside",

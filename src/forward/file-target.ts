@@ -10,12 +10,15 @@
  *   `keep` numbered files stay. One line longer than `rotateBytes` gets a file of its own.
  * - A file that someone else moved or removed is created anew, so logrotate may take the place of `rotateBytes`.
  * - The folder must exist: where it is a mount point, creating it would fill the disk beneath.
+ * - The file is opened by the first delivery. Until one has failed, the status says whether that could work: at the start,
+ *   and again whenever it is asked for, the file and its folder are looked at. A look never waits for a hung disk, nor
+ *   does anything wait for it.
  */
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Observer } from "../model/log-event.js";
 import type { LogEntry } from "../model/summary.js";
 import type { Target } from "../model/summary-log.js";
-import { AppendFile, errno, rotate } from "./append-file.js";
+import { AppendFile, checkAppendable, errno, rotate } from "./append-file.js";
 import { fileTargetRepaired, fileTargetRotated } from "./events.js";
 
 export interface FileTargetOptions {
@@ -49,7 +52,14 @@ export class FileTarget implements Target {
   private failed: AppendFile | undefined;
   private writing: Promise<void> = Promise.resolve();
   private stopped = false;
+  /** Why the last delivery failed. */
   private problem: string | undefined;
+  /** What the last look at the file found in the way. */
+  private obstacle: string | undefined;
+  private looked = false;
+  private looking = false;
+  /** Deliveries that were confirmed: one that ends during a look knows better. */
+  private delivered = 0;
 
   constructor(options: FileTargetOptions) {
     this.name = options.name;
@@ -57,8 +67,10 @@ export class FileTarget implements Target {
     this.options = options;
   }
 
-  /** Nothing to do: the file is opened by the first delivery, so that a missing disk is retried like any failure. */
-  start(): void {}
+  /** Opens nothing: the first delivery does, so that a missing disk is retried like any failure. */
+  start(): void {
+    void this.look();
+  }
 
   async stop(): Promise<void> {
     this.stopped = true;
@@ -74,9 +86,22 @@ export class FileTarget implements Target {
 
   status(): { readonly state: string; readonly detail?: string } {
     if (this.stopped) return { state: "stopped" };
-    return this.problem === undefined
-      ? { state: "ready", detail: this.options.path }
-      : { state: "failing", detail: this.problem };
+    void this.look();
+    const detail = this.problem ?? this.obstacle;
+    if (detail !== undefined) return { state: "failing", detail };
+    const { path } = this.options;
+    return this.looked ? { state: "ready", detail: path } : { state: "waiting", detail: `${path}: starting` };
+  }
+
+  /** One at a time. What it finds is in the next status. */
+  private async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    const { delivered } = this;
+    const found = await checkAppendable(this.options.path).then(() => undefined, messageOf);
+    if (delivered === this.delivered) this.obstacle = found;
+    this.looked = true;
+    this.looking = false;
   }
 
   private async write(entries: readonly LogEntry[]): Promise<void> {
@@ -86,6 +111,9 @@ export class FileTarget implements Target {
     try {
       await this.writeLines(entries.map((entry) => Buffer.from(`${entry.json}\n`)));
       this.problem = undefined;
+      this.obstacle = undefined;
+      this.looked = true;
+      this.delivered++;
     } catch (error) {
       this.problem = messageOf(error);
       this.failed = this.file ?? this.failed;

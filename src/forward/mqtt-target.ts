@@ -224,6 +224,7 @@ function parseSummary(entry: LogEntry): Pick<Summary, "id" | "profile" | "device
       "summary-unreadable",
       `entry ${entry.position} is not a summary: ${messageOf(error)}`,
       {
+        hint: "look at the disk, and at the log for other damage of the store",
         cause: error,
       },
     );

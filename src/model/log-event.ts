@@ -6,6 +6,8 @@ export interface EventDefinition<Fields extends object> {
   readonly name: string;
   readonly level: LogLevel;
   readonly message: string;
+  /** It answers a command of the operator, so it is said at once, every time, however often it repeats. */
+  readonly answer?: boolean;
   /** Type carrier; never set. */
   readonly fields?: Fields;
 }
@@ -19,6 +21,7 @@ export function defineEvent<Fields extends object>(
   name: string,
   level: LogLevel,
   message: string,
+  more: Pick<EventDefinition<Fields>, "answer"> = {},
 ): EventDefinition<Fields> {
-  return { name, level, message };
+  return { name, level, message, ...more };
 }

@@ -12,6 +12,7 @@ import type { Random, Timer, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import { type Endpoint, endpointName, parseBrokerUrl } from "./endpoint.js";
+import { connectRemedy } from "./remedies.js";
 import { type IncomingMessage, MqttSession, type MqttWill } from "./session.js";
 import { askStatedLimit, type Inquiry } from "./stated-limit.js";
 import { readTlsFiles, type TlsFiles } from "./tls-files.js";
@@ -73,11 +74,9 @@ export const mqttDisconnected = defineEvent<About & { readonly code: string; rea
   "warn",
   "the connection to the broker is gone; it is tried again",
 );
-export const mqttConnectFailed = defineEvent<About & { readonly code: string; readonly detail: string }>(
-  "mqtt-connect-failed",
-  "warn",
-  "the broker cannot be reached or refuses; it is tried again",
-);
+export const mqttConnectFailed = defineEvent<
+  About & { readonly code: string; readonly detail: string; readonly hint: string }
+>("mqtt-connect-failed", "warn", "the broker cannot be reached or refuses; it is tried again");
 export const mqttPacketTooLarge = defineEvent<About & { readonly bytes: number }>(
   "mqtt-packet-too-large",
   "warn",
@@ -182,7 +181,8 @@ export class MqttConnection {
       this.#session = session;
     } catch (error) {
       // Files that cannot be read, or certificates that cannot be used: they may be in the middle of a renewal.
-      this.#failed(error instanceof WeirError ? error.code : "tls-unusable", messageOf(error));
+      const { code = "tls-unusable", hint } = error instanceof WeirError ? error : {};
+      this.#failed(code, messageOf(error), hint);
     }
   }
 
@@ -213,9 +213,9 @@ export class MqttConnection {
     this.#retry(detail);
   }
 
-  #failed(code: string, detail: string): void {
+  #failed(code: string, detail: string, hint = connectRemedy(code)): void {
     if (this.#ended) return;
-    this.#parts.observer.emit(mqttConnectFailed, { ...this.#about, code, detail });
+    this.#parts.observer.emit(mqttConnectFailed, { ...this.#about, code, detail, hint });
     this.#retry(detail);
   }
 

@@ -308,12 +308,16 @@ function grantedQos(code: number | undefined | object): Qos | undefined {
 }
 
 function refused(cause: Error): WeirError {
-  return new WeirError("mqtt-refused", messageOf(cause), { cause });
+  return new WeirError("mqtt-refused", messageOf(cause), {
+    hint: "give the target a topic that MQTT allows",
+    cause,
+  });
 }
 
 function disconnected(cause?: Error): WeirError {
   return new WeirError("mqtt-disconnected", "the connection to the broker ended before its answer", {
     retryable: true,
+    hint: "look at the broker's log for why it ended the connection, and at the network in between",
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -4,7 +4,8 @@
  * A warning or error that repeats would drown the others: a broken sensor can cause a thousand a second. So of one
  * kind (same event, same labels) a line that says the same as one before is held back for `repeatEveryMs`, and after
  * `distinctMax` different ones all are; then one line with the newest of them says how many there were (`repeated=`).
- * A line may be late, but nothing is hidden.
+ * A line may be late, but nothing is hidden. Only what answers a command of the operator is never held back: a person
+ * waits for it, and it comes no more often than the command.
  */
 import type { Timer, Timers } from "../model/clock.js";
 import type { EventDefinition, LogLevel, Observer } from "../model/log-event.js";
@@ -74,7 +75,7 @@ export function createObserver(options: ObserverOptions): ClosableObserver {
       const line: Line = { level, name, message, fields: given as LogFields };
       const key = counters.count(name, line.fields);
       if (!log.enabled(level)) return;
-      if (closed || (level !== "warn" && level !== "error")) return write(line);
+      if (closed || event.answer === true || (level !== "warn" && level !== "error")) return write(line);
       const repeats = repeating.get(key) ?? watch(key, new Set());
       const content = contentOf(line.fields);
       if (repeats.said.size < distinctMax && !repeats.said.has(content)) {

@@ -7,6 +7,7 @@
  */
 
 import type { RecordDecoder } from "../decode/decoder.js";
+import { isDeviceName } from "../model/device-name.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { PayloadContext, Profile } from "../model/profile.js";
@@ -168,20 +169,17 @@ class RecordTaker {
     } else this.#sink.reading(device, timeMs, values, text);
   }
 
-  /** A name that may stand in topics, file names and summary ids, or undefined. */
+  /** The name of a device, or undefined where it may not be one. */
   #name(raw: unknown): string | undefined {
     if (typeof raw !== "string" && typeof raw !== "number") return undefined;
     const text = typeof raw === "string" ? raw : String(raw);
     // The one that was there before has been hashed already, for the maps of those who get it.
     if (text === this.#goodName && text !== "") return this.#goodName;
-    if (text === "" || text.length > LIMITS.deviceNameCharactersMax || FORBIDDEN.test(text)) return undefined;
+    if (!isDeviceName(text)) return undefined;
     this.#goodName = text;
     return text;
   }
 }
-
-/** Control characters, MQTT's wildcards (no topic may contain them) and halves of surrogate pairs. */
-const FORBIDDEN = /[\p{Cc}\p{Cs}+#]/u;
 
 const EXCERPT_CHARACTERS_MAX = 40;
 

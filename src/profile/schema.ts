@@ -81,8 +81,11 @@ const identitySchema = z
     join: z.string().max(8).default("-").meta({ description: "Between the parts of the name." }),
   })
   .meta({
-    description:
+    description: [
       "The device's name. Without this section it is what the topic captures as `{device}`, or what the config says.",
+      `A name has at most ${LIMITS.deviceNameCharactersMax} characters, no control characters, no \`+\` and no \`#\`, and is`,
+      "not `?`, under which readings of no known device are counted; otherwise the reading is `unidentified`.",
+    ].join(" "),
   });
 
 const timeSchema = z

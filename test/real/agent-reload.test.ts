@@ -90,6 +90,20 @@ describe("a reload", () => {
     expect(byDevice).toMatchObject([{ device: "kitchen", accepted: 2, openWindows: 2 }]);
   });
 
+  it("is answered at once each time, with every problem, also when the same mistake comes again", async () => {
+    const { agent } = await running();
+    const good = await readFile(join(agent.folder, "weir.yaml"), "utf8");
+    const mistakes = ["sources: []", "sources: []", "sources: 1", "groups: 2", "sources: []"];
+    for (const [i, config] of mistakes.entries()) {
+      await agent.configure({ config });
+      await agent.reload("reload-refused");
+      expect(agent.events("file-problem").length).toBeGreaterThan(i);
+      await agent.write("weir.yaml", good);
+      await agent.reload();
+    }
+    expect(agent.log.filter((line) => "repeated" in line)).toEqual([]);
+  });
+
   it("with a broken profile keeps the old one in force, across restarts too", async () => {
     const { agent, publish, summaries } = await running();
     await publish(1);
@@ -210,6 +224,31 @@ describe("a reload", () => {
     await agent.reload();
     const login = await RawMqtt.login(port, "kitchen", { username: "kitchen", password: "secret" });
     expect(login.ofType(0x20)[0]![3]).toBe(0);
+  });
+});
+
+describe("a target whose file cannot be written", () => {
+  it("stops neither a start nor a reload, and log and status tell of it until it can", async () => {
+    const port = await freePort();
+    const target = "targets: [{ name: archive, type: file, path: usb/out.jsonl }]";
+    const agent = await AgentProcess.prepare({
+      config: `${brokerConfig(port)}\n${target}`,
+      profiles: { room: PROFILE },
+    });
+    const state = async () => (await agent.status()).targets[0]!.upstream.state;
+    const becomes = (wanted: string): Promise<void> =>
+      until(async () => (await state()) === wanted, { what: `the target is ${wanted}` });
+    await agent.start();
+    expect(JSON.stringify(agent.events("file-problem"))).toMatch(/weir\.yaml:\d+:\d+ no-folder /);
+    expect(await state()).not.toBe("ready");
+    await becomes("failing");
+    await agent.reload();
+    expect(agent.events("reloaded")).toMatchObject([{ problems: 1 }]);
+    expect(agent.events("file-problem")).toHaveLength(2);
+    await mkdir(join(agent.folder, "usb"));
+    await becomes("ready");
+    await agent.reload();
+    expect(agent.events("reloaded")[1]).toMatchObject({ problems: 0 });
   });
 });
 

@@ -134,7 +134,10 @@ describeWithTools(["mosquitto"], "forwarding to Mosquitto", () => {
     const wrong = rig({ broker: { ...broker, password: "wrong" }, log, cursors });
     append(log, 20);
     await until(() => wrong.recorder.named("mqtt-connect-failed").length > 2, { what: "it is refused" });
-    expect(wrong.recorder.named("mqtt-connect-failed")[0]).toMatchObject({ code: "refused-not-authorized" });
+    expect(wrong.recorder.named("mqtt-connect-failed")[0]).toMatchObject({
+      code: "refused-not-authorized",
+      hint: expect.stringContaining("check username and password"),
+    });
     expect(wrong.forwarder.status()).toMatchObject({
       cursor: 0,
       lagEntries: 20,
@@ -232,6 +235,9 @@ describeWithTools(["mosquitto", "openssl"], "forwarding to Mosquitto over TLS", 
     const distrusting = rig({ broker: { url, clientId: "gw-8", tls: { ca: join(folder, "other.crt") } } });
     append(distrusting.log, 1);
     await until(() => distrusting.recorder.named("mqtt-connect-failed").length > 1, { what: "it refuses" });
+    expect(distrusting.recorder.named("mqtt-connect-failed")[0]).toMatchObject({
+      hint: expect.stringContaining("tls.ca"),
+    });
     expect(distrusting.forwarder.status().cursor).toBe(0);
 
     const trusting = rig({ broker: { url, clientId: "gw-7", tls: { ca: join(folder, "good.crt") } } });

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../helpers/tools.js";
 
@@ -19,6 +19,12 @@ function install(...args: readonly string[]) {
     encoding: "utf8",
   });
   return { status, stdout, stderr };
+}
+
+/** Targets of the links of a page that lead to files beside it, without their anchors. */
+function relativeLinks(page: string): string[] {
+  const targets = [...readFileSync(page, "utf8").matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
+  return targets.filter((to) => !/^(#|[a-z]+:)/.test(to)).map((to) => to.split("#")[0]!);
 }
 
 /** Every file below with its mode and content: what "nothing changed" means. */
@@ -56,6 +62,32 @@ describe("scripts/install", () => {
     expect(statSync(join(root, "etc/weir/weir.yaml")).mode & 0o777).toBe(0o640);
     expect(existsSync(join(root, "usr/lib/sysusers.d/weir.conf"))).toBe(true);
     expect(existsSync(join(root, "usr/lib/tmpfiles.d/weir.conf"))).toBe(true);
+  });
+
+  it("brings every page that the README leads to, and what those lead to", async () => {
+    const root = await temporaryFolder();
+    expect(install("--destdir", root)).toMatchObject({ status: 0, stderr: "" });
+    const program = join(root, "usr/lib/weir");
+    const pages = [join(program, "README.md")];
+    const dead: string[] = [];
+    // A page that is found on the way is looked at, too.
+    for (const page of pages) {
+      for (const link of relativeLinks(page)) {
+        const path = join(dirname(page), link);
+        if (!existsSync(path)) dead.push(`${page}: ${link}`);
+        else if (path.endsWith(".md") && !pages.includes(path)) pages.push(path);
+      }
+    }
+    expect(dead).toEqual([]);
+    const found = pages.map((page) => page.slice(program.length + 1));
+    expect(found).toEqual(
+      expect.arrayContaining([
+        "test/PROMISES.md",
+        "src/engine/TIME.md",
+        "src/model/PARTIALS.md",
+        "CHANGELOG.md",
+      ]),
+    );
   });
 
   it("changes nothing when it is run again, and keeps what a person has edited", async () => {

@@ -114,16 +114,19 @@ describe("weir check", () => {
     expect(code).toBe(EXIT.usage);
   });
 
-  it("says that the folder of a target's file is missing, or none", async () => {
+  it("says that the folder of a target's file is missing, or none, or the file is a folder", async () => {
     write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
     write("plain", "");
-    const targets = ["archive/out.jsonl", "plain/out.jsonl", "good.jsonl"].map(
+    const targets = ["archive/out.jsonl", "plain/out.jsonl", "device-profiles", "good.jsonl"].map(
       (path, i) => `  - { name: t${i}, type: file, path: ${path} }\n`,
     );
     const { lines, code } = await check("-c", write("weir.yaml", `${CONFIG}targets:\n${targets.join("")}`));
     expect(lines[0]).toMatch(/^weir\.yaml:5:\d+ no-folder .*archive.* \(create the folder/);
     expect(lines[1]).toMatch(/^weir\.yaml:6:\d+ no-folder plain is not a folder/);
-    expect(lines.slice(2)).toEqual(["1 config, 1 profile: 2 problems"]);
+    expect(lines[2]).toMatch(
+      /^weir\.yaml:7:\d+ no-file device-profiles is a folder \(give the target another/,
+    );
+    expect(lines.slice(3)).toEqual(["1 config, 1 profile: 3 problems"]);
     expect(code).toBe(EXIT.usage);
   });
 

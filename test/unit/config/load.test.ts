@@ -322,6 +322,7 @@ describe("a serial port", () => {
   });
 
   it("has one of the bit counts that ports know", () => {
+    expect(problems(serial('port: /dev/a, device: "?"'))[0]).toContain('a device is not named "?"');
     expect(problems(serial("port: /dev/a, dataBits: 9"))[0]).toContain("(one of 5, 6, 7, 8)");
   });
 });

@@ -7,7 +7,7 @@ import { FileTarget, type FileTargetOptions } from "../../../src/forward/file-ta
 import type { LogEntry } from "../../../src/model/summary.js";
 import { summaryJson } from "../../helpers/memory-log.js";
 import { Recorder } from "../../helpers/recorder.js";
-import { temporaryFolder } from "../../helpers/tools.js";
+import { temporaryFolder, until } from "../../helpers/tools.js";
 
 interface Rig {
   readonly target: FileTarget;
@@ -167,6 +167,31 @@ describe("FileTarget", () => {
     await target.deliver(entries(1, 1));
     expect(await positions(path)).toEqual([1]);
     expect(target.status().state).toBe("ready");
+  });
+
+  it("does not call itself ready before there is a place to write to, nor after it is gone", async () => {
+    const folder = join(await temporaryFolder(), "usb");
+    const { target, path } = await rig({ folder });
+    const state = (wanted: string): Promise<void> =>
+      until(() => target.status().state === wanted, { what: `the target is ${wanted}` });
+    expect(target.status().state).toBe("waiting");
+    await state("failing");
+    expect(target.status().detail).toContain(folder);
+    await mkdir(folder);
+    await state("ready");
+    expect(await readdir(folder)).toEqual([]);
+    await mkdir(path);
+    await state("failing");
+    expect(target.status().detail).toContain("not an ordinary file");
+    await rm(folder, { recursive: true });
+    await writeFile(folder, "a file where the folder was");
+    await state("failing");
+  });
+
+  it.skipIf(process.getuid?.() === 0)("does not call itself ready where it may not write", async () => {
+    const { target, folder } = await rig();
+    await chmod(folder, 0o500);
+    await until(() => target.status().state === "failing", { what: "the target is failing" });
   });
 
   it("does not hang on a pipe", async () => {

@@ -97,6 +97,8 @@ describe("Forwarder", () => {
     // Half of 1, 2, 4, … s, then half of 60 s.
     expect(attempts.slice(0, 7)).toEqual([0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]);
     expect(recorder.named("forward-failed")).toHaveLength(1);
+    // An error that knows no remedy leaves the hint out.
+    expect(Object.values(recorder.named("forward-failed")[0]!)).not.toContain("");
     expect(recorder.named("forward-retry").length).toBeGreaterThan(5);
     expect(forwarder.status().lastError).toMatchObject({ code: "fake-away" });
     target.away = false;

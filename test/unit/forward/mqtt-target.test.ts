@@ -122,7 +122,11 @@ describe("MqttTarget", () => {
     broker.acknowledge(summaries()[0]!);
     broker.onPublish = (publish) => broker.acknowledge(publish);
     broker.drop();
-    await expect(delivery).rejects.toMatchObject({ code: "mqtt-disconnected", retryable: true });
+    await expect(delivery).rejects.toMatchObject({
+      code: "mqtt-disconnected",
+      retryable: true,
+      hint: expect.stringContaining("broker's log"),
+    });
     await until(() => statuses().length === 2 && target.status().state === "connected", {
       what: "it is back",
     });

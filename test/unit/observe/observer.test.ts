@@ -7,6 +7,7 @@ import { ManualClock } from "../../helpers/manual-clock.js";
 
 const lost = defineEvent<{ source: string; attempt: number }>("source-lost", "warn", "Connection lost");
 const loaded = defineEvent<{ profile: string }>("profile-loaded", "info", "Profile loaded");
+const refused = defineEvent<{ problems: number }>("refused", "error", "Reload refused", { answer: true });
 const traced = defineEvent<{ n: number }>("traced", "debug", "Trace");
 
 function setup(repeatEveryMs = 10_000) {
@@ -86,6 +87,13 @@ describe("the observer", () => {
     expect(clock.timersPending()).toBe(0);
     observer.emit(lost, { source: "plant", attempt: 9 });
     expect(lines).toHaveLength(3);
+    expect(clock.timersPending()).toBe(0);
+  });
+
+  it("never holds back what a person who gave a command waits for, however often it is the same", () => {
+    const { clock, lines, observer } = setup();
+    for (let i = 0; i < 30; i++) observer.emit(refused, { problems: 1 });
+    expect(lines).toHaveLength(30);
     expect(clock.timersPending()).toBe(0);
   });
 

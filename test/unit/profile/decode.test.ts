@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { UNKNOWN_DEVICE } from "../../../src/engine/engine.js";
 import { formatDiagnostic } from "../../../src/model/diagnostic.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import type { PayloadContext, Profile } from "../../../src/model/profile.js";
@@ -150,7 +151,11 @@ describe("devices", () => {
     ]);
     const topic = profile("decode: { format: json }\nfields: { x: { from: /x } }");
     expect(decode(topic, '{"x":1}', { captures: { device: "office" } }).readings[0]!.device).toBe("office");
-    expect(decode(topic, '{"x":1}', { captures: {} }).rejects[0]![1]).toBe("unidentified");
+    for (const captures of [{}, { device: UNKNOWN_DEVICE }]) {
+      expect(decode(topic, '{"x":1}', { captures }).rejects).toEqual([
+        [undefined, "unidentified", expect.any(String)],
+      ]);
+    }
   });
 
   it.each([
@@ -161,8 +166,9 @@ describe("devices", () => {
     "a\ud800",
     "a/#",
     "+",
+    UNKNOWN_DEVICE,
     "x".repeat(LIMITS.deviceNameCharactersMax + 1),
-  ])("named %j are not, because no topic, log or id could carry that", (name) => {
+  ])("named %j are not, because no topic, log or id could carry that, or it is taken", (name) => {
     const p = profile("decode: { format: json }\nidentity: { from: /n }\nfields: { x: { from: /x } }");
     const seen = decode(p, JSON.stringify({ n: name, x: 1 }));
     expect(seen.readings).toEqual([]);

@@ -119,6 +119,9 @@ describeWithTools(["openssl"], "the mqtt source over TLS", () => {
     await until(() => missing.observer.named("mqtt-connect-failed").length > 0, {
       what: "it says what is missing",
     });
-    expect(missing.observer.named("mqtt-connect-failed")[0]).toMatchObject({ code: "tls-file-unreadable" });
+    expect(missing.observer.named("mqtt-connect-failed")[0]).toMatchObject({
+      code: "tls-file-unreadable",
+      hint: expect.stringContaining("check the path under tls"),
+    });
   });
 });
