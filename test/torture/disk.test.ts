@@ -167,7 +167,8 @@ async function programWithoutReopening(): Promise<string> {
     "const openForGood = LevelDisk.prototype.open;",
     "LevelDisk.prototype.open = function (options) {",
     "  this.kept ??= openForGood.call(this, options).then((db) => Object.assign(db, { close: async () => {} }));",
-    "  return this.kept;",
+    // One that is damaged at the start is set aside, and the next one is another.
+    "  return this.kept.catch((error) => { this.kept = undefined; throw error; });",
     "};",
   ];
   writeFileSync(file, [readFileSync(file, "utf8"), ...fault].join("\n"));
