@@ -354,9 +354,14 @@ export class Committer {
    * when it gets on, so that it is not taken for stuck. When it fails nothing is committed any more.
    */
   async exclusively<T>(change: (onProgress: () => void) => Promise<T>): Promise<T> {
+    const { store } = this.#options;
     this.#holdingBack++;
     try {
-      await this.#nothingLeft();
+      // Nobody may come in between the last look and the change.
+      do {
+        await this.drain();
+        if (!store.isReadable) await store.readable();
+      } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
     } finally {
       this.#holdingBack--;
     }
@@ -380,14 +385,6 @@ export class Committer {
       this.#inFlight = undefined;
       this.#afterCommit();
     }
-  }
-
-  async #nothingLeft(): Promise<void> {
-    const { store } = this.#options;
-    do {
-      await this.drain();
-      if (!store.isReadable) await store.readable();
-    } while (this.#inFlight !== undefined || !this.isEmpty || !store.isReadable);
   }
 
   /** What comes in from now on is not committed, and so not acknowledged. */

@@ -128,6 +128,23 @@ describe("group commit", () => {
       await pipeline.crash();
     }));
 
+  it("runs one change after the other, however many are asked for at once", () =>
+    inFolder(async (path) => {
+      const { committer, ...pipeline } = await Pipeline.open(path, profile);
+      let running = 0;
+      const ran: number[] = [];
+      const change = async (i: number) => {
+        expect(++running).toBe(1);
+        for (let tick = 0; tick < 5; tick++) await Promise.resolve();
+        ran.push(i);
+        running--;
+      };
+      await Promise.all([0, 1, 2, 3].map((i) => committer.exclusively(() => change(i))));
+      expect(ran.sort()).toEqual([0, 1, 2, 3]);
+      committer.stop();
+      await pipeline.store.close();
+    }));
+
   it("acknowledges a lone sender at once, and lets others wait when the budget of syncs is spent", () =>
     inFolder(async (path) => {
       const pipeline = await Pipeline.open(path, profile);
