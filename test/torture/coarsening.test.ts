@@ -131,7 +131,7 @@ describe("a log that is full", () => {
     "gives every target every reading exactly once, in whatever windows%s",
     async (_, crashes) => {
       const random = seeded("coarsening");
-      const lives = rounds(20, 2_000);
+      const lives = rounds(20, 1_000);
       const sum = { merged: 0, dropped: 0, coarsened: 0, superseded: 0, lossless: 0 };
       for (let life = 0; life < lives; life++) {
         const { merged, dropped, coarsened, superseded } = await live(random, crashes);
