@@ -40,20 +40,8 @@ export function mergeExtent(into: Cells, at: number, from: Cells): void {
   const { numbers } = from;
   const i = from.base + at;
   if (numbers[i] === 0) return;
-  const its = into.numbers;
-  const j = into.base + at;
-  const isFirst = its[j] === 0;
-  const least = numbers[i + 1]!;
-  if (isFirst || least < its[j + 1]! || (least === its[j + 1] && numbers[i + 2]! < its[j + 2]!)) {
-    its[j + 1] = least;
-    its[j + 2] = numbers[i + 2]!;
-  }
-  const most = numbers[i + 3]!;
-  if (isFirst || most > its[j + 3]! || (most === its[j + 3] && numbers[i + 4]! < its[j + 4]!)) {
-    its[j + 3] = most;
-    its[j + 4] = numbers[i + 4]!;
-  }
-  if (isFirst) its[j] = 1;
+  include(into, at, numbers[i + 1]!, numbers[i + 2]!);
+  include(into, at, numbers[i + 3]!, numbers[i + 4]!);
 }
 
 /** A value by itself, to be added as a reading's. */

@@ -89,21 +89,20 @@ export function closeWindow(on: Firing, device: Device, window: OpenWindow, reco
  */
 function letGo(on: Firing, device: Device, watermarkMs: number): number {
   const { slices, retired } = device;
-  const { plan } = on;
+  const older: Slice[] = [];
+  for (let i = 0; i < retired.length; i++) {
+    if (retired[i]!.dueMs <= watermarkMs) older.push(...retired.splice(i--, 1));
+  }
   let due = 0;
   while (due < slices.length && slices[due]!.dueMs <= watermarkMs) due++;
-  if (due === 1 && retired.length === 0 && !plan.hasGlobal) {
-    // Nearly always; that one at the front goes costs nothing.
-    drop(plan, device, slices.shift()!);
-  } else if (due > 0 || retired.length > 0) {
-    const older: Slice[] = [];
-    for (let i = 0; i < retired.length; i++) {
-      if (retired[i]!.dueMs <= watermarkMs) older.push(...retired.splice(i--, 1));
-    }
-    const gone = { slices: slices.splice(0, due), retired: older };
+  if (due > 0 || older.length > 0) {
+    const gone = { slices: slices.slice(0, due), retired: older };
+    // One at the front goes, nearly always; that costs nothing.
+    if (due === 1) slices.shift();
+    else if (due > 1) slices.splice(0, due);
     seal(on, device, gone);
-    for (const slice of gone.retired) drop(plan, device, slice);
-    for (const slice of gone.slices) drop(plan, device, slice);
+    for (const slice of gone.retired) drop(on.plan, device, slice);
+    for (const slice of gone.slices) drop(on.plan, device, slice);
   }
   let nextDueMs = slices.length > 0 ? slices[0]!.dueMs : Number.POSITIVE_INFINITY;
   for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);

@@ -35,8 +35,6 @@ export interface Plan {
   readonly folds: readonly FoldPlan[];
   /** Whether any window says early what it has. */
   readonly early: boolean;
-  /** Whether any window outlives its slices. */
-  readonly hasGlobal: boolean;
   /** Accumulators of each field, with the first cell of each. */
   readonly fields: readonly FieldPlan[];
   /** Fields with accumulators to which order means something (ordered.ts). */
@@ -82,8 +80,8 @@ export interface OutputPlan {
   readonly field: Field;
   readonly plan: FieldPlan;
   readonly aggregates: readonly Aggregate[];
-  /** Units, and every result null: a copy of it that is filled in takes a third of the time of one that grows. */
-  readonly blank: Readonly<Record<string, SummaryValue>>;
+  /** What stands before the results. */
+  readonly units: Readonly<Record<string, SummaryValue>>;
   /** Place of the field in the profile. */
   readonly index: number;
   /** What the results of this window are computed from. */
@@ -198,8 +196,7 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
       ? new RunningMerges(slices, (into, from) => mergeUnordered(laid, into, from))
       : undefined;
   const cells = { ...laid, cellCount: next };
-  const hasGlobal = windows.some(({ isGlobal }) => isGlobal);
-  return { profile, label, windows, folds, early, hasGlobal, ...cells, ordered, slices, running };
+  return { profile, label, windows, folds, early, ...cells, ordered, slices, running };
 }
 
 function gathering(isText: boolean, slots: readonly Slot<Accumulator>[]): Gathering {
@@ -270,12 +267,11 @@ function planOutput(
   aggregates: readonly Aggregate[],
 ): OutputPlan {
   const field = profile.fields[index]!;
-  const results = aggregates.map((aggregate) => [aggregate.name, null] as const);
-  const blank = { ...unitsOf(field.unit, aggregates), ...Object.fromEntries(results) };
+  const units = unitsOf(field.unit, aggregates);
   const accumulators = accumulatorsOf(aggregates, accumulatedOf(profile, field));
   const named = accumulators.some(({ name }) => name === "ends" || name === "tally");
   const values = named ? field.values : undefined;
-  return { field, plan, aggregates, blank, index, accumulators, values };
+  return { field, plan, aggregates, units, index, accumulators, values };
 }
 
 function aggregateOf(name: string): Aggregate {

@@ -1,5 +1,4 @@
 import { type Cells, cellOf } from "../aggregate/cells.js";
-import { greatest } from "../model/extremes.js";
 import type { FieldPartials, Mergeable, Partials } from "../model/partials.js";
 import { REJECT_REASONS, VALUE_FATES } from "../model/reasons.js";
 import type { Summary, SummaryField, SummaryQuality, SummaryValue, SummaryWindow } from "../model/summary.js";
@@ -79,8 +78,7 @@ export function summarise(
       }
     : { id, revision, final, gateway, device: name, profile, window, fields, quality: counts };
   if (fired.retracted) summary.retracted = true;
-  const { lostThroughMs } = device;
-  if (lostThroughMs.length > 0 && fired.startMs <= greatest(lostThroughMs)) summary.incomplete = true;
+  if (device.lostThroughMs.some((throughMs) => fired.startMs <= throughMs)) summary.incomplete = true;
   const merging = on.mergeable && plan.tiles;
   if (!merging && plan.definition.partials !== true) return summary;
   const states = partials(fired);
@@ -148,10 +146,12 @@ function results(fired: Fired): Record<string, SummaryField> {
   const window = definition.kind.type === "global" ? undefined : fired;
   const accepted = cellOf(cells, ACCEPTED_CELL);
   const fields: Record<string, SummaryField> = {};
-  for (const { field, plan, aggregates, blank } of outputs) {
+  for (const { field, plan, aggregates, units } of outputs) {
     const { at, fatesAt } = plan;
     if (cellOf(cells, at.count!) === 0) continue;
-    const result: Record<string, SummaryValue> = { ...blank };
+    const result: Record<string, SummaryValue> = {};
+    if (units.unit !== undefined) result.unit = units.unit;
+    if (units.units !== undefined) result.units = units.units;
     const doubtful = cellOf(cells, fatesAt + CLAMPED) + cellOf(cells, fatesAt + FLAGGED);
     const inputs = { cells, at, field, window, accepted, doubtful };
     for (const aggregate of aggregates) result[aggregate.name] = aggregate.result(inputs);
