@@ -18,8 +18,9 @@ import { WritePace } from "./write-pace.js";
  *
  * A database that is found damaged when it is opened at a start is renamed to `db.damaged-…` and a new one begun; it
  * is never deleted. Later in its life that ends the process. Of a damaged end it cannot be seen whether anybody had been
- * told that it was safe (level-wal.ts): that is said, and the rest goes on. One that is merely not accessible (locked by another
- * process, no permission, a full or read-only disk) is an error for the operator, and a later start may find it well.
+ * told that it was safe (level-wal.ts): that is said, and the rest goes on. One that is merely not accessible (locked
+ * by another process, no permission, a full or read-only disk) is an error for the operator, and a later start may find
+ * it well.
  */
 export interface DatabaseOptions {
   /** Folder; the LevelDB is its subfolder `db`. */

@@ -9,10 +9,8 @@ import { readLog } from "./level-wal.js";
 const TABLE = /^(\d+)\.(ldb|sst)$/;
 const LOG = /^\d+\.log$/;
 
-/** @returns what is wrong with the files that a database knows of; undefined when nothing is */
-export async function damageIn(folder: string): Promise<string | undefined> {
-  const log = await missingLog(folder);
-  if (log !== undefined) return `the write-ahead log ${log} is missing`;
+/** @returns what is wrong with the tables that a database knows of; undefined when nothing is */
+export async function damageInTables(folder: string): Promise<string | undefined> {
   const { tables } = await knownFiles(folder);
   for (const name of await tablesOf(folder)) {
     if (!tables.has(Number.parseInt(name, 10))) continue;
@@ -20,23 +18,6 @@ export async function damageIn(folder: string): Promise<string | undefined> {
     if (damage !== undefined) return `the table ${name} is damaged: ${damage}`;
   }
   return undefined;
-}
-
-/**
- * LevelDB reads the logs that are there, from the one that its manifest names on, and does not miss that one itself.
- *
- * No crash takes it away. It is made before the manifest names it, and the folder is synced before each change of the
- * manifest; it is deleted when the manifest names a later one. Where the end of the manifest is torn, it names the log
- * before, and that has not been deleted yet.
- * @returns the number of the log that the manifest names, when that is not there
- */
-export async function missingLog(folder: string): Promise<number | undefined> {
-  const { log } = await knownFiles(folder);
-  if (log === 0) return undefined;
-  const names = await readdir(folder);
-  if (names.some((name) => LOG.test(name) && Number.parseInt(name, 10) === log)) return undefined;
-  // A process that has the database open may have gone on to the next one just now; LevelDB's lock will tell.
-  return (await knownFiles(folder)).log === log ? log : undefined;
 }
 
 /** Moves damaged tables to where LevelDB does not see them. */
@@ -57,13 +38,20 @@ export interface LogDamage {
 }
 
 /**
- * To be looked at before each opening, which turns the logs into tables: LevelDB passes over what is damaged in them.
+ * To be looked at before each opening, which turns the logs into tables: LevelDB passes over what is damaged in them, and
+ * reads those that are there, from the one that its manifest names on, without missing that one itself.
+ *
+ * No crash takes that one away. It is made before the manifest names it, and the folder is synced before each change of
+ * the manifest; it is deleted when the manifest names a later one. Where the end of the manifest is torn, it names the
+ * log before, and that has not been deleted yet.
  * @throws where a log cannot be read; LevelDB would do without it, and delete it
  */
 export async function damageInLogs(folder: string): Promise<LogDamage> {
   const found = await lookThroughLogs(folder);
-  // Where a process has the database open, and was writing, it is well now; LevelDB's lock will tell.
-  return found.damage === undefined ? found : await lookThroughLogs(folder);
+  if (found.damage === undefined) return found;
+  // A process that has the database open may have been writing, or have gone on to the next log; its lock will tell.
+  const again = await lookThroughLogs(folder);
+  return again.damage === found.damage ? again : { losses: again.losses };
 }
 
 async function lookThroughLogs(folder: string): Promise<LogDamage> {
@@ -73,10 +61,12 @@ async function lookThroughLogs(folder: string): Promise<LogDamage> {
   const numbers = (await readdir(folder))
     .filter((name) => LOG.test(name))
     .map((name) => Number.parseInt(name, 10));
-  let flawed: { readonly name: string; readonly at: number } | undefined;
   const losses: DiskLoss[] = [];
+  if (!numbers.includes(oldest))
+    return { damage: `the write-ahead log ${nameOf(oldest)} is missing`, losses };
+  let flawed: { readonly name: string; readonly at: number } | undefined;
   for (const number of numbers.filter((each) => each >= oldest).sort((a, b) => a - b)) {
-    const name = `${String(number).padStart(6, "0")}.log`;
+    const name = nameOf(number);
     const content = await contentOf(join(folder, name));
     if (content === undefined) continue;
     if (content === "no file") return { damage: `the write-ahead log ${name} is no file`, losses };
@@ -91,6 +81,10 @@ async function lookThroughLogs(folder: string): Promise<LogDamage> {
     if (!flaw.isEnd) losses.push({ bytes: content.length - flaw.at, reason });
   }
   return { losses };
+}
+
+function nameOf(log: number): string {
+  return `${String(log).padStart(6, "0")}.log`;
 }
 
 /** Undefined where it is gone by now. @throws when it cannot be read */

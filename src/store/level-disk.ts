@@ -16,7 +16,7 @@ import {
   type Range,
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
-import { damageIn, damageInLogs, isThere, putAwayDamaged } from "./level-check.js";
+import { damageInLogs, damageInTables, isThere, putAwayDamaged } from "./level-check.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -53,7 +53,7 @@ export class LevelDisk implements Disk {
       await translated(() => makeFolder(this.#folder), faultOfOpening);
     }
     if (!this.#looked) {
-      const damage = await translated(() => damageIn(this.#folder));
+      const damage = await translated(() => damageInTables(this.#folder));
       if (damage !== undefined) throw new DiskError("damaged", damage, undefined);
       this.#looked = true;
     }

@@ -2,7 +2,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { describe, expect, it } from "vitest";
-import { damageIn, missingLog } from "../../../src/store/level-check.js";
+import { damageInLogs, damageInTables } from "../../../src/store/level-check.js";
 import { filesIn } from "../../../src/store/level-manifest.js";
 import { damageOfTable } from "../../../src/store/level-table.js";
 import { seeded } from "../../helpers/seeded.js";
@@ -51,7 +51,7 @@ describe("the tables of LevelDB", () => {
       new Set(tables.map(({ name }) => Number.parseInt(name, 10))),
     );
     for (const { bytes } of tables) expect(damageOfTable(bytes)).toBeUndefined();
-    expect(await damageIn(path)).toBeUndefined();
+    expect(await damageInTables(path)).toBeUndefined();
   });
 
   it("show every bit that has turned but those of the padding before the end, and every cut", async () => {
@@ -72,9 +72,9 @@ describe("the tables of LevelDB", () => {
     const path = await database();
     const [table] = await files(path, /\.ldb$/);
     await writeFile(join(path, "999999.ldb"), table!.bytes.subarray(0, 1_000));
-    expect(await damageIn(path)).toBeUndefined();
+    expect(await damageInTables(path)).toBeUndefined();
     await writeFile(join(path, table!.name), table!.bytes.subarray(0, 1_000));
-    expect(await damageIn(path)).toContain(table!.name);
+    expect(await damageInTables(path)).toContain(table!.name);
   });
 });
 
@@ -95,13 +95,13 @@ describe("the write-ahead log of LevelDB", () => {
       }
     };
     const look = async () => {
-      for (; !over; looks++) expect(await missingLog(path)).toBeUndefined();
+      for (; !over; looks++) expect((await damageInLogs(path)).damage).toBeUndefined();
     };
     const end = () => {
       over = true;
     };
     await Promise.all([write().finally(end), look().finally(end)]);
     for (const name of await namesOf(path, /\.log$/)) await rm(join(path, name));
-    expect(await missingLog(path)).toBeGreaterThan(0);
+    expect((await damageInLogs(path)).damage).toContain("is missing");
   });
 });

@@ -58,14 +58,12 @@ describe("LevelDB's write-ahead log", () => {
 
   it("has lost what was acknowledged behind a length that is too large, and behind a sector of zeros", async () => {
     const log = await writeAheadLog();
-    const block = log.length - (log.length % BLOCK);
     const whole = await writeAheadLog(150);
     const second = recordsOf(whole, 0)[1]!;
     const long = changed(whole, (copy) => copy.writeUInt8(copy[second + 5]! | 0x80, second + 5));
     expect(readLog(long).flaw).toEqual({ at: second, isEnd: false, isFollowed: true });
     const zeros = changed(log, (copy) => copy.fill(0, BLOCK, BLOCK + 512));
     expect(readLog(zeros).flaw?.isFollowed).toBe(true);
-    expect(block).toBeGreaterThan(BLOCK);
   });
 
   it("has lost its last batch when only that one's length is wrong", async () => {
