@@ -13,6 +13,7 @@ import { expect, onTestFinished } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.js";
 import { askAgent } from "../../src/cli/agent-client.js";
 import type { Summary } from "../../src/model/summary.js";
+import { moment } from "./seeded.js";
 import { temporaryFolder, until } from "./tools.js";
 
 export const PROGRAM = resolve(process.env.WEIR_PROGRAM ?? "dist/main.js");
@@ -231,7 +232,11 @@ export class AgentProcess {
   }
 
   async #ask(target: string): Promise<string> {
-    const answer = await askAgent(this.#path("store", "weir.sock"), target);
+    const answer = await askAgent(this.#path("store", "weir.sock"), target).catch(async (error: Error) => {
+      // One that has gone away in the midst of a question may still be saying why.
+      await Promise.race([this.#closed, moment(1_000)]);
+      throw new Error(`${error.message}; ${this.running ? "it runs" : "it has ended"}:\n${this.tail()}`);
+    });
     if (answer === undefined) throw new Error(`no agent answers ${target}:\n${this.tail()}`);
     return (await answer.setEncoding("utf8").toArray()).join("");
   }

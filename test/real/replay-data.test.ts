@@ -70,9 +70,11 @@ async function replay(
   const first: [string, number, number][] = [];
   const summaries: { count: number; mean: number }[] = [];
   let [sumOfMeans, sumOfCounts, maxOfMax] = [0, 0, Number.NEGATIVE_INFINITY];
+  let revisable = 0;
   for await (const line of createInterface({ input: child.stdout })) {
     const summary = JSON.parse(line) as Summary;
-    expect(summary.final).toBe(true);
+    // There are some hundred thousand of them, too many to expect one by one.
+    if (!summary.final) revisable++;
     const value = summary.fields[field] as { count: number; mean: number; max?: number } | undefined;
     if (value === undefined) continue;
     if (first.length < 2) first.push([summary.window.start!, value.count, value.mean]);
@@ -82,6 +84,7 @@ async function replay(
     maxOfMax = Math.max(maxOfMax, value.max ?? maxOfMax);
   }
   expect([await ended, stderr]).toEqual([0, stderr]);
+  expect(revisable).toBe(0);
   const rows = [...stderr.matchAll(/^ *([A-Za-z][A-Za-z /]*?) +([\d.,]+)(?: s)?$/gm)];
   const totals = new Map(rows.map((row) => [row[1]!, Number(row[2]!.replaceAll(",", ""))]));
   const rejected = [...totals].slice([...totals.keys()].indexOf("accepted") + 1);
