@@ -17,6 +17,7 @@ import {
 } from "./disk.js";
 import { LeftBehind } from "./left-behind.js";
 import { damageInLogs, damageInTables, isThere, putAwayDamaged } from "./level-check.js";
+import { readAgain } from "./read-again.js";
 import { Reserve } from "./reserve.js";
 
 const DATABASE = "db";
@@ -240,11 +241,13 @@ class LevelKeyValues implements KeyValues {
   }
 
   getSync(key: string): Uint8Array | undefined {
-    try {
-      return (this.#db as unknown as Synchronous).getSync(key);
-    } catch (error) {
-      throw told(error, faultOf);
-    }
+    return readAgain(() => {
+      try {
+        return (this.#db as unknown as Synchronous).getSync(key);
+      } catch (error) {
+        throw told(error, faultOf);
+      }
+    });
   }
 
   keys(range: Range): Promise<string[]> {

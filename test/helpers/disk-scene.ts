@@ -128,6 +128,23 @@ export class DiskScene {
     });
   }
 
+  /**
+   * As `failing`, where what is written cannot be read either: then the agent may also end, and say why.
+   * @returns whether it has
+   */
+  async failsOrEnds(reason: RegExp): Promise<boolean> {
+    const { agent } = this;
+    const failed = await this.failing(reason).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    if (failed === undefined) return false;
+    const last = agent.events("agent-failed").at(-1);
+    if (last?.code !== "store-read-failed") throw failed;
+    expect((await agent.ended()).code).toBe(1);
+    return true;
+  }
+
   /** While nothing can be written nothing is acknowledged, and the process answers and is in no need of a restart. */
   async pushesBack(): Promise<void> {
     await until(async () => (await this.#acknowledgedDuring(STILL_MS)) === 0, {

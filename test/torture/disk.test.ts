@@ -190,6 +190,7 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
   }, async () => {
     const random = seeded("failing system calls");
     const hits = new Map<string, number>();
+    let ends = 0;
     for (let round = 0; round < rounds(1, 8); round++) {
       const storeFolder = await temporaryFolder();
       const scene = await DiskScene.prepare({ storeFolder, readings: 300 });
@@ -197,12 +198,13 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
       const killedIn = random.below(Object.keys(FAILURES).length);
       for (const [i, [name, calls]] of Object.entries(FAILURES).entries()) {
         const failing = await inject(scene.agent.pid, { calls, paths: scene.databaseFiles() });
-        await scene.failing(/Input\/output|EIO|space/);
+        const ended = await scene.failsOrEnds(/Input\/output|EIO|space/);
+        if (ended) ends++;
         await moment(random.below(200));
         hits.set(name, (hits.get(name) ?? 0) + failing.hits());
         if (i === killedIn) await scene.agent.kill();
         await failing.end();
-        if (i === killedIn) await scene.agent.start();
+        if (i === killedIn || ended) await scene.agent.start();
         else await scene.recovers();
       }
       await scene.keepsAll();
@@ -210,7 +212,8 @@ describeWithTools(["mosquitto", "strace"], "with system calls that fail", () => 
       expect(scene.agent.log.filter(({ event }) => event.startsWith("store-set-aside"))).toEqual([]);
       await scene.agent.kill();
     }
-    tell("disk errors", `${[...hits].map(([name, count]) => `${name} ${count}`).join(", ")}; 0 lost`);
+    const failures = [...hits].map(([name, count]) => `${name} ${count}`).join(", ");
+    tell("disk errors", `${failures}; ended ${ends} times because it could not read; 0 lost`);
   });
 
   it("forwards what it has while the file system refuses every write", { timeout: TIMEOUT_MS }, async () => {
