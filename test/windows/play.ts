@@ -45,8 +45,17 @@ function withAggregates(windows: unknown): unknown {
 
 const TARGET = { name: "archive", type: "file", path: "a.jsonl", schedule: "immediate" };
 
-/** The groups of a case, through the loader of the gateway's config. */
-export function groupsOf(of: WindowCase, change: Document = {}): readonly GroupDefinition[] {
+const groupings = new WeakMap<WindowCase, readonly GroupDefinition[]>();
+
+/** @throws TableError with everything that the loader says */
+export function groupsOf(of: WindowCase): readonly GroupDefinition[] {
+  const groups = groupings.get(of) ?? loadGroups(of, {});
+  groupings.set(of, groups);
+  return groups;
+}
+
+/** Through the loader of the gateway's config. */
+function loadGroups(of: WindowCase, change: Document): readonly GroupDefinition[] {
   const { groups = [] } = { ...read(of, of.profile, of.profileLine), ...change };
   const written = (groups as Document[]).map((group) => ({
     ...group,
@@ -182,7 +191,7 @@ class Player {
       case "reload": {
         const change = read(this.#of, action.profile, line);
         this.#profile = load(this.#of, change, line);
-        this.#groups = groupsOf(this.#of, change);
+        this.#groups = loadGroups(this.#of, change);
         return this.#engine.redefine({ profiles: [this.#profile], groups: this.#groups });
       }
       default:
