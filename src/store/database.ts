@@ -2,7 +2,15 @@ import { CorruptRecord } from "../model/bytes.js";
 import type { Clock, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
-import { type Disk, DiskError, type DiskUsage, type KeyValues, type Operation, type Range } from "./disk.js";
+import {
+  type Disk,
+  DiskError,
+  type DiskUsage,
+  type KeyValueIterator,
+  type KeyValues,
+  type Operation,
+  type Range,
+} from "./disk.js";
 import { Handle } from "./handle.js";
 import { LevelDisk } from "./level-disk.js";
 import { WritePace } from "./write-pace.js";
@@ -60,6 +68,7 @@ const storeRecovered = defineEvent<{ readonly attempts: number }>(
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 10_000;
+const ENTRIES_AT_ONCE = 500;
 
 export class Database {
   readonly #options: DatabaseOptions;
@@ -229,18 +238,29 @@ export class Database {
     }
   }
 
-  /** All entries of a range, in key order. Reads while writes fail reject as retryable. */
-  async *entries(range: Range): AsyncGenerator<[string, Uint8Array]> {
-    const iterator = await this.#reading(async (db) => db.iterate(range));
+  /**
+   * All entries of a range, in key order. Where the database is closed and opened again between two of them, what is
+   * there then behind the last one. Reads while it cannot be opened reject as retryable.
+   */
+  async *entries(range: Pick<Range, "gt" | "gte" | "lt">): AsyncGenerator<[string, Uint8Array]> {
+    let rest: Range = range;
+    let of: KeyValues | undefined;
+    let iterator: KeyValueIterator | undefined;
     try {
       for (;;) {
-        // The database may be closed for mending at any time; that is no reason to give anything up.
-        const some = await this.#reading(() => iterator.next(500));
-        if (some.length === 0) return;
+        const some = await this.#reading(async (db) => {
+          // An iterator ends with the database that it was made of.
+          if (db !== of) iterator = db.iterate(rest);
+          of = db;
+          return await iterator!.next(ENTRIES_AT_ONCE);
+        });
+        const last = some.at(-1);
+        if (last === undefined) return;
+        rest = { gt: last[0], ...(range.lt === undefined ? {} : { lt: range.lt }) };
         yield* some;
       }
     } finally {
-      await iterator.close();
+      await iterator?.close();
     }
   }
 
