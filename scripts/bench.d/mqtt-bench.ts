@@ -41,13 +41,31 @@ export async function measureMqtt(load: MqttLoad, nodeOptions: readonly string[]
       value: weir.residentPeakBytes / 1e6,
       reference: bare.residentPeakBytes / 1e6,
     },
-    ...(weir.writtenBytes === undefined
-      ? []
-      : [
-          { metric: "written to disk", unit: "bytes/reading", value: weir.writtenBytes / weir.load.messages },
-        ]),
-    { metric: "database folder", unit: "bytes/reading", value: weir.storeBytes / weir.load.messagesInAll },
+    ...writes(weir, ""),
   ];
+}
+
+/** As `measureMqtt`, and what is written when commits are further apart than by default. */
+export async function measureSlow(load: MqttLoad, nodeOptions: readonly string[]): Promise<Sample[]> {
+  const samples = await measureMqtt(load, nodeOptions);
+  for (const maxDelayMs of FURTHER_APART_MS) {
+    const weir = await measureWeir(load, nodeOptions, maxDelayMs);
+    samples.push(...writes(weir, `, commits at most ${maxDelayMs / 1_000} s apart`));
+  }
+  return samples;
+}
+
+const FURTHER_APART_MS = [1_000, 10_000] as const;
+
+/** Every sync writes the last page of 4 KiB of LevelDB's log anew, so the disk is given more than the files grow by. */
+function writes(weir: Phase & { readonly storeBytes: number }, when: string): Sample[] {
+  const { writtenBytes, storeBytes, load } = weir;
+  const folder = { metric: `database folder${when}`, value: storeBytes / load.messagesInAll };
+  const disk = { metric: `written to disk${when}`, value: (writtenBytes ?? 0) / load.messages };
+  return (writtenBytes === undefined ? [folder] : [disk, folder]).map((of) => ({
+    ...of,
+    unit: "bytes/reading",
+  }));
 }
 
 /** Values of `commit.maxDelay`: the default, and one for whoever cannot wait. */

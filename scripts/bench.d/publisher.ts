@@ -8,8 +8,8 @@ const STEP_MS = 100;
 const APART_MS = 10_000;
 /** A sequence of its multiples, without the whole parts, is spread as evenly as any. */
 const GOLDEN = 0.618_033_988_749_895;
-/** Readings that the last one is ahead by: far beyond the window and the out-of-orderness. */
-const LAST_AHEAD = 1_000;
+/** What the last reading is ahead by: far beyond the window and the out-of-orderness. */
+const LAST_AHEAD_MS = 100_000;
 const CHUNK_PACKETS_MAX = 500;
 const MESSAGE_IDS = 65_535;
 /** Chunks of QoS 0 on their way, at most: the system would take megabytes. */
@@ -23,6 +23,7 @@ export class Publisher {
   readings = 0;
   readonly #socket: Socket;
   readonly #options: LoadOptions;
+  readonly #stepMs: number;
   readonly #writer: PublishWriter;
   readonly #acknowledged: PublishWriter;
   readonly #sentMs = new Float64Array(MESSAGE_IDS + 1);
@@ -43,9 +44,12 @@ export class Publisher {
     this.#socket = socket;
     this.#options = options;
     this.#ahead = options.apart ? (number * GOLDEN) % 1 : 0;
+    this.#stepMs = options.apart
+      ? Math.round((1_000 * options.connections) / options.ratePerSecond)
+      : STEP_MS;
     const writing = {
       topic: `bench/bench-${number}`,
-      stepMs: options.apart ? Math.round((1_000 * options.connections) / options.ratePerSecond) : STEP_MS,
+      stepMs: this.#stepMs,
       firstMs: Math.round(this.#ahead * APART_MS),
     };
     this.#acknowledged = new PublishWriter({ ...writing, qos: 1 });
@@ -92,7 +96,7 @@ export class Publisher {
   publishLast(): Promise<void> {
     return new Promise((resolve) => {
       this.#finished = resolve;
-      this.#sendOne(this.readings + LAST_AHEAD);
+      this.#sendOne(this.readings + Math.ceil(LAST_AHEAD_MS / this.#stepMs));
     });
   }
 
