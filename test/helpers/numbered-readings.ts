@@ -168,3 +168,17 @@ export function expectAccounted(counts: readonly DeviceCounts[]): void {
     expect(received, `${device}: received = accepted + rejected`).toBe(accepted + sum);
   }
 }
+
+/** By number of a reading, when the windows begin that it is in. */
+export function homesOf(summaries: readonly Summary[]): Map<number, number[]> {
+  const homes = new Map<number, number[]>();
+  for (const { window, fields } of summaries) {
+    for (let i = 0; i < READINGS_MAX; i++) {
+      const [[name, value]] = Object.entries(numberedField(i)) as [[string, number]];
+      const field = fields[name];
+      if (field === undefined || Math.floor((field.sum as number) / value) % 2 === 0) continue;
+      homes.set(i, [...(homes.get(i) ?? []), Date.parse(window.start!)]);
+    }
+  }
+  return homes;
+}

@@ -4,7 +4,6 @@
  * far as the clock could be believed; or it is counted under a reason that is true.
  */
 import { expect, it } from "vitest";
-import type { Summary } from "../../src/model/summary.js";
 import { AgentProcess } from "../helpers/agent-process.js";
 import { LONG, rounds, tell } from "../helpers/campaign.js";
 import { FLEET_PROFILES } from "../helpers/endless-device.js";
@@ -15,6 +14,7 @@ import { Load, type Message } from "../helpers/mqtt-load.js";
 import {
   ARRIVAL_PROFILE,
   expectAccounted,
+  homesOf,
   numberedField,
   READINGS_MAX,
 } from "../helpers/numbered-readings.js";
@@ -262,20 +262,6 @@ function* messages(topic: string): Generator<Message> {
     const time = topic.startsWith("b") ? { t: Date.now() } : {};
     yield { topic, payload: JSON.stringify({ ...time, ...numberedField(i) }) };
   }
-}
-
-/** By number of a reading, when the windows begin that it is in. */
-function homesOf(summaries: readonly Summary[]): Map<number, number[]> {
-  const homes = new Map<number, number[]>();
-  for (const { window, fields } of summaries) {
-    for (let i = 0; i < READINGS_MAX; i++) {
-      const [[name, value]] = Object.entries(numberedField(i)) as [[string, number]];
-      const field = fields[name];
-      if (field === undefined || Math.floor((field.sum as number) / value) % 2 === 0) continue;
-      homes.set(i, [...(homes.get(i) ?? []), Date.parse(window.start!)]);
-    }
-  }
-  return homes;
 }
 
 /** Stamps stand still for a clock that has gone back, from five seconds ahead to five seconds behind at most. */
