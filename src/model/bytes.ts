@@ -166,8 +166,9 @@ export class ByteReader {
     return value % 4 === 2 ? -(value + 2) / 4 : value / 4;
   }
 
-  text(): string {
-    const bytes = this.bytes(this.varint());
+  /** @param length in bytes, where it is not in front of the text */
+  text(length = this.varint()): string {
+    const bytes = this.bytes(length);
     try {
       return textDecoder.decode(bytes);
     } catch {
@@ -184,7 +185,11 @@ export class ByteReader {
 
   /** A count of things of at least one byte each, so that a damaged count cannot ask for all memory. */
   count(): number {
-    const value = this.varint();
+    return this.checked(this.varint());
+  }
+
+  /** A count that was read as part of something else. */
+  checked(value: number): number {
     if (value > this.#bytes.length) throw new CorruptRecord("a count is too large");
     return value;
   }

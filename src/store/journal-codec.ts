@@ -8,12 +8,14 @@ import { KEYS } from "./keys.js";
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: its place in the store, sequence, processing time, flags,
- * the boot's clock and the part of a tick where they matter, table of profile hashes, groups. A group: profile, device, rejections by reason, number of readings, flags, arrivals, times, fields, keys, packet identities. Most groups of a busy
- * gateway hold one reading, so a group leans on the one before it: its device's name says only how it differs, its
- * arrivals count from that group's first, and its event times from its own first arrival.
+ * Record: its place in the store, sequence, processing time, flags, the boot's clock and the part of a tick where they
+ * matter, table of profile hashes, groups. A group: flags with the number of readings, device, what kind of columns it
+ * has, rejections by reason, arrivals, times, fields, keys, packet identities. Most groups of a busy gateway hold one
+ * reading, so a group leans on the one before it: its device's name says only how it differs, kinds of columns are
+ * written where they are others, arrivals count from that group's first, event times from where they stood to its
+ * arrivals, and values from its last ones.
  */
-const VERSION = 3;
+const VERSION = 4;
 const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
 const BLOCK_BOOT_CLOCK = 4;
@@ -23,6 +25,15 @@ const GROUP_KEYED = 2;
 const GROUP_DELIVERED = 4;
 /** Times of a group that mixes event times with arrival times: absent ones are marked. */
 const GROUP_TIMES_MIXED = 8;
+const GROUP_REJECTED = 16;
+/** Its profile and its columns are not of the same kinds as those of the group before it. */
+const GROUP_OTHER_KINDS = 32;
+/** The flags are below the number of readings. */
+const GROUP_FLAGS = 64;
+
+/** Lengths of what a name has in common with the one before and of the rest, both in one byte, unless one is larger. */
+const NAME_LENGTH_MAX = 14;
+const NAME_IS_LONG = 0xff;
 
 const COLUMN_MISSING = 0;
 const COLUMN_DOUBLES = 1;
@@ -34,6 +45,7 @@ const SCALES = Array.from({ length: SCALE_MAX + 1 }, (_, k) => 10 ** k);
 const SCALED_MAGNITUDE_MAX = 2 ** 45;
 
 const writer = new ByteWriter();
+const encoder = new TextEncoder();
 
 /** How a block fits in with the rest of the store. */
 export interface BlockPlace {
@@ -67,25 +79,28 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
   writer.varint(profiles.length);
   for (const profile of profiles) writer.text(profile);
   writer.varint(block.groups.length);
-  let before = NO_GROUP;
-  for (const group of block.groups) {
-    writer.varint(profiles.indexOf(group.profile));
-    writeGroup(group, before);
-    before = leaning(group, before);
-  }
+  const before = new Before();
+  for (const group of block.groups) writeGroup(group, profiles.indexOf(group.profile), before);
   return writer.seal(VERSION, KEYS.journal(block.sequence));
 }
 
-/** What a group leans on. */
-interface Before {
-  readonly device: string;
-  readonly arrivalMs: number;
-}
+/** What a group leans on: the one before it, and of arrivals, times and columns the last one that has readings. */
+class Before {
+  device = "";
+  /** Place in the table of profiles. */
+  profile = -1;
+  /** Of its columns. */
+  kinds: readonly number[] = [];
+  /** Scaled values that its columns end with. */
+  readonly lasts: number[] = [];
+  arrivalMs = 0;
+  /** What its event times were ahead of its arrivals by, at its first reading. */
+  aheadMs = 0;
 
-const NO_GROUP: Before = { device: "", arrivalMs: 0 };
-
-function leaning({ device, arrivals }: ReadingGroup, before: Before): Before {
-  return { device, arrivalMs: arrivals[0] ?? before.arrivalMs };
+  /** What the values of a column are counted from. */
+  from(field: number, kind: number): number {
+    return this.kinds[field] === kind ? this.lasts[field]! : 0;
+  }
 }
 
 function writeName(name: string, before: string): void {
@@ -93,37 +108,59 @@ function writeName(name: string, before: string): void {
   while (shared < name.length && name[shared] === before[shared]) shared++;
   // A pair of surrogates is one character, and half of it is not text.
   if (shared > 0 && /[\ud800-\udbff]/.test(name[shared - 1]!)) shared--;
-  writer.varint(shared);
-  writer.text(name.slice(shared));
+  const rest = encoder.encode(name.slice(shared));
+  if (shared > NAME_LENGTH_MAX || rest.length > NAME_LENGTH_MAX) {
+    writer.byte(NAME_IS_LONG);
+    writer.varint(shared);
+    writer.varint(rest.length);
+  } else writer.byte(shared * 16 + rest.length);
+  writer.bytes(rest);
 }
 
 function readName(reader: ByteReader, before: string): string {
+  const lengths = reader.byte();
+  if (lengths !== NAME_IS_LONG) return before.slice(0, lengths >> 4) + reader.text(lengths & 15);
   return before.slice(0, reader.varint()) + reader.text();
 }
 
-function writeGroup(group: ReadingGroup, before: Before): void {
+function writeGroup(group: ReadingGroup, profile: number, before: Before): void {
   const count = group.arrivals.length;
   const timed = group.times.filter((t) => !Number.isNaN(t)).length;
   const delivered = group.deliveries.some((identity) => identity !== 0);
-  writeName(group.device, before.device);
-  writer.varint(group.rejected.length);
-  for (let i = 0; i < group.rejected.length; i++) writer.varint(group.rejected[i] ?? 0);
-  writer.varint(count);
-  if (count === 0) return;
   const mixed = timed > 0 && timed < count;
-  writer.byte(
+  const kinds = count === 0 ? before.kinds : kindsOf(group.values, before.kinds);
+  const others = profile !== before.profile || kinds !== before.kinds;
+  const flags =
     (timed > 0 ? GROUP_TIMED : 0) |
-      (group.keys === undefined ? 0 : GROUP_KEYED) |
-      (delivered ? GROUP_DELIVERED : 0) |
-      (mixed ? GROUP_TIMES_MIXED : 0),
-  );
+    (group.keys === undefined ? 0 : GROUP_KEYED) |
+    (delivered ? GROUP_DELIVERED : 0) |
+    (mixed ? GROUP_TIMES_MIXED : 0) |
+    (group.rejected.length > 0 ? GROUP_REJECTED : 0) |
+    (others ? GROUP_OTHER_KINDS : 0);
+  writer.varint(count * GROUP_FLAGS + flags);
+  writeName(group.device, before.device);
+  before.device = group.device;
+  if (others) {
+    writer.varint(profile);
+    writer.varint(kinds.length);
+    for (const kind of kinds) writer.byte(kind);
+    before.profile = profile;
+  }
+  if (group.rejected.length > 0) {
+    writer.varint(group.rejected.length);
+    for (let i = 0; i < group.rejected.length; i++) writer.varint(group.rejected[i] ?? 0);
+  }
+  if (count === 0) return;
   writeInstants(group.arrivals, before.arrivalMs);
+  before.arrivalMs = group.arrivals[0]!;
   if (mixed) for (const time of group.times) writer.byte(Number.isNaN(time) ? 0 : 1);
-  const times = mixed ? group.times.filter((t) => !Number.isNaN(t)) : group.times;
-  if (timed > 0) writeInstants(times, group.arrivals[0]!);
-  const fields = group.values[0]!.length;
-  writer.varint(fields);
-  for (let field = 0; field < fields; field++) writeColumn(group.values, field);
+  if (timed > 0) {
+    const times = mixed ? group.times.filter((t) => !Number.isNaN(t)) : group.times;
+    writeInstants(times, before.arrivalMs + before.aheadMs);
+    before.aheadMs = times[0]! - before.arrivalMs;
+  }
+  for (let field = 0; field < kinds.length; field++) writeColumn(group.values, field, kinds[field]!, before);
+  before.kinds = kinds;
   for (const key of group.keys ?? []) writer.text(key);
   if (delivered) {
     for (const identity of group.deliveries) {
@@ -144,7 +181,19 @@ function writeInstants(times: readonly number[], fromMs: number): void {
   }
 }
 
-function writeColumn(rows: readonly FieldValue[][], field: number): void {
+/** Of all columns; those that they had before, where they are the same. */
+function kindsOf(rows: readonly FieldValue[][], before: readonly number[]): readonly number[] {
+  const fields = rows[0]!.length;
+  let kinds: number[] | undefined;
+  for (let field = 0; field < fields; field++) {
+    const kind = kindOf(rows, field, before[field] ?? 0);
+    if (kinds === undefined && kind !== before[field]) kinds = before.slice(0, field);
+    kinds?.push(kind);
+  }
+  return kinds ?? (fields === before.length ? before : before.slice(0, fields));
+}
+
+function kindOf(rows: readonly FieldValue[][], field: number, before: number): number {
   let missing = 0;
   let text = false;
   for (const row of rows) {
@@ -152,22 +201,20 @@ function writeColumn(rows: readonly FieldValue[][], field: number): void {
     if (typeof value === "string") text = true;
     else if (isMissing(value)) missing++;
   }
-  if (missing === rows.length) {
-    writer.byte(COLUMN_MISSING);
-    return;
-  }
-  const scale = text || missing > 0 ? undefined : commonScale(rows, field);
-  if (scale !== undefined) writeScaled(rows, field, scale);
-  else if (text) writeText(rows, field);
-  else {
-    writer.byte(COLUMN_DOUBLES);
-    for (const row of rows) writer.double(row[field] as number);
-  }
+  if (missing === rows.length) return COLUMN_MISSING;
+  if (text) return COLUMN_TEXT;
+  if (missing > 0) return COLUMN_DOUBLES;
+  const scale = commonScale(rows, field, Math.max(0, before - COLUMN_SCALED));
+  return scale === undefined ? COLUMN_DOUBLES : COLUMN_SCALED + scale;
 }
 
-/** The smallest power of ten that makes every value an integer and gives each back exactly. */
-function commonScale(rows: readonly FieldValue[][], field: number): number | undefined {
-  let scale = 0;
+/** A power of ten that makes every value an integer and gives each back exactly: the smallest, or the one before. */
+function commonScale(rows: readonly FieldValue[][], field: number, before: number): number | undefined {
+  return scaleFrom(before, rows, field) ?? (before === 0 ? undefined : scaleFrom(0, rows, field));
+}
+
+function scaleFrom(least: number, rows: readonly FieldValue[][], field: number): number | undefined {
+  let scale = least;
   for (const row of rows) {
     const value = row[field] as number;
     while (!scalesExactly(value, scale)) {
@@ -185,19 +232,24 @@ function scalesExactly(value: number, scale: number): boolean {
   return scaled / factor === value && Math.abs(scaled) < SCALED_MAGNITUDE_MAX;
 }
 
-function writeScaled(rows: readonly FieldValue[][], field: number, scale: number): void {
-  writer.byte(COLUMN_SCALED + scale);
-  const factor = SCALES[scale]!;
-  let last = 0;
+function writeColumn(rows: readonly FieldValue[][], field: number, kind: number, before: Before): void {
+  if (kind >= COLUMN_SCALED) writeScaled(rows, field, kind, before);
+  else if (kind === COLUMN_TEXT) writeText(rows, field);
+  else if (kind === COLUMN_DOUBLES) for (const row of rows) writer.double(row[field] as number);
+}
+
+function writeScaled(rows: readonly FieldValue[][], field: number, kind: number, before: Before): void {
+  const factor = SCALES[kind - COLUMN_SCALED]!;
+  let last = before.from(field, kind);
   for (const row of rows) {
     const scaled = Math.round((row[field] as number) * factor);
     writer.signed(scaled - last);
     last = scaled;
   }
+  before.lasts[field] = last;
 }
 
 function writeText(rows: readonly FieldValue[][], field: number): void {
-  writer.byte(COLUMN_TEXT);
   for (const row of rows) {
     const value = row[field]!;
     writer.byte(typeof value === "string" ? 1 : 0);
@@ -221,12 +273,8 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const clock = (flags & BLOCK_BOOT_CLOCK) !== 0 ? readBootClock(reader) : {};
   const tickPart = (flags & BLOCK_TICK_PART) !== 0 ? readTickPart(reader) : {};
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
-  let before = NO_GROUP;
-  const groups = Array.from({ length: reader.count() }, () => {
-    const group = readGroup(reader, profiles, before);
-    before = leaning(group, before);
-    return group;
-  });
+  const before = new Before();
+  const groups = Array.from({ length: reader.count() }, () => readGroup(reader, profiles, before));
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
   return { block: { sequence, processingMs, tick, clockTrusted, ...clock, ...tickPart, groups }, place };
@@ -241,10 +289,20 @@ function readBootClock(reader: ByteReader): Pick<Block, "bootClock"> {
 }
 
 function readGroup(reader: ByteReader, profiles: readonly string[], before: Before): ReadingGroup {
-  const profile = profiles[reader.varint()]!;
+  const head = reader.varint();
+  const flags = head % GROUP_FLAGS;
+  const count = reader.checked(Math.floor(head / GROUP_FLAGS));
   const device = readName(reader, before.device);
-  const rejected = Array.from({ length: reader.count() }, () => reader.varint());
-  const count = reader.count();
+  before.device = device;
+  let { kinds } = before;
+  if ((flags & GROUP_OTHER_KINDS) !== 0) {
+    before.profile = reader.varint();
+    kinds = Array.from({ length: reader.count() }, () => reader.byte());
+  }
+  const profile = profiles[before.profile]!;
+  const hasRejected = (flags & GROUP_REJECTED) !== 0;
+  const rejected = hasRejected ? Array.from({ length: reader.count() }, () => reader.varint()) : [];
+  const keyed = (flags & GROUP_KEYED) !== 0;
   if (count === 0) {
     return {
       profile,
@@ -253,16 +311,16 @@ function readGroup(reader: ByteReader, profiles: readonly string[], before: Befo
       arrivals: [],
       times: [],
       values: [],
-      keys: undefined,
+      keys: keyed ? [] : undefined,
       deliveries: [],
     };
   }
-  const flags = reader.byte();
   const arrivals = readInstants(reader, count, before.arrivalMs);
-  const times = readTimes(reader, count, flags, arrivals[0]!);
+  before.arrivalMs = arrivals[0]!;
+  const times = readTimes(reader, count, flags, before);
   const values = Array.from({ length: count }, (): FieldValue[] => []);
-  for (let field = 0, fields = reader.count(); field < fields; field++) readColumn(reader, values);
-  const keyed = (flags & GROUP_KEYED) !== 0;
+  for (let field = 0; field < kinds.length; field++) readColumn(reader, values, field, kinds[field]!, before);
+  before.kinds = kinds;
   const keys = keyed ? Array.from({ length: count }, () => reader.text()) : undefined;
   const delivered = (flags & GROUP_DELIVERED) !== 0;
   const deliveries = Array.from({ length: count }, () => (delivered ? readIdentity(reader) : 0));
@@ -275,11 +333,14 @@ function readIdentity(reader: ByteReader): number {
   return redelivered ? -identity : identity;
 }
 
-function readTimes(reader: ByteReader, count: number, flags: number, fromMs: number): number[] {
+function readTimes(reader: ByteReader, count: number, flags: number, before: Before): number[] {
   if ((flags & GROUP_TIMED) === 0) return new Array<number>(count).fill(Number.NaN);
-  if ((flags & GROUP_TIMES_MIXED) === 0) return readInstants(reader, count, fromMs);
-  const present = Array.from({ length: count }, () => reader.byte() === 1);
-  const timed = readInstants(reader, present.filter(Boolean).length, fromMs);
+  const fromMs = before.arrivalMs + before.aheadMs;
+  const mixed = (flags & GROUP_TIMES_MIXED) !== 0;
+  const present = mixed ? Array.from({ length: count }, () => reader.byte() === 1) : undefined;
+  const timed = readInstants(reader, present?.filter(Boolean).length ?? count, fromMs);
+  before.aheadMs = timed[0]! - before.arrivalMs;
+  if (present === undefined) return timed;
   let next = 0;
   return present.map((has) => (has ? timed[next++]! : Number.NaN));
 }
@@ -294,15 +355,21 @@ function readInstants(reader: ByteReader, count: number, fromMs: number): number
   });
 }
 
-function readColumn(reader: ByteReader, rows: readonly FieldValue[][]): void {
-  const kind = reader.byte();
+function readColumn(
+  reader: ByteReader,
+  rows: readonly FieldValue[][],
+  field: number,
+  kind: number,
+  before: Before,
+): void {
   if (kind >= COLUMN_SCALED) {
     const factor = SCALES[kind - COLUMN_SCALED]!;
-    let last = 0;
+    let last = before.from(field, kind);
     for (const row of rows) {
       last += reader.signed();
       row.push(last / factor);
     }
+    before.lasts[field] = last;
     return;
   }
   for (const row of rows) {

@@ -48,8 +48,8 @@ export interface Commit {
   readonly replaced?: ReadonlyMap<string, number>;
 }
 
-/** Format of the whole database; a program does not touch one that is newer than itself. Format 1 was never released. */
-const FORMAT = 2;
+/** Format of the whole database; a program does not touch one that is newer than itself. No earlier one was released. */
+const FORMAT = 3;
 /** How the format is written down: the same in every format to come. */
 const FORMAT_VERSION = 1;
 const DEFINITION_VERSION = 1;
@@ -348,9 +348,8 @@ async function claim(database: Database, path: string): Promise<void> {
   const key = KEYS.meta("format");
   const found = await database.get(key);
   if (found === undefined) return await begin(database, key);
-  if (found.length === 1)
-    throw new CorruptRecord("the store is of an earlier format, which was never released");
-  const format = ByteReader.open(found, FORMAT_VERSION, key).varint();
+  const format = found.length === 1 ? 1 : ByteReader.open(found, FORMAT_VERSION, key).varint();
+  if (format < FORMAT) throw new CorruptRecord("the store is of an earlier format, which was never released");
   if (format > FORMAT) {
     throw new WeirError(
       "store-too-new",

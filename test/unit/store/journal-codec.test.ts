@@ -93,7 +93,7 @@ describe("journal blocks", () => {
     );
   });
 
-  it("take under 17 bytes for a reading with two decimal values, although each is of another device", () => {
+  it("take under 8 bytes for a reading with two decimal values, although each is of another device", () => {
     const count = 100;
     const bytes = encodeBlock(
       {
@@ -114,10 +114,10 @@ describe("journal blocks", () => {
       },
       place,
     );
-    expect(bytes.length / count).toBeLessThan(17);
+    expect(bytes.length / count).toBeLessThan(8);
   });
 
-  it("take under 12 bytes for a regular reading with one decimal value", () => {
+  it("take under 5 bytes for a regular reading with one decimal value", () => {
     const count = 1000;
     const rows = Array.from({ length: count }, (_, i) => i);
     const bytes = encodeBlock(
@@ -141,6 +141,6 @@ describe("journal blocks", () => {
       },
       place,
     );
-    expect(bytes.length / count).toBeLessThan(12);
+    expect(bytes.length / count).toBeLessThan(5);
   });
 });
