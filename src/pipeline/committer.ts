@@ -12,6 +12,7 @@ import { BlockSize } from "./block-size.js";
 import type { Checkpointer } from "./checkpoint.js";
 import { withinBounds } from "./held-bounds.js";
 import type { LogRoom } from "./log-room.js";
+import { ProcessingClock } from "./processing-clock.js";
 import { inPortions, makeRoom } from "./room.js";
 
 /**
@@ -68,8 +69,6 @@ const QUIET_SHARE = 1 / 8;
 const TICK_MS = 1_000;
 /** Reading the whole log may take long on a small machine; longer than this it is stuck. */
 const ROOM_MS_MAX = 600_000;
-/** What a commit takes on a card in good health. Only longer ones push back so that devices may seem silent. */
-const COMMIT_MS_NORMAL = 50;
 
 export class Committer {
   readonly #options: CommitterOptions;
@@ -93,8 +92,7 @@ export class Committer {
   #stopped = false;
   /** The state in memory may be ahead of the store: nothing may be committed, and so acknowledged, on top of it. */
   #failed = false;
-  #processingMs: number;
-  #monotonicMs: number;
+  readonly #processing: ProcessingClock;
   #lastTickMs = Number.NEGATIVE_INFINITY;
   /** More devices have fallen silent than one block may bring back: the next one follows at once. */
   #tickIsBehind = false;
@@ -105,9 +103,8 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.#options = options;
     this.#budget = new TokenBucket(1_000 / Math.max(1, options.maxDelayMs), options.clock, SAVED_COMMITS_MAX);
-    this.#processingMs = options.processingMs;
-    this.#monotonicMs = options.clock.monotonicMs();
-    this.#lastCommitMs = this.#monotonicMs;
+    this.#processing = new ProcessingClock(options.clock, { from: options.processingMs, everyMs: TICK_MS });
+    this.#lastCommitMs = options.clock.monotonicMs();
   }
 
   start(): void {
@@ -203,7 +200,7 @@ export class Committer {
     const { trusted, bootClock } = arrivals;
     const clock = { trusted, bootClock };
     const before = store.log.appendedBytes;
-    const processingMs = this.#advanceProcessing();
+    const processingMs = this.#processing.advance();
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
     if (isTick) this.#lastTickMs = processingMs;
     const tick = this.#tick ?? (isTick ? { ...engine.planTick(processingMs), part: 0 } : undefined);
@@ -227,7 +224,7 @@ export class Committer {
       await this.#writeTick(clock, apart);
       await makeRoom(this.#options);
     }
-    this.#leaveOutStall();
+    this.#processing.leaveOutWait();
   }
 
   async #writeTick(
@@ -241,9 +238,9 @@ export class Committer {
 
   /** Nobody is silent for that long: it is we who do not listen. */
   async #waitForRoom(): Promise<void> {
-    this.#advanceProcessing();
+    this.#processing.advance();
     await this.#options.logRoom!.made();
-    this.#leaveOutStall();
+    this.#processing.leaveOutWait();
   }
 
   #next(): BlockBuilder {
@@ -286,22 +283,6 @@ export class Committer {
     share.written();
   }
 
-  #advanceProcessing(): number {
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#processingMs += Math.max(0, Math.round(nowMs - this.#monotonicMs));
-    this.#monotonicMs = nowMs;
-    return this.#processingMs;
-  }
-
-  /**
-   * Time spent waiting for a slow or failing disk is not silence of the devices: their readings are held back. Counts
-   * from the last `#advanceProcessing`, which was when the commit began.
-   */
-  #leaveOutStall(): void {
-    const tookMs = this.#options.clock.monotonicMs() - this.#monotonicMs;
-    this.#monotonicMs += Math.max(0, tookMs - COMMIT_MS_NORMAL);
-  }
-
   #afterCommit(): void {
     if (this.#tickIsBehind && this.#draining === 0 && !this.#stopped && !this.#failed) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
@@ -320,9 +301,10 @@ export class Committer {
 
   /** Silence closes windows too: looks once a second, and commits a block of its own where there is something to do. */
   #onTick(): void {
-    if (this.#inFlight !== undefined || this.#delay !== undefined) return;
+    if (this.#inFlight !== undefined) return;
+    const processingMs = this.#processing.advance();
+    if (this.#delay !== undefined) return;
     const { engine, arrivals, checkpointer } = this.#options;
-    const processingMs = this.#advanceProcessing();
     this.#shift();
     const clockSet = engine.isHolding && arrivals.trusted;
     if (checkpointer.pending || clockSet || engine.tickDue(processingMs)) {
@@ -366,7 +348,7 @@ export class Committer {
       this.#holdingBack--;
     }
     this.#lastCommitMs = this.#options.clock.monotonicMs();
-    this.#advanceProcessing();
+    this.#processing.advance();
     const changing = change(() => {
       this.#lastCommitMs = this.#options.clock.monotonicMs();
     });
@@ -381,7 +363,7 @@ export class Committer {
       this.#failed = true;
       throw error;
     } finally {
-      this.#leaveOutStall();
+      this.#processing.leaveOutWait();
       this.#inFlight = undefined;
       this.#afterCommit();
     }
