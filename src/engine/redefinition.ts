@@ -5,11 +5,13 @@ import { LIMITS } from "../model/limits.js";
  * changed, or the device's time has begun anew, what comes of a window that may have been emitted before gets an id of
  * its own, `/2` and so on (`OpenWindow.part`); after a state was lost, `/lost`, `/lost/2`, `/lost2` and so on.
  *
- * A redefinition is never forgotten, because a clock that is set back can bring up any window again. Where there are
- * too many of one name, the two that reach least far become one that reaches as far as the further of them: some
+ * A redefinition is never forgotten, because a clock that is set back, or a definition that comes back, can bring up any
+ * window again. Where there are too many of one name, the two that reach least far become one that reaches as far as the
+ * further of them; where there are too many names, those of the ones that changed longest ago become one of any name. Some
  * windows then get a higher part than they need, and none a part that was there before.
  */
 export interface Redefinition {
+  /** Or `ANY_NAME`. */
   readonly name: string;
   /** Windows of this name that begin by this time may have been emitted. */
   readonly throughMs: number;
@@ -17,11 +19,15 @@ export interface Redefinition {
   readonly times: number;
 }
 
+/** No window is called so. */
+const ANY_NAME = "*";
+
 /** Which part of the window of this name and start is next to be emitted: 1 unless it was redefined. */
 export function partAfter(redefined: readonly Redefinition[], name: string, startMs: number): number {
   let part = 1;
   for (const earlier of redefined) {
-    if (earlier.name === name && startMs <= earlier.throughMs) part += earlier.times;
+    if (startMs > earlier.throughMs) continue;
+    if (earlier.name === name || earlier.name === ANY_NAME) part += earlier.times;
   }
   return part;
 }
@@ -78,7 +84,19 @@ export function redefine(
     if (byName.get(each.name)?.includes(each)) continue;
     byName.set(each.name, [...(byName.get(each.name) ?? []), each]);
   }
-  return [...byName.values()].slice(-LIMITS.redefinedWindowsMax).flatMap(bounded);
+  const ofAny = byName.get(ANY_NAME) ?? [];
+  byName.delete(ANY_NAME);
+  const all = [...byName.values()];
+  const tooMany = Math.max(0, all.length - LIMITS.redefinedWindowsMax);
+  return [...bounded([...ofAny, ...asOfAny(all.slice(0, tooMany))]), ...all.slice(tooMany).flatMap(bounded)];
+}
+
+/** One of any name, in whose place those of several names can go. */
+function asOfAny(names: readonly (readonly Redefinition[])[]): readonly Redefinition[] {
+  if (names.length === 0) return [];
+  const throughMs = Math.max(...names.flat().map((each) => each.throughMs));
+  const times = Math.max(...names.map((of) => of.reduce((sum, each) => sum + each.times, 0)));
+  return [{ name: ANY_NAME, throughMs, times }];
 }
 
 function bounded(of: readonly Redefinition[]): readonly Redefinition[] {
