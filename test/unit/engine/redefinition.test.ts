@@ -28,9 +28,8 @@ describe("changes of definitions", () => {
             if (startMs <= throughMs)
               for (const name of changed) emitted.set(name, partAfter(redefined, name, startMs));
             redefined = redefine(redefined, changed, throughMs);
-            for (const [name, part] of emitted) {
-              expect(partAfter(redefined, name, startMs), name).toBeGreaterThan(part);
-            }
+            const again = [...emitted].filter(([name, part]) => partAfter(redefined, name, startMs) <= part);
+            expect(again).toEqual([]);
           }
           expect(redefined.length).toBeLessThanOrEqual(
             (LIMITS.redefinedWindowsMax + 1) * LIMITS.redefinitionsPerWindowMax,
