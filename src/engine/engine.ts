@@ -13,7 +13,7 @@ import { fireEarly } from "./early.js";
 import { advance, fireChanged } from "./firing.js";
 import { advanceFolds } from "./fold-firing.js";
 import { Groups } from "./groups.js";
-import { placed, release, settingClock } from "./held.js";
+import { inOrder, placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject, rejectGroup } from "./ingest.js";
 import type { Plan } from "./plan.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
@@ -217,7 +217,7 @@ export class Engine {
 
   /** Gives the readings that waited for the clock the times at which they came. */
   #place(block: Block, clock: BootClock, summaries: Summary[]): void {
-    for (const device of this.#holding) {
+    for (const device of inOrder(this.#holding)) {
       if (device.replayedThrough >= block.sequence) continue;
       const state = this.#profiles.get(device.profileId)!;
       const of = { clock, profile: state.definition.hash, device: device.name };

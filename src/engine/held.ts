@@ -71,6 +71,17 @@ export function release(on: Holder): readonly HeldReading[] {
   return held;
 }
 
+/**
+ * Those whose readings get their time, one after the other: in the same order after a restart, which brings devices back
+ * in another. What becomes of the windows of a group depends on it where the time of several begins anew.
+ */
+export function inOrder<T extends { readonly profileId: string; readonly name: string }>(
+  waiting: Iterable<T>,
+): T[] {
+  const before = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...waiting].sort((a, b) => before(a.profileId, b.profileId) || before(a.name, b.name));
+}
+
 /** What was held, as a group of readings that arrive now, at the times at which they came. */
 export function placed(
   held: readonly HeldReading[],
