@@ -45,7 +45,7 @@ const matchSchema = z
           .max(64)
           .meta({
             description:
-              "Topics of the device. `{name}` captures one level, `{name...}` the rest; `+` and `#` as in MQTT.",
+              "Topics of the device. `{name}` captures one level, `{name...}` the rest; `+` and `#` as in MQTT. Of several profiles for a topic the one with the most specific pattern has it, of equal ones one with a `where`, then the first by id.",
             examples: [["tele/{device}/SENSOR"]],
           }),
         where: parsedText("bad-expression", compileCondition)
