@@ -118,7 +118,7 @@ export function groups() {
         z.strictObject({
           name: name().meta({
             description:
-              "Unique; part of every summary's id, where it stands as the device of the profile `group`.",
+              "Unique; part of every summary's id, where it stands as the device of the profile `group`. Beside groups no device profile can have that id.",
             examples: ["hall-3"],
           }),
           members: membersSchema.prefault({}),
