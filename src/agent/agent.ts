@@ -148,7 +148,7 @@ export class Agent {
     const { disk } = options.outside ?? realOutside;
     const state = await openState(options.config, { ...options, disk: disk(options.config.store.path) });
     const agent = new Agent(options, state);
-    const profiles = withKept(options.profiles, options.brokenProfiles, state.kept, options.observer);
+    const profiles = withKept(options, state.kept, options.observer);
     try {
       requireSome(profiles);
     } catch (error) {
@@ -273,7 +273,7 @@ export class Agent {
       this.#options.observer.emit(restartNeeded, { section });
     }
     const present = new Map(this.#profiles.map((profile) => [profile.id, profile]));
-    const profiles = withKept(next.profiles, next.brokenProfiles, present, this.#options.observer);
+    const profiles = withKept(next, present, this.#options.observer);
     const changed = new Set(
       profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
     );

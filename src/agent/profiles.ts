@@ -1,10 +1,18 @@
 import { WeirError } from "../model/errors.js";
+import { type GroupDefinition, isReserved } from "../model/group.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import type { ProfileChange } from "../pipeline/profiles.js";
 
 /** Ids of profiles whose file is there but cannot be read; `all` when no file could be found. */
 export type BrokenProfiles = readonly string[] | "all";
+
+/** What a start or a reload was handed. */
+interface WantedProfiles {
+  readonly config: { readonly groups: readonly GroupDefinition[] };
+  readonly profiles: readonly Profile[];
+  readonly brokenProfiles: BrokenProfiles;
+}
 
 const profilesChanged = defineEvent<{
   readonly added: string;
@@ -21,17 +29,19 @@ const profilesKept = defineEvent<{ readonly profiles: string }>(
 
 /**
  * Profiles that are broken or nowhere to be found stay as they were, so that a slip of the pen or a half-done
- * deployment closes no windows.
+ * deployment closes no windows. Only a profile whose id now stands for groups goes, or its devices and the groups
+ * would send the same ids.
  */
 export function withKept(
-  profiles: readonly Profile[],
-  broken: BrokenProfiles,
+  { config, profiles, brokenProfiles: broken }: WantedProfiles,
   kept: ReadonlyMap<string, Profile>,
   observer: Observer,
 ): readonly Profile[] {
   const ids = new Set(profiles.map(({ id }) => id));
   const wanted = broken === "all" ? [...kept.keys()] : broken;
-  const rescued = wanted.filter((id) => !ids.has(id)).flatMap((id) => kept.get(id) ?? []);
+  const rescued = wanted
+    .filter((id) => !ids.has(id) && !isReserved(id, config.groups))
+    .flatMap((id) => kept.get(id) ?? []);
   if (rescued.length > 0) {
     observer.emit(profilesKept, { profiles: rescued.map(({ id }) => id).join(" ") });
   }

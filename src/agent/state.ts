@@ -78,5 +78,5 @@ export async function openState(
 function loadedAs(definition: StoredDefinition, loaded: readonly Profile[]): Profile | undefined {
   const { source, zone } = definition;
   const same = loaded.find((profile) => profile.source === source && profile.zone === zone);
-  return same ?? loadProfile(source, definition).profile;
+  return same ?? loadProfile(source, { ...definition, isStored: true }).profile;
 }

@@ -4,6 +4,7 @@ import { checkProfileIds, checkTargetFiles, findProfiles } from "../config/check
 import { cannotRead } from "../config/files.js";
 import type { Config } from "../config/load.js";
 import type { Diagnostic } from "../model/diagnostic.js";
+import { isReserved } from "../model/group.js";
 import type { Profile } from "../model/profile.js";
 import { loadProfile } from "../profile/load.js";
 import { readConfig } from "./config-file.js";
@@ -14,14 +15,15 @@ export interface AgentFiles {
   /** Undefined when the config itself is wrong; then there is nothing to run with. */
   readonly config: Config | undefined;
   readonly profiles: readonly Profile[];
-  /** Ids of the profiles that could not be read; `all` when no file of a profile could be found. */
+  /** Ids of the profiles that could not be read; `all` when there is no file of a profile whose id it may have. */
   readonly brokenProfiles: readonly string[] | "all";
   readonly diagnostics: readonly Diagnostic[];
 }
 
 /**
  * Reads config and profiles. A profile that is wrong is left out with its diagnostics; it stops nobody else. Nor does a
- * file of a target that cannot be written as things are.
+ * file of a target that cannot be written as things are. Where the config has groups, a profile with the id `group` is
+ * wrong, too.
  * @param inForce the gateway as the agent runs with it: what depends on it changes at the next start only
  */
 export function readAgentFiles(
@@ -51,8 +53,11 @@ export function readAgentFiles(
   ];
   diagnostics.push(...checkProfileIds(file, loaded, ids));
   diagnostics.push(...findGroups(file, loaded, profiles).diagnostics);
-  const none = found.files.length === 0;
-  return { config: loaded.config, profiles, brokenProfiles: none ? "all" : brokenProfiles, diagnostics };
+  const groups = loaded.config?.groups ?? [];
+  const usable = profiles.filter(({ id }) => !isReserved(id, groups));
+  const none = [...usable.map(({ id }) => id), ...brokenProfiles].every((id) => isReserved(id, groups));
+  const broken = none ? "all" : brokenProfiles;
+  return { config: loaded.config, profiles: usable, brokenProfiles: broken, diagnostics };
 }
 
 function readProfile(path: string, zone: string) {

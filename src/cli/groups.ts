@@ -1,7 +1,7 @@
 import { type GroupProblem, shapeGroup } from "../aggregate/group.js";
 import type { LoadedConfig } from "../config/load.js";
 import type { Diagnostic } from "../model/diagnostic.js";
-import { GROUP_PROFILE } from "../model/group.js";
+import { GROUP_PROFILE, isReserved } from "../model/group.js";
 import type { Profile } from "../model/profile.js";
 
 /** A group that can be, with the profiles whose devices it takes. */
@@ -12,7 +12,7 @@ export interface FoundGroup {
   readonly devices: readonly string[] | undefined;
 }
 
-/** What the groups of a config are with these profiles, and what is wrong with them. */
+/** What the groups of a config are with these profiles, and what is wrong with them, or with an id that stands for them. */
 export function findGroups(
   file: string,
   loaded: LoadedConfig,
@@ -20,15 +20,16 @@ export function findGroups(
 ): { readonly groups: readonly FoundGroup[]; readonly diagnostics: readonly Diagnostic[] } {
   const groups: FoundGroup[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const [index, definition] of (loaded.config?.groups ?? []).entries()) {
-    const { problems, parts } = shapeGroup(definition, profiles);
+  const definitions = loaded.config?.groups ?? [];
+  const free = profiles.filter(({ id }) => !isReserved(id, definitions));
+  for (const [index, definition] of definitions.entries()) {
+    const { problems, parts } = shapeGroup(definition, free);
     diagnostics.push(...problems.map((problem) => diagnosticOf(file, loaded, index, problem)));
     if (problems.length > 0) continue;
     const { devices } = definition.members;
     groups.push({ name: definition.name, profiles: [...parts.keys()], devices });
   }
-  const taken = profiles.find(({ id }) => id === GROUP_PROFILE);
-  if (taken !== undefined && groups.length > 0) {
+  for (const taken of profiles.filter((profile) => !free.includes(profile))) {
     const message = `the id "${GROUP_PROFILE}" stands for groups in the ids of summaries`;
     const hint = "give the profile another id, or the config no groups";
     diagnostics.push({ file: taken.file, line: 1, column: 1, code: "reserved-id", message, hint });

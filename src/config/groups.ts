@@ -1,6 +1,7 @@
 /** Groups of devices, as the config has them. Whether profiles go with them is checked where both are known. */
 import type { GroupDefinition } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
+import { formatDuration } from "../model/time.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name, timeZone } from "../schema/types.js";
 import { aggregatesSchema, boundedKind, checkPlacement, hoppingSchema } from "../schema/window.js";
@@ -84,8 +85,27 @@ function checkCount(window: Unchecked, report: (problem: Problem) => void): void
   const openMax = LIMITS.groupWindowsMax / 2;
   if (!(open > openMax)) return;
   const message = `${Math.ceil(open)} windows would be open at a time; ${openMax} may be`;
-  const hint = "give a longer slide or a shorter allowedLateness";
+  const hint = remedy(
+    { sizeMs, slideMs, slideMinMs: Math.ceil((sizeMs + Number(window.allowedLateness)) / openMax) },
+    openMax,
+  );
   report({ code: "bad-window", message, path: ["allowedLateness"], hint });
+}
+
+function remedy(
+  window: { readonly sizeMs: number; readonly slideMs: number; readonly slideMinMs: number },
+  openMax: number,
+): string {
+  const { sizeMs, slideMs, slideMinMs } = window;
+  const latenessMax = openMax * slideMs - sizeMs;
+  const remedies: string[] = [];
+  if (slideMs < sizeMs && slideMinMs <= sizeMs) {
+    remedies.push(`a slide of at least ${formatDuration(slideMinMs)}`);
+  }
+  if (latenessMax >= 0) remedies.push(`an allowedLateness of at most ${formatDuration(latenessMax)}`);
+  return remedies.length === 0
+    ? "give a longer slide and a shorter allowedLateness"
+    : `give ${remedies.join(", or ")}`;
 }
 
 const membersSchema = z
@@ -118,7 +138,7 @@ export function groups() {
         z.strictObject({
           name: name().meta({
             description:
-              "Unique; part of every summary's id, where it stands as the device of the profile `group`.",
+              "Unique; part of every summary's id, where it stands as the device of the profile `group`. Beside groups no device profile can have that id.",
             examples: ["hall-3"],
           }),
           members: membersSchema.prefault({}),

@@ -6,9 +6,14 @@ import { WeirError } from "../model/errors.js";
 
 const FILE_MODE = 0o640;
 const SCAN_BYTES = 65_536;
-/** No summary is as long: a last line beyond this was not written by us, and is not ours to cut off. */
+/** A last line without an end is cut off up to this length; a longer one only where it is a summary's beginning. */
 const TORN_LINE_BYTES_MAX = 1_048_576;
+/** Room for a summary's id, whose parts are all bounded, and what comes behind it. */
+const BEGINNING_BYTES = 4_096;
+/** As `canonicalJson` begins. */
+const SUMMARY = /^\{"id":"(?:[^"\\]|\\.)*","revision":\d+,"final":/;
 const NEWLINE = 0x0a;
+const BRACE = 0x7b;
 
 /** A text file that is appended to line by line, and how much of it is known to be on the disk. */
 export class AppendFile {
@@ -126,21 +131,44 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Offset behind the last newline; 0 where there is none. */
+/**
+ * Offset behind the last newline; 0 where there is none. Reads piece by piece, however long the last line is: a summary
+ * that counts many texts has several megabytes.
+ * @throws WeirError `file-target-foreign` where what is behind it is long and not ours to cut off
+ */
 async function lastLineEnd(handle: FileHandle, path: string, size: number): Promise<number> {
   const chunk = Buffer.alloc(Math.min(SCAN_BYTES, size));
+  let lineEnd = 0;
+  let isLong = false;
   for (let end = size; end > 0; end -= chunk.length) {
     const start = Math.max(0, end - chunk.length);
     const { bytesRead } = await handle.read(chunk, 0, end - start, start);
-    const at = chunk.subarray(0, bytesRead).lastIndexOf(NEWLINE);
-    if (at >= 0) return start + at + 1;
-    if (size - start < TORN_LINE_BYTES_MAX) continue;
-    throw new WeirError("file-target-foreign", `${path} does not hold lines of JSON`, {
-      retryable: true,
-      hint: "move the file away, or give the target another path",
-    });
+    lineEnd = start + chunk.subarray(0, bytesRead).lastIndexOf(NEWLINE) + 1;
+    if (lineEnd > start) break;
+    if (isLong || size - start < TORN_LINE_BYTES_MAX) continue;
+    isLong = true;
+    // Nobody has to read a large foreign file to its beginning, over and over again.
+    if ((await beginning(handle, 0))[0] !== BRACE) throw foreign(path);
   }
-  return 0;
+  if (isLong && !isOurs(await beginning(handle, lineEnd))) throw foreign(path);
+  return lineEnd;
+}
+
+async function beginning(handle: FileHandle, at: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(BEGINNING_BYTES), 0, BEGINNING_BYTES, at);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** A power cut can leave zeros where the file had grown and its pages were not written. */
+function isOurs(line: Buffer): boolean {
+  return SUMMARY.test(line.toString("utf8")) || line.every((byte) => byte === 0);
+}
+
+function foreign(path: string): WeirError {
+  return new WeirError("file-target-foreign", `${path} does not hold lines of JSON`, {
+    retryable: true,
+    hint: "move the file away, or give the target another path",
+  });
 }
 
 /** Makes a created or renamed name survive a power cut. */

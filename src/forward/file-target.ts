@@ -2,7 +2,8 @@
  * Summaries as JSON lines in a local file: an archive, or the hand-over to another program.
  *
  * - A delivery is confirmed after `fdatasync`; a created or rotated name after a sync of its folder.
- * - A crash in the middle of a write leaves a last line without an end: it is cut off at the next start. Lines that
+ * - A crash in the middle of a write leaves a last line without an end: it is cut off at the next start, unless it is
+ *   longer than 1 MiB and does not begin as a summary does: then the file is someone else's, and stays as it is. Lines that
  *   were written but not confirmed are written again, as for any target: highest revision per id wins.
  * - After any failed write the file is closed, opened again and cut to what was confirmed, because after a failed
  *   sync the system no longer says which pages reached the disk.

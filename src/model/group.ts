@@ -36,6 +36,11 @@ export interface GroupWindowDefinition {
 /** The profile id that stands in the ids of groups' summaries. */
 export const GROUP_PROFILE = "group";
 
+/** Whether no profile may have this id, because summaries of groups would have the same ids as those of its devices. */
+export function isReserved(id: string, groups: readonly unknown[]): boolean {
+  return id === GROUP_PROFILE && groups.length > 0;
+}
+
 /** Whether devices of a profile may be members. */
 export function takesProfile(
   { profiles, tags }: GroupMembers,

@@ -15,6 +15,11 @@ export const LIMITS = {
   groupsMax: 64,
   /** Windows of one definition of a group that are open at a time: beyond them the oldest fire without who is behind. */
   groupWindowsMax: 1_000,
+  /**
+   * Hopping windows of a profile that one reading is in. The first one after a gap opens them all at once, in each
+   * device, and each is closed with a summary of its own.
+   */
+  readingWindowsMax: 10_000,
   /** Windows without a reading that are filled at a time: a week of minutes. */
   emptyWindowsMax: 10_080,
   /** Characters of an expression. */

@@ -3,6 +3,7 @@ import type { Diagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
 import { parseDocument } from "../schema/document.js";
 import { compileProfile } from "./compile.js";
+import { overlapProblems } from "./overlap.js";
 import { profileSchema } from "./schema.js";
 
 export interface LoadOptions {
@@ -10,6 +11,11 @@ export interface LoadOptions {
   readonly file: string;
   /** The gateway's time zone. */
   readonly zone: string;
+  /**
+   * Where it has been in force already, it may have more overlapping windows than a new one: its store could not be read
+   * without it, and would count as damaged.
+   */
+  readonly isStored?: boolean;
 }
 
 export interface LoadedProfile {
@@ -20,7 +26,7 @@ export interface LoadedProfile {
 
 /** Reads a profile; everything that is wrong with it is reported at once. Its tests are not run. */
 export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
-  const { file, zone } = options;
+  const { file, zone, isStored = false } = options;
   const document = parseDocument(text, { file, schema: profileSchema });
   if (document.value === undefined) return { profile: undefined, diagnostics: document.diagnostics };
   const { id } = document.value;
@@ -32,6 +38,15 @@ export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
       profile: undefined,
       diagnostics: [{ file, ...document.place(["id"]), code: "id-mismatch", message, hint }],
     };
+  }
+  const overlaps = isStored ? [] : overlapProblems(document.value.windows);
+  if (overlaps.length > 0) {
+    const diagnostics = overlaps.map(({ path, ...problem }) => ({
+      file,
+      ...document.place(path),
+      ...problem,
+    }));
+    return { profile: undefined, diagnostics };
   }
   const profile = compileProfile(document.value, { source: text, zone, file });
   return { profile, diagnostics: [] };

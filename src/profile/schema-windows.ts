@@ -62,7 +62,8 @@ export const windowSchema = withRule(
       .optional()
       .meta({ description: "Size of windows that follow one another." }),
     hopping: hoppingSchema.optional().meta({
-      description: "Windows that overlap: a reading counts in each of `size / slide` of them.",
+      description:
+        "Windows that overlap: a reading counts in each of `size / slide` of them, at most 10,000 in all windows of the profile.",
       examples: [{ size: "1h", slide: "10m" }],
     }),
     session: z

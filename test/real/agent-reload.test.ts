@@ -45,8 +45,8 @@ interface Running {
   summaries(): Promise<Summary[]>;
 }
 
-async function running(files: Partial<AgentFiles> = {}): Promise<Running> {
-  const port = await freePort();
+async function running(files: Partial<AgentFiles> & { readonly port?: number } = {}): Promise<Running> {
+  const port = files.port ?? (await freePort());
   const agent = await AgentProcess.prepare({
     config: brokerConfig(port),
     profiles: { room: PROFILE },
@@ -162,6 +162,39 @@ describe("a reload", () => {
     await publish(MINUTE + 1);
     const { byDevice } = await agent.status();
     expect(byDevice).toMatchObject([{ accepted: 4, rejected: {}, openWindows: 1 }]);
+  });
+
+  it("with groups puts a profile out of force whose id stands for them, and a start leaves it out, too", async () => {
+    const port = await freePort();
+    const group = SPARE.replace("id: spare", "id: group");
+    const { agent, publish, summaries } = await running({
+      config: brokerConfig(port),
+      profiles: { room: PROFILE, group },
+      port,
+    });
+    expect(agent.events("file-problem")).toEqual([]);
+    await publish(1);
+    const hall = "groups: [{ name: hall, windows: [{ name: 1m, tumbling: 1m, fields: { x: [count] } }] }]";
+    await agent.configure({ config: `${brokerConfig(port)}\n${hall}` });
+    await agent.reload();
+    expect(JSON.stringify(agent.events("file-problem"))).toMatch(/group\.yaml:1:1 reserved-id /);
+    expect(agent.events("profiles-changed").at(-1)).toMatchObject({ removed: "group" });
+    // Nor does it come back from the store when nothing else can be read.
+    await agent.writeProfile("group", "id: group");
+    await agent.reload();
+    await agent.kill();
+    await agent.writeProfile("group", group);
+    await agent.removeProfile("room");
+    await agent.start();
+    expect(JSON.stringify(agent.events("file-problem"))).toMatch(/group\.yaml:1:1 reserved-id /);
+    expect(agent.events("profiles-kept")).toMatchObject([{ profiles: "room" }]);
+    await publish(2, MINUTE);
+    expect((await summaries()).map(({ id }) => id.replace("gw/", ""))).toEqual([
+      "room/kitchen/1m/2026-01-14T12:00:00Z",
+      "group/hall/1m/2026-01-14T12:00:00Z",
+    ]);
+    // With it alone there would be no profile.
+    await agent.reload("reload-refused");
   });
 
   it.each(["is missing", "is empty", "is no folder"])(

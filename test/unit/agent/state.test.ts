@@ -5,6 +5,8 @@ import { Level } from "level";
 import { describe, expect, it } from "vitest";
 import { openState } from "../../../src/agent/state.js";
 import { parseConfig } from "../../../src/config/load.js";
+import { encodeDefinition } from "../../../src/pipeline/recovery.js";
+import { loadProfile } from "../../../src/profile/load.js";
 import { encodeBlock } from "../../../src/store/journal-codec.js";
 import { KEYS } from "../../../src/store/keys.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -81,6 +83,31 @@ describe("the state of an agent", () => {
       const again = await start(path);
       expect(again.names).not.toContain("store-set-aside");
       await again.state.store.close();
+    } finally {
+      await rm(path, { recursive: true, force: true });
+    }
+  });
+
+  it("comes back with a profile in force whose windows overlap more than those of a new one may", async () => {
+    const path = await mkdtemp(join(tmpdir(), "weir-test-"));
+    try {
+      const source = [
+        "schema: device-profile/1",
+        "id: t",
+        "version: 1.0.0",
+        "decode: { format: json }",
+        "fields: { x: { from: /x } }",
+        "windows: [{ name: 1d, hopping: { size: 1d, slide: 1s }, fields: { x: [count] } }]",
+      ].join("\n");
+      const { profile } = loadProfile(source, { file: "t", zone: "UTC", isStored: true });
+      const store = await openStore(path);
+      const records = [store.definitionOperation(profile!.hash, encodeDefinition(profile!))];
+      await store.commit({ summaries: [], records });
+      await store.close();
+      const { state, names } = await start(path);
+      expect(names).toEqual(["state-recovered"]);
+      expect([...state.kept.keys()]).toEqual(["t"]);
+      await state.store.close();
     } finally {
       await rm(path, { recursive: true, force: true });
     }

@@ -138,8 +138,13 @@ describe("weir check of groups", () => {
   it("refuses more windows at a time than are kept, and names that mean two things", async () => {
     profile("a", CELSIUS);
     expect(await refusal("{}", "hopping: { size: 1d, slide: 10s }, fields: { t: [count] }")).toMatch(
-      /bad-window 8640 windows would be open at a time; 500 may be/,
+      /bad-window 8640 windows would be open at a time; 500 may be \(give a slide of at least 172800ms\)/,
     );
+    expect(await refusal("{}", "tumbling: 1m, allowedLateness: 1d, fields: { t: [count] }")).toMatch(
+      /1441 windows would be open .*\(give an allowedLateness of at most 499m\)/,
+    );
+    const most = "hopping: { size: 1d, slide: 172800ms }, fields: { t: [count] }";
+    expect((await check("{}", most)).code).toBe(EXIT.ok);
     profile("group", CELSIUS);
     const { lines, code } = await check("{}");
     expect(lines[0]).toMatch(/^device-profiles\/group\.yaml:1:1 reserved-id /);

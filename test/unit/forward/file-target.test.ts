@@ -77,11 +77,31 @@ describe("FileTarget", () => {
     expect(await positions(path)).toEqual([1]);
   });
 
-  it("does not cut a file that was never one of lines", async () => {
+  it("mends a torn summary of several megabytes, also where it is all there is, or zeros of a power cut", async () => {
+    const torn = summaryJson(2).replace('"fields":{', `"fields":{"${"x".repeat(5_000_000)}`);
+    for (const [whole, cut] of [
+      [1, torn],
+      [0, torn],
+      [1, "\0".repeat(2_000_000)],
+    ] as const) {
+      const { target, path, recorder } = await rig({ rotateBytes: 10_000_000 });
+      await writeFile(path, `${`${summaryJson(1)}\n`.repeat(whole)}${cut}`);
+      await target.deliver(entries(2, 2));
+      expect(await positions(path)).toEqual(whole === 0 ? [2] : [1, 2]);
+      expect(recorder.named("file-target-repaired")).toMatchObject([{ bytes: cut.length }]);
+    }
+  });
+
+  it.each([
+    ["was never one of lines", "A".repeat(3_000_000)],
+    ["is one long document of another kind", `{"id":"tiles","features":["${"x".repeat(3_000_000)}"]}`],
+    ["someone else wrote on in", `${summaryJson(1)}\n${"A".repeat(3_000_000)}`],
+    ["holds nothing but zeros", "\0".repeat(3_000_000)],
+  ])("does not cut a file that %s", async (_hazard, text) => {
     const { target, path } = await rig();
-    await writeFile(path, Buffer.alloc(3_000_000, 0x41));
+    await writeFile(path, text);
     await expect(target.deliver(entries(1, 1))).rejects.toMatchObject({ code: "file-target-foreign" });
-    expect((await stat(path)).size).toBe(3_000_000);
+    expect((await stat(path)).size).toBe(text.length);
   });
 
   it("keeps every line through rotations, oldest in the highest number, none longer than the limit", async () => {

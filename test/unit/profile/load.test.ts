@@ -250,6 +250,41 @@ describe("a bad profile", () => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
 
+  describe("with a reading in more windows than are kept", () => {
+    const windows = (...hopping: readonly string[]) => ({
+      windows: `windows: [${hopping.map((at, i) => `{ name: w${i}, hopping: ${at}, fields: { x: [max] } }`).join(", ")}]`,
+    });
+    const most = "{ size: 10000s, slide: 1s }";
+
+    it("is refused with the sizes and slides that would do", () => {
+      const place = /^t:\d+:\d+ bad-window a reading would be in 86400 of these windows; 10000 may be/;
+      const [first, ...more] = problems(windows("{ size: 1d, slide: 1s }"));
+      expect(more).toEqual([]);
+      expect(first).toMatch(place);
+      expect(first).toMatch(/\(give a size of at most 10000s, or a slide of at least 8640ms\)$/);
+      expect(problems(windows(most))).toEqual([]);
+      expect(problems(windows("{ size: 1d, slide: 8640ms }"))).toEqual([]);
+      expect(problems(windows("{ size: 10000001ms, slide: 1s }"))).toHaveLength(1);
+      expect(problems(windows("{ size: 1d, slide: 8639ms }"))).toHaveLength(1);
+    });
+
+    it("is refused for all of its windows together, not only for each of them", () => {
+      const half = "{ size: 6000s, slide: 1s }";
+      expect(problems(windows(half, half)).join("\n")).toMatch(
+        /in 6000 of these windows beside 6000 of the windows before it; 10000 may be \(give a size of at most 4000s, or a slide of at least 1500ms\)/,
+      );
+      expect(problems(windows(half, "{ size: 4000s, slide: 1s }"))).toEqual([]);
+      expect(problems(windows(most, half)).join("\n")).toMatch(/give the windows before it longer slides/);
+    });
+
+    it("is taken from a store all the same, which would count as damaged without it", () => {
+      const text = load(windows(most)).profile!.source.replace("10000s", "1d");
+      const options = { file: "t", zone: "UTC" };
+      expect(loadProfile(text, options).profile).toBeUndefined();
+      expect(loadProfile(text, { ...options, isStored: true }).profile).toBeDefined();
+    });
+  });
+
   it("in a file of another name is refused", () => {
     const text = load().profile!.source;
     const { diagnostics } = loadProfile(text, { file: "/etc/weir/profiles/other.yaml", zone: "UTC" });

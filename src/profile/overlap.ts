@@ -1,0 +1,41 @@
+import type { Diagnostic } from "../model/diagnostic.js";
+import { LIMITS } from "../model/limits.js";
+import { formatDuration } from "../model/time.js";
+import type { WindowDocument } from "./schema.js";
+
+/** A problem and the path of its place in the profile. */
+type Found = Pick<Diagnostic, "code" | "message" | "hint"> & { readonly path: readonly (string | number)[] };
+
+/**
+ * Hopping windows that a reading would be in too many of: one that comes after a gap opens them all at once. The bound is
+ * on those of the profile together, so that several windows do not come to what one must not.
+ */
+export function overlapProblems(windows: readonly WindowDocument[]): readonly Found[] {
+  const found: Found[] = [];
+  let room: number = LIMITS.readingWindowsMax;
+  for (const [index, { hopping }] of windows.entries()) {
+    if (hopping === undefined) continue;
+    const count = Math.ceil(hopping.size / hopping.slide);
+    if (count <= room) {
+      room -= count;
+      continue;
+    }
+    const others = LIMITS.readingWindowsMax - room;
+    const beside = others === 0 ? "" : ` beside ${others} of the windows before it`;
+    const message = `a reading would be in ${count} of these windows${beside}; ${LIMITS.readingWindowsMax} may be`;
+    found.push({
+      path: ["windows", index, "hopping"],
+      code: "bad-window",
+      message,
+      hint: remedy(hopping, room),
+    });
+  }
+  return found;
+}
+
+function remedy({ size, slide }: NonNullable<WindowDocument["hopping"]>, room: number): string {
+  if (room === 0) return "give the windows before it longer slides";
+  const sizeMax = formatDuration(room * slide);
+  const slideMin = formatDuration(Math.ceil(size / room));
+  return `give a size of at most ${sizeMax}, or a slide of at least ${slideMin}`;
+}
