@@ -17,7 +17,7 @@ import { Refusals } from "../pipeline/refusals.js";
 import { Router } from "../profile/match.js";
 import type { Store } from "../store/store.js";
 import { createOutlet, failedSource, type Outlet, type Outside, realOutside, type World } from "./parts.js";
-import { type BrokenProfiles, requireSome, tellChange, withKept } from "./profiles.js";
+import { type BrokenProfiles, leavesNone, requireSome, tellChange, withKept } from "./profiles.js";
 import { type OpenState, openState } from "./state.js";
 import { type AgentStatus, statusOf, totalsOf } from "./status.js";
 import { StatusReporter } from "./upstream-status.js";
@@ -272,7 +272,7 @@ export class Agent {
       if (JSON.stringify(next.config[section]) === JSON.stringify(this.#config[section])) continue;
       this.#options.observer.emit(restartNeeded, { section });
     }
-    const present = new Map(this.#profiles.map((profile) => [profile.id, profile]));
+    const present = this.#present();
     const profiles = withKept(next, present, this.#options.observer);
     const changed = new Set(
       profiles.filter(({ id, hash }) => present.get(id)?.hash !== hash).map(({ id }) => id),
@@ -283,6 +283,15 @@ export class Agent {
     this.#config = { ...this.#config, groups, sources, targets };
     await this.#reloadSources();
     await this.#reloadOutlets();
+  }
+
+  /** Whether a reload of these would leave no profile in force. */
+  wouldHaveNone(next: Parameters<typeof leavesNone>[0]): boolean {
+    return leavesNone(next, this.#present());
+  }
+
+  #present(): ReadonlyMap<string, Profile> {
+    return new Map(this.#profiles.map((profile) => [profile.id, profile]));
   }
 
   async #reloadSources(): Promise<void> {

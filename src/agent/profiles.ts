@@ -33,19 +33,31 @@ const profilesKept = defineEvent<{ readonly profiles: string }>(
  * would send the same ids.
  */
 export function withKept(
-  { config, profiles, brokenProfiles: broken }: WantedProfiles,
+  wanted: WantedProfiles,
   kept: ReadonlyMap<string, Profile>,
   observer: Observer,
 ): readonly Profile[] {
-  const ids = new Set(profiles.map(({ id }) => id));
-  const wanted = broken === "all" ? [...kept.keys()] : broken;
-  const rescued = wanted
-    .filter((id) => !ids.has(id) && !isReserved(id, config.groups))
-    .flatMap((id) => kept.get(id) ?? []);
+  const rescued = rescuedOf(wanted, kept);
   if (rescued.length > 0) {
     observer.emit(profilesKept, { profiles: rescued.map(({ id }) => id).join(" ") });
   }
-  return [...profiles, ...rescued];
+  return [...wanted.profiles, ...rescued];
+}
+
+/** Whether no profile would be in force: every reading would be acknowledged, and none kept. */
+export function leavesNone(wanted: WantedProfiles, kept: ReadonlyMap<string, Profile>): boolean {
+  return wanted.profiles.length === 0 && rescuedOf(wanted, kept).length === 0;
+}
+
+function rescuedOf(
+  { config, profiles, brokenProfiles: broken }: WantedProfiles,
+  kept: ReadonlyMap<string, Profile>,
+): readonly Profile[] {
+  const ids = new Set(profiles.map(({ id }) => id));
+  const wanted = broken === "all" ? [...kept.keys()] : broken;
+  return wanted
+    .filter((id) => !ids.has(id) && !isReserved(id, config.groups))
+    .flatMap((id) => kept.get(id) ?? []);
 }
 
 /** An agent without a profile would acknowledge every reading and keep none. @throws WeirError `no-profiles` */

@@ -189,11 +189,12 @@ class Service {
     await this.#manager.reloading();
     const next = readAgentFiles(this.#file, this.#io.env, this.#config.gateway);
     this.#report(next.diagnostics);
-    if (next.config === undefined || next.brokenProfiles === "all") {
-      this.#observer.emit(reloadRefused, { problems: next.diagnostics.length });
+    const { config, diagnostics } = next;
+    if (config === undefined || next.brokenProfiles === "all" || agent.wouldHaveNone({ ...next, config })) {
+      this.#observer.emit(reloadRefused, { problems: diagnostics.length });
     } else {
-      await agent.reload({ ...next, config: next.config });
-      this.#observer.emit(reloaded, { problems: next.diagnostics.length });
+      await agent.reload({ ...next, config });
+      this.#observer.emit(reloaded, { problems: diagnostics.length });
     }
     await this.#manager.ready("running");
   }

@@ -118,6 +118,17 @@ describe("a reload", () => {
     expectAccounted((await agent.status()).byDevice);
   });
 
+  it("that would leave no profile in force is refused: a renamed file with a mistake takes the old one out", async () => {
+    const { agent, publish, summaries } = await running();
+    await publish(1);
+    await agent.removeProfile("room");
+    await agent.writeProfile("rooms", PROFILE.replace("tumbling: 1m", "tumbling: 1 minuet"));
+    await agent.reload("reload-refused");
+    await publish(2);
+    await publish(3, MINUTE);
+    expect((await summaries()).map(brief)).toEqual([["1m/12:00:00Z", 0, true, false, { count: 3, sum: 3 }]]);
+  });
+
   it("with another window closes the old one as reconfigured; the unchanged one goes on through a crash", async () => {
     const { agent, publish, summaries } = await running();
     await publish(1, 2, 3);
