@@ -228,8 +228,9 @@ function scaleFrom(least: number, rows: readonly FieldValue[][], field: number):
 
 function scalesExactly(value: number, scale: number): boolean {
   const factor = SCALES[scale]!;
-  const scaled = Math.round(value * factor);
-  return scaled / factor === value && Math.abs(scaled) < SCALED_MAGNITUDE_MAX;
+  // A varint has no -0.
+  const scaled = Math.round(value * factor) + 0;
+  return Object.is(scaled / factor, value) && Math.abs(scaled) < SCALED_MAGNITUDE_MAX;
 }
 
 function writeColumn(rows: readonly FieldValue[][], field: number, kind: number, before: Before): void {
