@@ -128,7 +128,7 @@ describe("weir merge, beside all readings at once", () => {
         expect(statesIn(atOnce.lines)).toEqual(statesIn(linesOf(FINE, "all", all)));
         expect((await inSteps(files, [], stream)).stdout).toBe(atOnce.stdout);
       }),
-      cases(40),
+      cases(100),
     );
   });
 
@@ -145,7 +145,7 @@ describe("weir merge, beside all readings at once", () => {
         const direct = await merge(files, ["--window", "1h", "--gateway", "all"]);
         expect(direct.stdout).toBe(inHours.stdout);
       }),
-      cases(40),
+      cases(100),
     );
   });
 
@@ -161,7 +161,7 @@ describe("weir merge, beside all readings at once", () => {
           all.map((each) => ({ ...each, device: "*" })),
         );
       }),
-      cases(40),
+      cases(100),
     );
   });
 });
@@ -268,7 +268,7 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         expect([...bodiesOf(merged)].sort()).toEqual([...orderedOracle(ORDERED_BOTH, all)].sort());
         expect(statesIn(merged.lines)).toEqual(statesIn(linesOf(ORDERED_BOTH, "all", all)));
       }),
-      cases(40),
+      cases(100),
     );
   });
 
@@ -286,7 +286,7 @@ describe("weir merge of aggregates of an order, beside all readings at once", ()
         const inSteps = await merge([same.lines], ["--window", "15m"]);
         expect(inSteps.stdout).toBe(atOnce.stdout);
       }),
-      cases(40),
+      cases(100),
     );
   });
 });
