@@ -119,8 +119,8 @@ const FOLDED = ["session", "count", "state", "sliding"];
 type Found = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** No reading is in two windows of one definition. @returns the readings by device and window, and by device */
-function checkOnce(receipts: Receipts, { gateway }: Simulated): Found {
-  const dropped = gateway.told.some(({ name }) => name === "log-unsent-dropped");
+function checkOnce(receipts: Receipts, simulated: Simulated): Found {
+  const loss = lossTold(simulated);
   const found = new Map<string, Set<string>>();
   const setOf = (key: string) => {
     const set = found.get(key) ?? new Set<string>();
@@ -128,8 +128,8 @@ function checkOnce(receipts: Receipts, { gateway }: Simulated): Found {
     return set;
   };
   for (const { summary, members } of receipts.newest()) {
-    // What was taken back may have been dropped when the log was full, which was told.
-    const unsure = !summary.final && FOLDED.includes(summary.window.kind) && dropped;
+    // That it was taken back, or is open again and will be said anew, may be among what was lost.
+    const unsure = !summary.final && FOLDED.includes(summary.window.kind) && loss;
     if (summary.retracted || unsure) continue;
     const device = deviceOf(summary);
     const overlaps = OVERLAPPING.includes(summary.window.kind);
