@@ -12,3 +12,8 @@ export const NIGHTLY = process.env.WEIR_NIGHTLY === "yes";
 export function cases(quick: number = CASES): { readonly numRuns: number } {
   return { numRuns: NIGHTLY ? Math.max(NIGHTLY_CASES, quick) : quick };
 }
+
+/** The same for what is tried in a loop of its own. */
+export function rounds(quick: number): number {
+  return cases(quick).numRuns;
+}

@@ -7,7 +7,7 @@ import type { GroupDefinition } from "../../../src/model/group.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
-import { cases } from "../../helpers/cases.js";
+import { cases, rounds } from "../../helpers/cases.js";
 import {
   BlockMaker,
   type DeviceRecords,
@@ -189,7 +189,7 @@ describe("a group", () => {
     const random = seeded("orders of members");
     const latenessMs = 8_000;
     const [profiles, groups] = [profilesOf(latenessMs), groupsOf(latenessMs)];
-    for (let round = 0; round < cases(60).numRuns; round++) {
+    for (let round = 0; round < rounds(60); round++) {
       const { readings, blocks } = stream(random, latenessMs);
       const engine = groupedEngine(profiles, groups);
       const summaries = blocks.flatMap((block) => engine.apply(block));
@@ -206,7 +206,7 @@ describe("a group", () => {
     const random = seeded("crashes with groups");
     const latenessMs = 4_000;
     const [profiles, groups] = [profilesOf(latenessMs), groupsOf(latenessMs)];
-    for (let round = 0; round < cases(60).numRuns; round++) {
+    for (let round = 0; round < rounds(60); round++) {
       // Disorder beyond the lateness: what is too late must be so again.
       const { blocks } = stream(random, latenessMs * 3, 0.1);
       const uninterrupted = groupedEngine(profiles, groups);

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Engine } from "../../../src/engine/engine.js";
 import type { Summary } from "../../../src/model/summary.js";
-import { cases } from "../../helpers/cases.js";
+import { rounds } from "../../helpers/cases.js";
 import {
   BlockMaker,
   engineProfile,
@@ -34,7 +34,7 @@ const second = {
 
 it("says after a restart at any block what it says without one, though readings come again and definitions change", () => {
   const random = seeded("restarts of the engine");
-  for (let round = 0; round < cases(60).numRuns; round++) {
+  for (let round = 0; round < rounds(60); round++) {
     const numbers = random.disordered(
       Array.from({ length: READINGS }, (_, i) => i),
       40,
