@@ -133,8 +133,9 @@ function checkOnce(receipts: Receipts, simulated: Simulated): Found {
     if (summary.retracted || unsure) continue;
     const device = deviceOf(summary);
     const overlaps = OVERLAPPING.includes(summary.window.kind);
-    // With its store an agent loses the memory of what it has taken in and not acknowledged yet.
-    const inWindow = setOf(`${device} ${fineName(summary)}${summary.incomplete ? " incomplete" : ""}`);
+    // With its store an agent loses the memory of what it has taken in and not acknowledged yet: each time.
+    const since = summary.incomplete ? ` ${/\/lost\d*/.exec(summary.id)?.[0] ?? "incomplete"}` : "";
+    const inWindow = setOf(`${device} ${fineName(summary)}${since}`);
     for (const { name } of members) {
       if (!overlaps && inWindow.has(name)) {
         throw new Error(`${receipts.target}: reading ${name} is in ${summary.id} and in another window`);
