@@ -60,8 +60,8 @@ function countsOf(status: AgentStatus, { spec }: Sensor) {
 }
 
 const SLACK_BYTES = 100_000;
-/** What one block, or all that has gathered before an end or a reload, causes here at worst. */
-const BLOCK_BYTES_MAX = 30_000;
+/** What one block, or all that has gathered before an end or a reload, causes here at worst: after a disk was full. */
+const BLOCK_BYTES_MAX = 60_000;
 /** At worst each of a device's readings lies in a slice of its own that lateness keeps. */
 const DEVICE_BYTES_MAX = 200_000;
 
