@@ -1,5 +1,6 @@
 import type { Aggregate } from "./aggregate.js";
 import { type Accumulator, cellOf } from "./cells.js";
+import { savedCount } from "./saved-numbers.js";
 
 /** Number of values. */
 export const countAccumulator: Accumulator = {
@@ -13,7 +14,7 @@ export const countAccumulator: Accumulator = {
   },
   save: (state, at) => [state.numbers[state.base + at]!],
   mergeSaved(into, at, [count]) {
-    into.numbers[into.base + at]! += count as number;
+    into.numbers[into.base + at]! += savedCount(count, 1);
   },
 };
 

@@ -3,6 +3,7 @@ import type { Aggregate } from "./aggregate.js";
 import { type Accumulator, type Cells, setExtra } from "./cells.js";
 import { countAccumulator } from "./count.js";
 import { hash53 } from "./hash53.js";
+import { savedCount } from "./saved-numbers.js";
 
 /**
  * How many different values there are: HyperLogLog with 4096 registers, exact as long as there are few.
@@ -36,7 +37,7 @@ export const distinctAccumulator: Accumulator = {
   mergeSaved(into, at, saved) {
     const [first] = saved;
     if (typeof first === "string") raise(registers(into, at), unpacked(first));
-    else for (const hash of saved) addHash(into, at, hash as number);
+    else for (const hash of saved) addHash(into, at, savedCount(hash));
   },
 };
 
@@ -97,7 +98,9 @@ function saveDistinct(state: Cells, at: number): AccumulatorState {
 const FIRST_CHARACTER = 0x30;
 
 function unpacked(text: string): Uint8Array {
-  return Uint8Array.from({ length: REGISTERS }, (_, i) => text.charCodeAt(i) - FIRST_CHARACTER);
+  return Uint8Array.from({ length: REGISTERS }, (_, i) =>
+    Math.min(text.charCodeAt(i) - FIRST_CHARACTER, REST + 1),
+  );
 }
 
 export const distinctAggregates: readonly Aggregate[] = [
@@ -109,7 +112,7 @@ export const distinctAggregates: readonly Aggregate[] = [
     needs: () => [countAccumulator, distinctAccumulator],
     result({ cells, at }) {
       const kept = cells.extras?.get(at.distinct!);
-      return kept instanceof Uint8Array ? Math.round(estimate(kept)) : (kept as number[]).length;
+      return kept instanceof Uint8Array ? Math.round(estimate(kept)) : ((kept as number[] | undefined)?.length ?? 0);
     },
   },
 ];

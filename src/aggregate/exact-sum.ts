@@ -1,6 +1,7 @@
 import type { AccumulatorState } from "../model/partials.js";
 import { type Accumulator, type Cells, type Sample, setExtra } from "./cells.js";
 import { canonical, compress, growExpansion, productError, type Rough, SPLITTER } from "./expansion.js";
+import { savedCount, savedNumber } from "./saved-numbers.js";
 
 /**
  * Exact sums in fixed cells: `[n, c0 … c3]`, the n components of an expansion (see expansion.ts). Four components
@@ -163,7 +164,7 @@ export function saveExact(state: Cells, at: number): AccumulatorState {
 }
 
 export function mergeSavedSum(into: Cells, at: number, saved: AccumulatorState): void {
-  for (const component of saved) addExact(into, at, component as number);
+  for (const component of saved) addExact(into, at, savedNumber(component));
 }
 
 /** Several sums, one behind the other: each the number of its components, then those. */
@@ -176,8 +177,8 @@ export function saveExacts(state: Cells, at: number, count: number): Accumulator
 
 export function mergeSavedExacts(into: Cells, at: number, saved: AccumulatorState): void {
   for (let i = 0, cell = at; i < saved.length; cell += EXACT_CELLS) {
-    const count = saved[i++] as number;
-    for (const end = i + count; i < end; i++) addExact(into, cell, saved[i] as number);
+    const count = savedCount(saved[i++]);
+    for (const end = i + count; i < end; i++) addExact(into, cell, savedNumber(saved[i]));
   }
 }
 

@@ -13,6 +13,7 @@ import {
   logIndex,
   logRepresentative,
 } from "./dyadic.js";
+import { savedCount, savedNumber } from "./saved-numbers.js";
 
 /**
  * Counts by bucket, for quantiles. Where a field has a resolution its buckets are whole numbers of such steps, else
@@ -174,19 +175,20 @@ function saveHistogram(state: Cells, at: number): AccumulatorState {
 }
 
 function mergeSavedHistogram(into: Cells, at: number, saved: AccumulatorState): void {
-  const [step, halvings, zeros, ...rest] = saved as readonly number[];
+  const [step, halvings, zeros] = [savedNumber(saved[0]), savedCount(saved[1]), savedCount(saved[2])];
   const empty = into.extras?.has(at + POSITIVE) !== true && into.extras?.has(at + NEGATIVE) !== true;
   if (!empty && cellOf(into, at + STEP) !== step) {
     throw new WeirError("unmergeable", "the histograms have buckets of different kinds");
   }
   const from = newCells(at + CELLS);
-  from.numbers.set([halvings!, step!, zeros!], at);
+  from.numbers.set([halvings, step, zeros], at);
+  let next = 3;
   for (const side of [POSITIVE, NEGATIVE] as const) {
-    const [start, length] = rest.splice(0, 2);
-    const counts = rest.splice(0, length!);
-    if (length === 0) continue;
-    from.numbers[at + side] = start!;
-    setExtra(from, at + side, counts);
+    from.numbers[at + side] = Math.floor(savedNumber(saved[next++]));
+    const length = savedCount(saved[next++]);
+    const counts = saved.slice(next, next + length).map((count) => savedCount(count));
+    if (counts.length > 0) setExtra(from, at + side, counts);
+    next += length;
   }
   mergeHistogram(into, at, from);
 }

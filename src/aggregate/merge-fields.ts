@@ -7,17 +7,11 @@ import {
   type SummaryQuality,
   type SummaryValue,
 } from "../model/summary.js";
-import {
-  type AccumulatedField,
-  type Aggregate,
-  accumulatorsOf,
-  resultNames,
-  unitsOf,
-  type WindowBounds,
-} from "./aggregate.js";
+import { type Aggregate, accumulatorsOf, resultNames, unitsOf, type WindowBounds } from "./aggregate.js";
 import { findAggregate } from "./catalog.js";
 import { type Accumulator, isOrdered, newCells, type OrderedAccumulator } from "./cells.js";
 import type { EarlierWindows } from "./earlier-windows.js";
+import { MERGED } from "./saved-state.js";
 
 /** Merging the fields of summaries: their states, and the results that are computed anew from what comes of it. */
 export interface FieldRules {
@@ -153,13 +147,6 @@ function begin(
   const unit = field.unit as string | undefined;
   return { name, unit, aggregates, index, values, accumulators, at, cells: newCells(next) };
 }
-
-/** States bring along what their accumulators were made for, and nothing but states is added. */
-const MERGED: AccumulatedField = {
-  resolution: undefined,
-  periodMs: undefined,
-  other: () => ({ place: -1, meaning: "" }),
-};
 
 function aggregateOf(name: string): Aggregate {
   const aggregate = findAggregate(name);

@@ -13,6 +13,7 @@ import {
   saveExacts,
 } from "./exact-sum.js";
 import { addProduct, divideExpansion, roundExpansion } from "./expansion.js";
+import { savedCount } from "./saved-numbers.js";
 
 /**
  * Exact sums over the readings in which a field x and another one y both have a value.
@@ -42,7 +43,7 @@ export function pairsAccumulator(other: string, { place, meaning }: OtherField):
     },
     save: (state, at) => [cellOf(state, at), ...saveExacts(state, at + SUM_X, 3)],
     mergeSaved(into, at, [count, ...sums]) {
-      into.numbers[into.base + at]! += count as number;
+      into.numbers[into.base + at]! += savedCount(count);
       mergeSavedExacts(into, at + SUM_X, sums);
     },
   };

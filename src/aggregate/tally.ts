@@ -5,6 +5,7 @@ import type { SummaryValue } from "../model/summary.js";
 import type { Aggregate, Inputs } from "./aggregate.js";
 import { type Accumulator, type Cells, cellOf, setExtra } from "./cells.js";
 import { countAccumulator } from "./count.js";
+import { savedCount } from "./saved-numbers.js";
 
 /**
  * How often each value occurs. With more than `LIMITS.countedValuesMax` different values nothing is counted any more:
@@ -54,7 +55,7 @@ function sorted(state: Cells, at: number): [FieldValue, number][] {
 }
 
 function pairsOf(saved: AccumulatorState): [FieldValue, number][] {
-  return Array.from({ length: saved.length / 2 }, (_, i) => [saved[2 * i]!, saved[2 * i + 1] as number]);
+  return Array.from({ length: saved.length / 2 }, (_, i) => [saved[2 * i]!, savedCount(saved[2 * i + 1], 1)]);
 }
 
 const LIMIT = `null where there are more than ${LIMITS.countedValuesMax} different values`;

@@ -1,4 +1,5 @@
 import { sourceName } from "../aggregate/merge.js";
+import { areSavedStates } from "../aggregate/saved-state.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Summary } from "../model/summary.js";
 import { PARTIALS_VERSION, type SummaryPartials } from "../model/summary-partials.js";
@@ -55,7 +56,9 @@ export async function* readMergeLines(file: string, options: InputOptions): Asyn
       }
       const summary = parseSummary(text, place);
       if (options.only?.has(sourceName(summary)) === false) continue;
-      yield mergeLine(summary, { ...place, text });
+      const read = mergeLine(summary, { ...place, text });
+      checkStates(read, place);
+      yield read;
     }
   }
 }
@@ -150,6 +153,18 @@ function isFieldState(field: unknown, areNames: (x: unknown) => boolean): boolea
     (items) =>
       Array.isArray(items) && items.every((item) => typeof item === "number" || typeof item === "string"),
   );
+}
+
+/** What is read again was checked before it was sorted. */
+function checkStates({ summary }: MergeLine, place: Place): void {
+  for (const [name, field] of Object.entries(summary.fields)) {
+    const partial = summary.partials.fields[name];
+    if (partial !== undefined && !areSavedStates(field, partial)) {
+      const hint =
+        "its state is none that an engine writes; leave the line out, or take the file from its source again";
+      throw refused(place, `the partials of ${name} are damaged`, hint);
+    }
+  }
 }
 
 export function damaged(place: Place, cause?: unknown): WeirError {

@@ -201,6 +201,7 @@ describe("weir merge refuses, with file, line and what to do,", () => {
     changed(first!, (summary) => {
       summary.partials = { ...(summary.partials as object), ...of };
     });
+  const sumOf = (sum: unknown) => partials({ fields: { x: { index: 0, state: { count: [2], sum } } } });
   const state = (count: unknown) => partials({ fields: { x: { index: 0, state: { count, sum: [1] } } } });
 
   it.each<[string, readonly (readonly string[])[], readonly string[], RegExp]>([
@@ -212,6 +213,10 @@ describe("weir merge refuses, with file, line and what to do,", () => {
     ["partials without fields", [[partials({ fields: 5 })]], [], /0\.jsonl:1: the partials are damaged/],
     ["partials of a field without state", [[partials({ fields: {} })]], [], /0\.jsonl:1: .*x has no state/],
     ["a state that is none", [[state([{}])]], [], /0\.jsonl:1: the partials are damaged/],
+    ["a sum of texts", [[sumOf(["x"])]], [], /0\.jsonl:1: the partials of x are damaged\n {2}its state/],
+    ["a sum beyond any", [[sumOf([1e308, 1e308])]], [], /0\.jsonl:1: the partials of x are damaged/],
+    ["a sum that is cut up as none is", [[sumOf([1, 1])]], [], /0\.jsonl:1: the partials of x are damaged/],
+    ["a count below zero", [[state([-5])]], [], /0\.jsonl:1: the partials of x are damaged/],
     ["a state that lacks a part", [[partials({ fields: { x: { index: 0, state: { count: [1] } } } })]], [], /0\.jsonl:1: .*no sum/],
     [
       "another version of the profile",
