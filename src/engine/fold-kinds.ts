@@ -9,7 +9,7 @@ export interface Run {
   readonly nth: number;
   lastMs: number;
   count: number;
-  key: FieldValue | undefined;
+  readonly key: FieldValue | undefined;
   readonly cells: Cells;
 }
 
@@ -29,7 +29,7 @@ export interface FoldKind {
   breaks(run: Run, values: readonly FieldValue[]): boolean;
   /** Whether the window is complete with the reading that it has just got. */
   completes(run: Run): boolean;
-  /** What tells the windows apart; undefined where nothing does. */
+  /** What tells the windows apart, by the first reading of one; undefined where nothing does. */
   key(values: readonly FieldValue[]): FieldValue | undefined;
 }
 
@@ -58,10 +58,11 @@ export function foldKind(kind: FoldedKind): FoldKind {
       return {
         reachMs: 0,
         dueMs: () => Number.POSITIVE_INFINITY,
-        // A reading that does not say the state leaves it as it was.
+        // A reading that does not say the state leaves it as it was; the first that does ends the time in which it was
+        // not known.
         breaks: ({ key }, values) => {
           const next = kind.of(values);
-          return !isMissing(next) && key !== undefined && next !== key;
+          return !isMissing(next) && next !== key;
         },
         completes: never,
         key: (values) => {

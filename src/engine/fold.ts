@@ -114,14 +114,14 @@ export function foldTo(on: Folding, toMs: number, ended: (window: Ended) => void
     if (run === undefined) {
       const cells = newCells(plan.cellCount);
       precede(plan, cells, (index) => at.bounds[index]);
-      run = { startMs: timeMs, nth: begun(at, timeMs), lastMs: timeMs, count: 0, key: undefined, cells };
+      const [nth, key] = [begun(at, timeMs), kind.key(values)];
+      run = { startMs: timeMs, nth, lastMs: timeMs, count: 0, key, cells };
       at.run = run;
     }
     gather(plan, run.cells, { timeMs, values });
     note(plan, at.bounds, timeMs, values);
     run.lastMs = timeMs;
     run.count++;
-    run.key ??= kind.key(values);
     if (kind.completes(run)) end(at, timeMs, timeMs, ended);
   });
   at.throughMs = toMs;

@@ -91,7 +91,7 @@ function states(kind: FoldedKind & { type: "state" }, sorted: readonly OracleRea
   for (const [i, r] of sorted.entries()) {
     const next = kind.of(r.values);
     if (isMissing(next)) continue;
-    if (state !== undefined && next !== state) {
+    if (i > 0 && next !== state) {
       found.push({ startMs: sorted[from]!.timeMs, endMs: r.timeMs, members: sorted.slice(from, i) });
       from = i;
     }
