@@ -66,7 +66,8 @@ export function lateness(plan: Plan, { timeMs, watermarkMs }: Moment): Lateness 
   let late = 0;
   let live = 0;
   for (const window of plan.windows) {
-    if (lateFrom(window, timeMs) <= watermarkMs) late++;
+    // A global window is as long as anything else is: it takes what any other window takes.
+    if (!window.isGlobal && lateFrom(window, timeMs) <= watermarkMs) late++;
     if (lateForAllFrom(window, timeMs) > watermarkMs) live++;
   }
   for (const fold of plan.folds) {
@@ -130,8 +131,7 @@ function openWindows(
     while (at < windows.length && windows[at]!.startMs < startMs) at++;
     if (at < windows.length && windows[at]!.startMs === startMs) continue;
     const endMs = times.end(startMs);
-    const finalMs = (isGlobal ? times.edgeAfter(timeMs) : endMs) + definition.allowedLatenessMs;
-    if (finalMs <= watermarkMs) continue;
+    if (!isGlobal && endMs + definition.allowedLatenessMs <= watermarkMs) continue;
     const window = newWindow(device, plan, startMs, endMs);
     if (at === windows.length) windows.push(window);
     else windows.splice(at, 0, window);
