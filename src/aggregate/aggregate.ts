@@ -75,6 +75,11 @@ export interface Aggregate {
    * field that is a counter.
    */
   readonly requires?: "period" | "fates" | "counter" | undefined;
+  /**
+   * What it is of no values, where that is known whatever the values around it are: 0 for what counts, and for what
+   * happens from one value to the next, which the next window with a value has.
+   */
+  readonly ofNothing?: 0 | undefined;
   needs(field: AccumulatedField): readonly Accumulator[];
   /** Called only when the window has at least one value of the field; null where the value is undefined. */
   result(inputs: Inputs): SummaryValue;

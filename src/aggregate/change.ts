@@ -118,6 +118,7 @@ export const changeAggregates: readonly Aggregate[] = [
     description:
       "Last value - last value before the window, or the first one where there is none before: deltas of windows that follow one another add up. null for one value and none before it. Unit of the field. Exact, rounded once. OPC UA Delta (Part 13) is from the first value in the window, DeltaBounds between values interpolated at its bounds.",
     fields: "numbers",
+    ofNothing: 0,
     needs,
     result: delta,
   },
@@ -127,6 +128,7 @@ export const changeAggregates: readonly Aggregate[] = [
       "Σ of what a counter has counted from value to value, from the last one before the window on; for `kind: counter`. Where a value is less than the one before it: by more than `rollover / 2`, rollover is added to the difference; else the counter was reset, and the value counts from 0. null for one value and none before it. Unit of the field. Exact, rounded once.",
     fields: "numbers",
     requires: "counter",
+    ofNothing: 0,
     needs,
     result: increase,
   },

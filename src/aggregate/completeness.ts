@@ -46,6 +46,7 @@ export const completenessAggregates: readonly Aggregate[] = [
       "Values / values expected, that is the length of the window divided by `time.period`; above 1 where more came. A ratio, without a unit. Rounded once. null in a global window. In a coarser window that unsent summaries were merged into, of that whole window.",
     fields: "numbers",
     requires: "period",
+    ofNothing: 0,
     needs: ({ periodMs }) => [countAccumulator, periodAccumulator(periodMs)],
     result({ cells, at, window }) {
       const lengthMs = window === undefined ? 0 : window.endMs - window.startMs;

@@ -23,6 +23,7 @@ export const countAggregates: readonly Aggregate[] = [
     name: "count",
     description: "Number of values. A number, exact.",
     fields: "all",
+    ofNothing: 0,
     needs: () => [countAccumulator],
     result: ({ cells, at }) => cellOf(cells, at.count!),
   },

@@ -109,6 +109,7 @@ export const distinctAggregates: readonly Aggregate[] = [
     description:
       "Number of different values. A number. Exact up to 256; above that an estimate by HyperLogLog with 4096 registers, of standard error 1.04 / √4096 = 1.6 % (Flajolet et al. 2007, Ertl 2017).",
     fields: "all",
+    ofNothing: 0,
     needs: () => [countAccumulator, distinctAccumulator],
     result({ cells, at }) {
       const kept = cells.extras?.get(at.distinct!);

@@ -22,6 +22,7 @@ export const transitionAggregates: readonly Aggregate[] = [
     description:
       "How often a value differs from the one before it, the first from the last one before the window. A number, exact. OPC UA NumberOfTransitions (Part 13) also counts a first value that has none before it.",
     fields: "all",
+    ofNothing: 0,
     needs: () => [countAccumulator, transitionsAccumulator],
     result({ cells, at }) {
       const { before, first, cells: sums } = segmentAt(KIND, cells, at.transitions!);

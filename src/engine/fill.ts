@@ -104,8 +104,9 @@ function fillOf(
   fill: FillRule,
   { last, next, share }: Between,
 ): SummaryField[string] {
-  const { name } = aggregate;
-  if (name === "count") return 0;
+  const { name, ofNothing, gives } = aggregate;
+  if (ofNothing !== undefined) return ofNothing;
+  if (gives === "time" || gives === "mapping") return null;
   if (typeof fill === "number") return isNumber(aggregate, field) ? fill : null;
   const before = last[field.name]?.[name] ?? null;
   if (fill === "null") return null;

@@ -137,7 +137,7 @@ export const windowSchema = withRule(
       .optional()
       .meta({
         description:
-          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number (for results that are numbers; null for others). `count` is always 0. Default: null.",
+          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
       }),
     coarsen: ladder().or(z.literal("never")).optional().meta({
       description:
