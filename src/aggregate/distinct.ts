@@ -113,7 +113,9 @@ export const distinctAggregates: readonly Aggregate[] = [
     needs: () => [countAccumulator, distinctAccumulator],
     result({ cells, at }) {
       const kept = cells.extras?.get(at.distinct!);
-      return kept instanceof Uint8Array ? Math.round(estimate(kept)) : ((kept as number[] | undefined)?.length ?? 0);
+      return kept instanceof Uint8Array
+        ? Math.round(estimate(kept))
+        : ((kept as number[] | undefined)?.length ?? 0);
     },
   },
 ];

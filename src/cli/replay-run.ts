@@ -24,6 +24,8 @@ export interface ReplayOptions {
   readonly arrivalPointer: string | undefined;
   /** Whether `onSummary` hears of every revision, or only of final ones. */
   readonly allRevisions: boolean;
+  /** Whether the payloads of a file are taken in the order of their event times. */
+  readonly byTime: boolean;
   readonly onSummary: (summary: Summary) => void;
 }
 
@@ -32,6 +34,8 @@ export interface ReplayTotals {
   readonly received: number;
   readonly accepted: number;
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  /** Of what could not be read, by reason, the first and why. */
+  readonly unread: ReadonlyMap<RejectReason, string>;
   readonly partlyLate: number;
   readonly conflicting: number;
   readonly devices: number;
@@ -53,6 +57,10 @@ export class Replay implements ReadingSink {
   #decoder: Pick<Profile, "decode">;
   #builder = new BlockBuilder();
   #arrivalMs = Number.NaN;
+  readonly #unread = new Map<RejectReason, string>();
+  #file = "";
+  /** How many payloads of the file have been taken. */
+  #payloads = 0;
   #sequence = 0;
   #revisions = 0;
   #finals = 0;
@@ -69,7 +77,9 @@ export class Replay implements ReadingSink {
   }
 
   /** A new file: a header line may come again. */
-  beginFile(): void {
+  beginFile(file: string): void {
+    this.#file = file;
+    this.#payloads = 0;
     this.#decoder = this.#options.profile.openStream();
   }
 
@@ -77,6 +87,7 @@ export class Replay implements ReadingSink {
   take(lines: readonly (string | Uint8Array)[]): void {
     const context = { captures: this.#captures, topic: undefined, arrivalMs: Number.NaN };
     for (const line of lines) {
+      this.#payloads++;
       this.#arrivalMs = this.#arrivalOf === undefined ? Number.NaN : this.#arrivalOf(line);
       this.#decoder.decode(line, context, this);
       if (this.#builder.readings >= BLOCK_READINGS) this.#apply();
@@ -86,15 +97,21 @@ export class Replay implements ReadingSink {
   reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
     const arrivalMs = Number.isNaN(this.#arrivalMs) ? timeMs : this.#arrivalMs;
     if (Number.isNaN(arrivalMs)) {
-      this.reject(device, "invalidTime");
+      this.reject(device, "invalidTime", "there is no time in it");
       return;
     }
     const profile = this.#options.profile.hash;
     this.#builder.add({ profile, device, arrivalMs, timeMs, values, key, delivery: 0 });
   }
 
-  reject(device: string | undefined, reason: RejectReason): void {
+  reject(device: string | undefined, reason: RejectReason, detail: string): void {
+    if (!this.#unread.has(reason)) this.#unread.set(reason, `${this.#place()}: ${detail}`);
     this.#builder.reject(this.#options.profile.hash, device ?? UNKNOWN_DEVICE, reason);
+  }
+
+  #place(): string {
+    // Sorted, they are not where they were.
+    return this.#options.byTime ? this.#file : `${this.#file}, payload ${this.#payloads}`;
   }
 
   #apply(): void {
@@ -114,7 +131,7 @@ export class Replay implements ReadingSink {
     this.#apply();
     this.#emit(this.#engine.flush());
     const counts = this.#engine.counts();
-    return { ...totalsOf(counts), revisions: this.#revisions, windows: this.#finals };
+    return { ...totalsOf(counts), unread: this.#unread, revisions: this.#revisions, windows: this.#finals };
   }
 
   #emit(summaries: readonly Summary[]): void {
@@ -127,7 +144,7 @@ export class Replay implements ReadingSink {
   }
 }
 
-function totalsOf(counts: readonly DeviceCounts[]): Omit<ReplayTotals, "revisions" | "windows"> {
+function totalsOf(counts: readonly DeviceCounts[]): Omit<ReplayTotals, "unread" | "revisions" | "windows"> {
   const rejected: Partial<Record<RejectReason, number>> = {};
   for (const reason of REJECT_REASONS) {
     const count = counts.reduce((sum, device) => sum + (device.rejected[reason] ?? 0), 0);

@@ -135,7 +135,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
   try {
     try {
       for (const path of request.files) {
-        run.beginFile();
+        run.beginFile(path);
         for await (const lines of linesOf(path, request, progress)) {
           run.take(lines);
           await flushOutput(OUTPUT_CHARACTERS);
@@ -267,7 +267,10 @@ function report(totals: ReplayTotals, elapsedMs: number): string {
   if (totals.partlyLate > 0) rows.splice(2, 0, ["  of them late for a window", count(totals.partlyLate)]);
   if (totals.conflicting > 0) rows.splice(2, 0, ["  of them at a taken time", count(totals.conflicting)]);
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
-  return rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`).join("");
+  const unread = [...totals.unread].map(([reason, first]) => `first ${reason}: ${first}\n`);
+  return [...rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`), ...unread].join(
+    "",
+  );
 }
 
 /** Where payloads are found unidentified that a topic or port would have given a name. */

@@ -44,7 +44,7 @@ const windowSchema = withRefused(
       }),
       zone: timeZone()
         .optional()
-        .meta({ description: "For sizes of whole days: windows are local days of this zone." }),
+        .meta({ description: "For tumbling windows of whole days: they are local days of this zone." }),
       offset: duration()
         .optional()
         .meta({ description: "Start of the windows after a multiple of their size." }),

@@ -112,7 +112,7 @@ export const windowSchema = withRule(
       })
       .optional()
       .meta({ description: "The last so long up to, and with, each reading that fulfils a condition." }),
-    zone: profileZone("For sizes of whole days: windows are local days of this zone.").optional(),
+    zone: profileZone("For tumbling windows of whole days: they are local days of this zone.").optional(),
     offset: duration()
       .optional()
       .meta({ description: "Start of the windows after a multiple of their size." }),

@@ -37,7 +37,7 @@ export function checkPlacement(window: Unchecked, report: (problem: Problem) => 
     ) {
       const hint =
         key === "zone"
-          ? "zones are for windows of whole days"
+          ? "zones are for tumbling windows of whole days"
           : "offsets are for tumbling and hopping windows without a zone";
       report({
         code: "bad-window",

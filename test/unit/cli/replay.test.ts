@@ -119,6 +119,16 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     });
   });
 
+  it("says of each reason which payload was the first that could not be read, and why", async () => {
+    const bad = line("a", 0, 1).replace('"x":1', '"x":"?"');
+    const files = { "r.jsonl": line("a", 0, 1), "s.jsonl": line("a", 1, 1) + bad + bad + line("", 2, 1) };
+    const { stderr } = await replay(files);
+    expect(stderr).toMatch(/^first invalid: .*s\.jsonl, payload 2: x is "\?"$/m);
+    expect(stderr).toMatch(/^first unidentified: .*s\.jsonl, payload 4: /m);
+    const sorted = await replay(files, ["--in-order-of", "time"]);
+    expect(sorted.stderr).toMatch(/^first invalid: .*s\.jsonl: x is "\?"$/m);
+  });
+
   it("says how to name the device where payloads leave that to the topic", async () => {
     const profile = PROFILE.replace("identity: { from: /d }", 'match: { mqtt: { topics: ["s/{device}"] } }');
     const file = { "r.jsonl": line("a", 0, 1) };

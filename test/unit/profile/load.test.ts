@@ -229,7 +229,7 @@ describe("a bad profile", () => {
     [
       "with hours in a zone",
       { windows: "windows: [{ name: a, tumbling: 1h, zone: UTC, fields: { x: [max] } }]" },
-      /zones are for windows of whole days/,
+      /zones are for tumbling windows of whole days/,
     ],
     [
       "with a zero window",
