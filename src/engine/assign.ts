@@ -77,10 +77,9 @@ export function lateness(plan: Plan, { timeMs, watermarkMs }: Moment): Lateness 
   return live === 0 ? "all" : late > 0 ? "some" : "none";
 }
 
-/** Watermark from which a reading is too late for a window around it. */
-export function lateFrom({ isGlobal, times, definition }: BoundedPlan, timeMs: number): number {
-  const endMs = isGlobal ? times.edgeAfter(timeMs) : times.end(times.first(timeMs));
-  return endMs + definition.allowedLatenessMs;
+/** Watermark from which a reading is too late for a window around it, that is not global. */
+function lateFrom({ times, definition }: BoundedPlan, timeMs: number): number {
+  return times.end(times.first(timeMs)) + definition.allowedLatenessMs;
 }
 
 /** And from which it is for every one of this definition. */

@@ -60,16 +60,20 @@ function countsOf(status: AgentStatus, { spec }: Sensor) {
 }
 
 const SLACK_BYTES = 100_000;
-/** What one block, or all that has gathered before an end or a reload, causes here at worst: after a disk was full. */
-const BLOCK_BYTES_MAX = 60_000;
+/** What one block, or all that has gathered before an end or a reload, causes here at worst. */
+const BLOCK_BYTES_MAX = 30_000;
+/** And what the block of all that came while nothing could be written does. */
+const LONG_BLOCK_BYTES_MAX = 60_000;
 /** At worst each of a device's readings lies in a slice of its own that lateness keeps. */
 const DEVICE_BYTES_MAX = 200_000;
 
-function checkBounds({ scenario, disk }: Simulated, { store, devices }: AgentStatus): void {
+function checkBounds({ scenario, disk, gateway }: Simulated, { store, devices }: AgentStatus): void {
+  const waited = gateway.told.some(({ name }) => name === "store-recovered");
   const { logBytesMax, journalBytesMax } = scenario.store;
   if (devices > scenario.devicesMax)
     throw new Error(`${devices} devices, ${scenario.devicesMax} are allowed`);
-  if (store.logBytes > logBytesWithHeadRoom(logBytesMax) + BLOCK_BYTES_MAX) {
+  const blockBytesMax = waited ? LONG_BLOCK_BYTES_MAX : BLOCK_BYTES_MAX;
+  if (store.logBytes > logBytesWithHeadRoom(logBytesMax) + blockBytesMax) {
     throw new Error(`the log has ${store.logBytes} bytes, allowed are ${logBytesMax}`);
   }
   const bytesMax = logBytesMax + 2 * journalBytesMax + devices * DEVICE_BYTES_MAX + SLACK_BYTES;
