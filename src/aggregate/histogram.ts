@@ -184,6 +184,7 @@ function mergeSavedHistogram(into: Cells, at: number, saved: AccumulatorState): 
   from.numbers.set([halvings, step, zeros], at);
   let next = 3;
   for (const side of [POSITIVE, NEGATIVE] as const) {
+    // Rounded, what is no index does not come back the same.
     from.numbers[at + side] = Math.floor(savedNumber(saved[next++]));
     const length = savedCount(saved[next++]);
     const counts = saved.slice(next, next + length).map((count) => savedCount(count));
