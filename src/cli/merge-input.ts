@@ -32,8 +32,8 @@ export function refused(place: Place, message: string, hint?: string): WeirError
 }
 
 export interface InputOptions {
-  /** Names of windows, as profiles define them; undefined for all. */
-  readonly only: ReadonlySet<string> | undefined;
+  /** Whether summaries of a window are wanted, by the name that its profile gives it. */
+  readonly takes: (window: string) => boolean;
   readonly stdin: AsyncIterable<Uint8Array>;
 }
 
@@ -55,7 +55,7 @@ export async function* readMergeLines(file: string, options: InputOptions): Asyn
         throw refused(place, "the line is no text, or too long to be a summary", CUT);
       }
       const summary = parseSummary(text, place);
-      if (options.only?.has(sourceName(summary)) === false) continue;
+      if (!options.takes(sourceName(summary))) continue;
       const read = mergeLine(summary, { ...place, text });
       checkStates(read, place);
       yield read;

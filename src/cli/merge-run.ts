@@ -1,4 +1,6 @@
 import { partOf, sourceName, spanOf } from "../aggregate/merge.js";
+import { WeirError } from "../model/errors.js";
+import { nearest } from "../model/nearest.js";
 import { canonicalJson, type Summary } from "../model/summary.js";
 import { ExternalSort } from "./external-sort.js";
 import { type InputOptions, type MergeLine, parseAgain, readMergeLines, refused } from "./merge-input.js";
@@ -13,6 +15,8 @@ import { type MergeCounts, type MergeRequest, MergeSeries } from "./merge-series
  */
 export interface MergeRunRequest extends MergeRequest {
   readonly files: readonly string[];
+  /** Names of windows, as profiles define them; undefined for all. */
+  readonly only: ReadonlySet<string> | undefined;
   /** Name of the gateway that the merged summaries have; undefined for that of all of them, or `merged`. */
   readonly gateway: string | undefined;
   /** Whether the merged summaries have no partials. */
@@ -33,6 +37,8 @@ export class MergeRun {
   readonly #sorted = new ExternalSort();
   readonly #output = new ExternalSort();
   readonly #gateways = new Set<string>();
+  /** Names of windows in what was read. */
+  readonly #windows = new Set<string>();
   readonly totals: MergeTotals = {
     read: 0,
     superseded: 0,
@@ -47,11 +53,27 @@ export class MergeRun {
   }
 
   /** Reads and merges everything. @throws WeirError */
-  async run(input: InputOptions): Promise<void> {
+  async run(stdin: InputOptions["stdin"]): Promise<void> {
+    const takes = (window: string) => this.#takes(window);
     for (const [i, file] of this.#request.files.entries()) {
-      for await (const line of readMergeLines(file, input)) this.#sort(line, i);
+      for await (const line of readMergeLines(file, { takes, stdin })) this.#sort(line, i);
     }
+    for (const window of this.#request.only ?? []) this.#expectWindow(window);
     this.#merge();
+  }
+
+  #takes(window: string): boolean {
+    this.#windows.add(window);
+    return this.#request.only?.has(window) ?? true;
+  }
+
+  /** @throws WeirError */
+  #expectWindow(window: string): void {
+    if (this.#windows.has(window) || this.#windows.size === 0) return;
+    const guess = nearest(window, this.#windows);
+    const hint =
+      guess === undefined ? `the input has ${[...this.#windows].join(", ")}` : `did you mean ${guess}?`;
+    throw new WeirError("unmergeable", `--only: no summary is of a window "${window}"`, { hint });
   }
 
   #sort(line: MergeLine, file: number): void {

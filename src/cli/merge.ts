@@ -67,6 +67,7 @@ export const command = defineCommand({
     if (!isZone(values.zone)) throw usageError(`there is no time zone "${values.zone}"`);
     const request: MergeRunRequest = {
       files,
+      only: values.only === undefined ? undefined : new Set(values.only),
       by: byOf(values.by),
       windowMs: values.window === undefined ? undefined : windowOf(values.window),
       zone: values.zone,
@@ -74,20 +75,15 @@ export const command = defineCommand({
       gateway: values.gateway === undefined ? undefined : gatewayName(values.gateway),
       plain: values.plain === true,
     };
-    await merge(request, values.only, io);
+    await merge(request, io);
     return EXIT.ok;
   },
 });
 
-async function merge(
-  request: MergeRunRequest,
-  only: readonly string[] | undefined,
-  io: CommandIo,
-): Promise<void> {
+async function merge(request: MergeRunRequest, io: CommandIo): Promise<void> {
   const run = new MergeRun(request);
   try {
-    const stdin = io.stdin as AsyncIterable<string | Uint8Array>;
-    await run.run({ only: only === undefined ? undefined : new Set(only), stdin: bytesOf(stdin) });
+    await run.run(bytesOf(io.stdin as AsyncIterable<string | Uint8Array>));
     for (const bytes of run.output()) await writeText(io.stdout, bytes);
     await writeText(io.stderr, report(run.totals));
   } finally {

@@ -302,6 +302,16 @@ describe("weir merge refuses, with file, line and what to do,", () => {
     );
   });
 
+  it.each<[string, readonly string[], RegExp]>([
+    ["nearly that of another", ["--only", "m1"], /--only: no summary is of a window "m1"\n.*did you mean 1m\?/],
+    ["beside one that there is", ["--only", "1m", "--only", "daily"], /a window "daily"\n.*the input has 1m/],
+  ])("a window that there is not: %s", async (_, args, message) => {
+    const { code, stdout, stderr } = await merge([good], args);
+    expect(stderr).toMatch(message);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect((await merge([[]], args)).code).toBe(0);
+  }); // biome-ignore format: a table
+
   it.each<[string, readonly string[], string]>([
     ["an aggregate", ["--without", "timeAverge"], "did you mean timeAverage?"],
     ["a grouping", ["--by", "gateway"], "--by is device, profile, all, not 'gateway'"],
