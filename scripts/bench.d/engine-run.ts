@@ -29,8 +29,6 @@ interface Built {
 }
 
 const BLOCK_READINGS = 1_000;
-/** Between two looks at the CPU time, which are not for nothing. */
-const BATCH_BLOCKS = 10;
 const START_MS = 1_750_000_000_000;
 
 async function main(run: EngineRun): Promise<EngineRunFigures> {
@@ -41,12 +39,11 @@ async function main(run: EngineRun): Promise<EngineRunFigures> {
   /** @returns microseconds of CPU time */
   const apply = (readings: number) => {
     let tookUs = 0;
-    for (let done = 0; done < readings; done += BATCH_BLOCKS * BLOCK_READINGS) {
-      const batch = source.next().map((groups) => {
-        return { sequence: ++sequence, processingMs: 0, clockTrusted: false, tick: false, groups };
-      });
+    for (let done = 0; done < readings; done += BLOCK_READINGS) {
+      const groups = source.next();
+      const block = { sequence: ++sequence, processingMs: 0, clockTrusted: false, tick: false, groups };
       const before = process.cpuUsage();
-      for (const block of batch) emitted += windower.apply(block).length;
+      emitted += windower.apply(block).length;
       const { user, system } = process.cpuUsage(before);
       tookUs += user + system;
     }
@@ -114,8 +111,7 @@ function profileOf({ windows, aggregates, lateMs }: EngineRun): object {
 class Source {
   readonly #run: EngineRun;
   readonly #names: readonly string[];
-  /** By block. */
-  readonly #groups: Group[][];
+  readonly #groups: readonly Group[];
   /** Lateness and values, made once; a length that has no factor in common with the numbers of devices. */
   readonly #behindMs = new Float64Array(199_999);
   readonly #values = new Float64Array(199_999);
@@ -131,18 +127,12 @@ class Source {
     }
     const perBlock = Math.min(run.devices, BLOCK_READINGS);
     const perGroup = BLOCK_READINGS / perBlock;
-    this.#groups = Array.from({ length: BATCH_BLOCKS }, () =>
-      Array.from({ length: perBlock }, () => newGroup(perGroup)),
-    );
+    this.#groups = Array.from({ length: perBlock }, () => newGroup(perGroup));
   }
 
-  /** The readings of the next blocks. */
-  next(): readonly (readonly Group[])[] {
-    for (const groups of this.#groups) this.#fill(groups);
-    return this.#groups;
-  }
-
-  #fill(groups: readonly Group[]): void {
+  /** The readings of the next block, in the groups of the one before. */
+  next(): readonly Group[] {
+    const groups = this.#groups;
     const { devices, periodMs } = this.#run;
     for (let i = 0; i < BLOCK_READINGS; i++) {
       const at = this.#sent % this.#values.length;
@@ -156,11 +146,12 @@ class Source {
       group.values[row]![0] = this.#values[at]!;
       this.#sent++;
     }
+    return groups;
   }
 
   /** What the measuring itself allocates: blocks, and the objects of `process.cpuUsage`. */
   bytesOf(readings: number): number {
-    return (readings / BLOCK_READINGS) * 96;
+    return (readings / BLOCK_READINGS) * 480;
   }
 }
 
