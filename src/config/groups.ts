@@ -58,7 +58,7 @@ const windowSchema = withRefused(
       }),
       fields: aggregatesSchema(z.string().min(1).max(64)).meta({
         description:
-          "Aggregates by field, as in a profile's windows. Fields of members are the same one by their name, and must be of one unit and type. `*` stands for all fields that are not listed. Aggregates that follow the values of a device in order (timeAverage, delta, increase …) are refused.",
+          "Aggregates by field, as in a profile's windows. Fields of members are the same one by their name, and must be of one unit, one resolution where they have quantiles or histograms, and both numbers or of one type. `*` stands for all fields that are not listed. Aggregates that follow the values of a device in order (timeAverage, delta, increase …) are refused.",
         examples: [{ temperature: ["count", "mean", "min", "max"] }],
       }),
     }),

@@ -1,6 +1,6 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
-import type { Field } from "../model/profile.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
+import { meaningOf } from "./field-meaning.js";
 import type { Plan } from "./plan.js";
 
 /**
@@ -130,9 +130,4 @@ export function translateHeld(on: Holder, from: Plan, to: Plan): void {
     const values = places.map((place) => (place < 0 ? MISSING : reading.values[place]!));
     hold(on, { ...reading, values });
   }
-}
-
-/** What must be equal for values to mean the same under two definitions. */
-export function meaningOf({ name, type, unit, values }: Field): string {
-  return JSON.stringify([name, type, unit ?? null, values ?? null]);
 }

@@ -15,6 +15,7 @@ import type { EngineProfile, Field } from "../model/profile.js";
 import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
+import { meaningOf } from "./field-meaning.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { RunningMerges } from "./running.js";
 import { SliceMemory, type SliceRoom } from "./slice.js";
@@ -252,12 +253,20 @@ function planWindow(from: {
       definition.earlyMs ?? null,
       definition.fill ?? null,
       fieldMeanings,
+      ...conditionMeanings(profile, definition),
     ]),
     meaning,
     digest: hashText(meaning).toString(16).padStart(14, "0"),
     outputs,
     merge: mergingOf({ fields, counterCount, outputs }),
   };
+}
+
+/** Of the fields that decide over the bounds of its windows. */
+function conditionMeanings({ fields }: EngineProfile, { kind }: WindowDefinition): string[] {
+  if (kind.type !== "state" && kind.type !== "sliding") return [];
+  // A name that is only a part of another one ends a window that could go on, at a change of that field.
+  return fields.filter(({ name }) => kind.source.includes(name)).map(meaningOf);
 }
 
 function planOutput(

@@ -1,10 +1,11 @@
 import { newCells } from "../aggregate/cells.js";
 import type { Field } from "../model/profile.js";
 import type { Device, OpenWindow } from "./device.js";
-import { closeWindow, dropRetired } from "./firing.js";
+import { meaningOf, readsAlike } from "./field-meaning.js";
+import { closeWindow } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
 import { closeFold } from "./fold-firing.js";
-import { meaningOf, translateHeld } from "./held.js";
+import { translateHeld } from "./held.js";
 import { type FoldPlan, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import type { Firing } from "./summarise.js";
@@ -43,13 +44,12 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   device.slices.length = 0;
   device.epoch++;
   device.folds = to.folds.map((plan) => folds.get(plan) ?? newFold(plan, device.epoch));
-  dropRetired(from, device);
   device.bounds = to.ordered.map(({ field }) =>
     boundUnder(from.plan, device.bounds, to.profile.fields[field]!),
   );
-  const places = keptPlaces(from.plan, to);
+  const rows = { places: keptPlaces(from.plan, to), alike: readsAlike(from.plan.profile, to.profile) };
   for (const [i, slice] of device.retired.entries()) {
-    device.retired[i] = to.slices.translated(slice, from.plan.slices, places, (cells) =>
+    device.retired[i] = to.slices.translated(slice, from.plan.slices, rows, (cells) =>
       translateCells(from.plan, to, slice.cells, cells),
     );
     from.plan.slices.drop(slice);

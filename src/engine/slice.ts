@@ -55,6 +55,14 @@ export interface SliceOwner {
   readonly name: string;
 }
 
+/** How rows of another layout become rows of this one. */
+export interface TranslatedRows {
+  /** For each field kept here its place among the fields kept there, -1 for none. */
+  readonly places: readonly number[];
+  /** Whether a reading that comes again has the values that it had. */
+  readonly alike: boolean;
+}
+
 /** Where the slices of all devices have their memory, and where those come back from that were spilled. */
 export interface SliceRoom {
   readonly heap: DoubleHeap;
@@ -71,6 +79,8 @@ const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
 
 /** Cells of a row: event time, hash, then the kept values. */
 const HASH = 1;
+/** In the place of the hash of a reading that would have other values now: what comes again is known by its time. */
+const ANY_VALUES = 0;
 export const VALUES = 2;
 
 /** A device's slices, as far as reading them goes. */
@@ -187,12 +197,11 @@ export class SliceMemory {
   /**
    * A slice of another layout with the same readings.
    * @param fill its cells, which are empty
-   * @param fields for each field kept here its place among the fields kept there, -1 for none
    */
   translated(
     slice: Slice,
     from: SliceMemory,
-    fields: readonly number[],
+    { places, alike }: TranslatedRows,
     fill: (cells: Cells) => void,
   ): Slice {
     from.wake(slice);
@@ -204,10 +213,11 @@ export class SliceMemory {
     for (let i = 0; i < slice.held; i++) {
       const at = slice.rows.base + i * from.width;
       const to = copy.rows.base + i * this.width;
-      for (let j = 0; j < VALUES; j++) copy.rows.numbers[to + j] = slice.rows.numbers[at + j]!;
-      for (const [j, field] of fields.entries()) {
+      copy.rows.numbers[to] = slice.rows.numbers[at]!;
+      copy.rows.numbers[to + HASH] = alike ? slice.rows.numbers[at + HASH]! : ANY_VALUES;
+      for (const [j, place] of places.entries()) {
         copy.rows.numbers[to + VALUES + j] =
-          field < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + field]!;
+          place < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + place]!;
       }
     }
     return copy;
@@ -303,7 +313,8 @@ export class SliceMemory {
     if (held === 0 || numbers[base + (held - 1) * width]! < timeMs) return "new";
     let sighting: Sighting = "new";
     for (let i = this.#upperBound(slice, timeMs) - 1; i >= 0 && numbers[base + i * width] === timeMs; i--) {
-      if (numbers[base + i * width + HASH] === hash) return "same";
+      const known = numbers[base + i * width + HASH];
+      if (known === hash || known === ANY_VALUES) return "same";
       sighting = "conflict";
     }
     return sighting;

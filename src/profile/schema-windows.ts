@@ -126,7 +126,7 @@ export const windowSchema = withRule(
     }),
     early: duration({ minMs: 1 }).optional().meta({
       description:
-        "Says what a window has so far every time the device's event time has gone on by so much; each is a revision.",
+        "Says what a window has so far every time the device's watermark has passed another multiple of it; each is a revision.",
     }),
     empty: z.enum(["skip", "emit"]).default("skip").meta({
       description:
@@ -137,7 +137,7 @@ export const windowSchema = withRule(
       .optional()
       .meta({
         description:
-          "With `empty: emit`: null, the value before the hole, a straight line over the hole, or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
+          "With `empty: emit`: null, the value before the hole, a straight line over the hole (the value before it for a field alone), or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
       }),
     coarsen: ladder().or(z.literal("never")).optional().meta({
       description:
