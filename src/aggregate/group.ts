@@ -6,6 +6,7 @@ import { accumulatedOf } from "./accumulated.js";
 import { type Aggregate, accumulatorsOf, suits } from "./aggregate.js";
 import { findAggregate, nearestAggregate } from "./catalog.js";
 import { isOrdered } from "./cells.js";
+import { hash53 } from "./hash53.js";
 
 /**
  * What a group means to the profiles whose devices it may take: which fields its windows look at, found by name, and
@@ -49,7 +50,8 @@ export function shapeGroup(definition: GroupDefinition, profiles: readonly Engin
   const of = new Map(members.map((profile) => [profile, askedOf(definition, profile)]));
   const fields = sharedFields(definition, of);
   for (const [name, { path, using }] of fields) problems.push(...differences(name, path, using));
-  const shape = { problems, profile: profileOf(definition, fields), parts: partsOf(definition, of) };
+  const profile = profileOf(definition, fields);
+  const shape = { problems, profile, parts: partsOf(profile, definition, of) };
   if (problems.length > 0 || shape.parts.size > 0) return shape;
   const message = `no field of a member is asked for in the group "${definition.name}"`;
   const hint = `give a window fields such as { "*": [count, mean] }`;
@@ -287,17 +289,33 @@ function starred(names: readonly string[], using: Shared["using"]): readonly str
 }
 
 function partsOf(
-  { name, windows }: GroupDefinition,
+  group: EngineProfile,
+  { name, members, windows }: GroupDefinition,
   of: ReadonlyMap<EngineProfile, Asked>,
 ): ReadonlyMap<string, readonly WindowDefinition[]> {
   const parts = new Map<string, readonly WindowDefinition[]>();
+  const who = [members, [...of.keys()].map(({ id }) => id)];
+  const meanings = group.windows.map((window) => inShort([who, whatIsSaid(group, window)]));
   for (const [{ id }, asked] of of) {
     const own = windows.flatMap(({ name: window, kind, allowedLatenessMs }, index): WindowDefinition[] => {
       const aggregates = asked[index]!;
       if (aggregates.length === 0) return [];
-      return [{ name: partName(name, window), kind, allowedLatenessMs, aggregates, forGroup: true }];
+      const forGroup = meanings[index];
+      return [{ name: partName(name, window), kind, allowedLatenessMs, aggregates, forGroup }];
     });
     if (own.length > 0) parts.set(id, own);
   }
   return parts;
+}
+
+/** By a window of the group. */
+function whatIsSaid({ fields }: EngineProfile, { aggregates }: WindowDefinition): unknown {
+  return aggregates.map(({ field, names }) => {
+    const { name, type, unit, values } = fields[field]!;
+    return [name, type, unit, values, names];
+  });
+}
+
+function inShort(meaning: unknown): string {
+  return hash53(JSON.stringify(meaning)).toString(36);
 }

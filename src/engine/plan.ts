@@ -254,6 +254,7 @@ function planWindow(from: {
       definition.fill ?? null,
       fieldMeanings,
       ...conditionMeanings(profile, definition),
+      ...(definition.forGroup === undefined ? [] : [definition.forGroup]),
     ]),
     meaning,
     digest: hashText(meaning).toString(16).padStart(14, "0"),

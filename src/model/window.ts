@@ -22,9 +22,10 @@ export interface WindowDefinition {
   readonly coarsenMs?: readonly number[] | undefined;
   /**
    * Set where the window is not the profile's but gathers a device's part in the window of a group: it fires into the
-   * group, and says nothing itself.
+   * group, and says nothing itself. This stands for who is in the group, and what its window says: when that
+   * changes the group's window is closed, and all of its parts end with it.
    */
-  readonly forGroup?: true | undefined;
+  readonly forGroup?: string | undefined;
 }
 
 /** null, what was said last, a straight line between what was said before and after the hole, or a number. */

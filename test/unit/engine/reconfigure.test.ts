@@ -1,6 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { Engine } from "../../../src/engine/engine.js";
-import { BlockMaker, engineProfile, field, newEngine, tumbling } from "../../helpers/engine.js";
+import type { Redefining } from "../../../src/engine/profile-state.js";
+import type { GroupDefinition } from "../../../src/model/group.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  groupedEngine,
+  newEngine,
+  tumbling,
+} from "../../helpers/engine.js";
 
 const MINUTE = 60_000;
 const stats = [{ field: 0, names: ["count", "sum"] }];
@@ -151,5 +162,47 @@ describe("a change of definition", () => {
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
     expect(engine.retire("p")).toHaveLength(2);
     expect(engine.counts()[0]).toMatchObject({ received: 1, accepted: 1, openWindows: 0 });
+  });
+});
+
+describe("a group over several profiles", () => {
+  const profile = (id: string, names: readonly string[], hash = `hash-${id}`): EngineProfile =>
+    engineProfile({ id, hash, fields: names.map((name) => field(name)), windows: [] });
+  const windows: GroupDefinition["windows"] = [
+    {
+      name: "1h",
+      kind: { type: "tumbling", sizeMs: 3_600_000, offsetMs: 0 },
+      allowedLatenessMs: 0,
+      fields: { "*": ["count", "sum"] },
+    },
+  ];
+
+  it.each<[string, Redefining, number]>([
+    ["a profile gets another field", { profiles: [profile("p", ["x", "y"], "hash-p2")] }, 2],
+    ["a profile with a field of its own comes up", { profiles: [profile("r", ["y"])] }, 2],
+    ["a profile goes", { retired: ["q"] }, 1],
+    ["a member leaves", { groups: [{ name: "all", members: { devices: ["a"] }, windows }] }, 1],
+  ])("has what its members say in one of two parts, and nothing late, where %s", (_, change, left) => {
+    const before = [profile("p", ["x"]), profile("q", ["x"])];
+    const engine = groupedEngine(before, [{ name: "all", members: {}, windows }]);
+    const blocks = new BlockMaker(before[0]!);
+    const ofP = (change.profiles ?? []).find(({ id }) => id === "p") ?? before[0]!;
+    const send = (timeMs: number, { hash, fields } = before[0]!) => {
+      const a = { profile: hash, device: "a", timeMs, values: fields.map(() => 1) };
+      const b = { profile: "hash-q", device: "b", timeMs, values: [100] };
+      engine.apply(blocks.block([a, ...(change.retired === undefined || timeMs === 1_000 ? [b] : [])]));
+    };
+    const said = (summaries: readonly Summary[]) =>
+      summaries.map(({ id, fields, members }) => [
+        id.slice("gw/group/all/1h/1970-01-01T00:00:00Z".length),
+        fields.x,
+        members?.count,
+      ]);
+    send(1_000);
+    expect(said(engine.redefine(change))).toEqual([["", { count: 2, sum: 101 }, 2]]);
+    for (let second = 2; second < 11; second++) send(1_000 * second, ofP);
+    const rest = left === 2 ? { count: 18, sum: 909 } : { count: 9, sum: 9 };
+    expect(said(engine.flush())).toEqual([["/2", rest, left]]);
+    expect(engine.groups.counts().map(({ late }) => late)).toEqual([0]);
   });
 });
