@@ -36,7 +36,7 @@ export interface Device {
   advancedToMs: number;
   /** Slices by start, not overlapping. */
   readonly slices: Slice[];
-  /** Slices of earlier epochs: still merged by windows that went on, never added to. */
+  /** Slices of earlier epochs: merged by windows that went on, known to the filter for duplicates, never added to. */
   readonly retired: Slice[];
   /** By `Plan.ordered`, the last value in slices that were let go. */
   bounds: (Bound | undefined)[];

@@ -2,7 +2,7 @@ import { newCells } from "../aggregate/cells.js";
 import type { Field } from "../model/profile.js";
 import type { Device, OpenWindow } from "./device.js";
 import { meaningOf, readsAlike } from "./field-meaning.js";
-import { closeWindow } from "./firing.js";
+import { closeWindow, dropRetired } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
 import { closeFold } from "./fold-firing.js";
 import { translateHeld } from "./held.js";
@@ -12,10 +12,10 @@ import type { Firing } from "./summarise.js";
 
 /**
  * Moves one device from its definition to a new one. A window whose definition kept its meaning (name, bounds,
- * lateness, fields, units, aggregates) goes on; the slices it has gathered are retired: they keep their readings
- * for the duplicate filter and their cells for the window, translated to the new layout, but take nothing in,
- * because the new definition may cut time elsewhere. A window that is closed this way, or was final already, may come
- * up again under the new definition; it then is a summary of its own (`Redefinition`).
+ * lateness, fields, units, aggregates) goes on. Slices are retired: they keep their readings for the duplicate filter,
+ * and their cells for windows that go on, translated to the new layout, but take nothing in, because the new definition
+ * may cut time elsewhere. A window that is closed this way, or was final already, may come up again under the new
+ * definition; it then is a summary of its own (`Redefinition`).
  */
 export function reconfigureDevice(from: Firing, device: Device, to: Plan): void {
   const open: OpenWindow[][] = to.windows.map(() => []);
@@ -44,6 +44,8 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   device.slices.length = 0;
   device.epoch++;
   device.folds = to.folds.map((plan) => folds.get(plan) ?? newFold(plan, device.epoch));
+  // Of a profile that is gone nothing is filtered any more.
+  if (to.profile.windows.length === 0) dropRetired(from, device);
   device.bounds = to.ordered.map(({ field }) =>
     boundUnder(from.plan, device.bounds, to.profile.fields[field]!),
   );

@@ -162,6 +162,7 @@ describe("a change of definition", () => {
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
     expect(engine.retire("p")).toHaveLength(2);
     expect(engine.counts()[0]).toMatchObject({ received: 1, accepted: 1, openWindows: 0 });
+    expect(engine.profileState("p")!.devices.get("d")!.retired).toEqual([]);
   });
 });
 
