@@ -119,6 +119,14 @@ function withoutPartials(summary: Summary, place: Place): WeirError {
     const why = "its bounds follow from the readings, and would be others with those of other gateways";
     return refused(place, `the ${summary.window.kind} window ${name} cannot be merged: ${why}`, others);
   }
+  if (summary.members !== undefined) {
+    const why = "groups have no partials: merge what their members say, by profile or all";
+    return refused(
+      place,
+      `the window ${name} is of the group ${summary.device}`,
+      `${why}; ${others}, or leave such lines out`,
+    );
+  }
   return refused(
     place,
     `the summary of the window ${name} has no partials`,

@@ -206,6 +206,7 @@ describe("weir merge refuses, with file, line and what to do,", () => {
 
   it.each<[string, readonly (readonly string[])[], readonly string[], RegExp]>([
     ["no partials", [[first!, "", withoutPartials(first!)]], [], /0\.jsonl:3: .*no partials\n {2}add partials: true/],
+    ["a group", [[changed(withoutPartials(first!), (summary) => { summary.members = { count: 2 }; })]], [], /0\.jsonl:1: .*of the group d\n.*--only, or leave/],
     ["a session", [linesOf(profileOf([session]), "gw-1", [at(0, 1)]).map(withoutPartials)], [], /0\.jsonl:1: .*bounds/],
     ["a cut line", [good, [`${first!.slice(0, 80)}`]], [], /1\.jsonl:1: the line is not JSON/],
     ["another JSON", [["[1,2]"]], [], /0\.jsonl:1: the line is not a summary\n {2}give/],
