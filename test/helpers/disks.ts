@@ -141,10 +141,11 @@ export function breakFileSystem(disk: SmallDisk): void {
 }
 
 /** Mounts it again, as a reboot does; nobody may have a file of it open. */
-export function remount(disk: SmallDisk): void {
+export async function remount(disk: SmallDisk): Promise<void> {
   const image = run("losetup", "-n", "-O", "BACK-FILE", `/dev/${disk.device}`).trim();
   run("umount", disk.mountPoint);
-  // The loop device has gone with the mount.
+  // It goes with the last mount, and namespaces of other tests may have one: the file system would be the same still.
+  await until(() => run("losetup", "-n", "-j", image).trim() === "", { what: "the loop device has gone" });
   run("mount", "-o", "loop", image, disk.mountPoint);
 }
 

@@ -329,7 +329,7 @@ describeWithTools(["mosquitto"], "on a file system that finds itself damaged and
     await scene.agent.kill();
     scene.agent.spawn();
     expect((await scene.agent.ended()).code).toBe(1);
-    remount(disk);
+    await remount(disk);
     await scene.agent.start();
     await scene.keepsAll();
     await scene.delivers();

@@ -56,7 +56,7 @@ async function prepare(what: string, files: Partial<AgentFiles> = {}): Promise<S
 /** @param cut with the power; `after` is called when the agent is gone, and makes the disk what it is at the next boot */
 async function campaign(
   { agent, fleet, received, random }: Scene,
-  how: { readonly cuts: number; readonly cut: () => void; readonly after: () => void },
+  how: { readonly cuts: number; readonly cut: () => void; readonly after: () => void | Promise<void> },
 ): Promise<string> {
   agent.spawn();
   fleet.load.start();
@@ -65,7 +65,7 @@ async function campaign(
     await strikeAt(moment, { agent, load: fleet.load, random }, how.cut);
     await agent.kill();
     await agent.ended();
-    how.after();
+    await how.after();
     agent.spawn();
   }
   await agent.logged("agent-started");
@@ -121,7 +121,7 @@ describeWithTools(["mosquitto", "mkfs.ext4", "perl"], "on a disk whose power is 
       cut: async () => {
         cutPower(disk, scene.agent.pid);
         await scene.agent.kill();
-        remount(disk);
+        await remount(disk);
       },
     });
     expect(lost).toBeGreaterThan(0);
