@@ -1,6 +1,6 @@
 import { GROUP_PROFILE, type GroupDefinition, takesProfile } from "../model/group.js";
 import { nearest } from "../model/nearest.js";
-import type { EngineProfile, Field, FieldType } from "../model/profile.js";
+import { type EngineProfile, type Field, type FieldType, meaningOf } from "../model/profile.js";
 import type { FieldAggregates, WindowDefinition } from "../model/window.js";
 import { accumulatedOf } from "./accumulated.js";
 import { type Aggregate, accumulatorsOf, suits } from "./aggregate.js";
@@ -310,10 +310,7 @@ function partsOf(
 
 /** By a window of the group. */
 function whatIsSaid({ fields }: EngineProfile, { aggregates }: WindowDefinition): unknown {
-  return aggregates.map(({ field, names }) => {
-    const { name, type, unit, values } = fields[field]!;
-    return [name, type, unit, values, names];
-  });
+  return aggregates.map(({ field, names }) => [meaningOf(fields[field]!), names]);
 }
 
 function inShort(meaning: unknown): string {

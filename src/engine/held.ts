@@ -1,6 +1,6 @@
 import type { Block, BootClock, ReadingGroup } from "../model/block.js";
+import { meaningOf } from "../model/profile.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
-import { meaningOf } from "./field-meaning.js";
 import type { Plan } from "./plan.js";
 
 /**

@@ -11,11 +11,10 @@ import {
 } from "../aggregate/cells.js";
 import { type CommonCells, commonCells, isCommon, mergeCommon } from "../aggregate/common.js";
 import { WeirError } from "../model/errors.js";
-import type { EngineProfile, Field } from "../model/profile.js";
+import { type EngineProfile, type Field, meaningOf } from "../model/profile.js";
 import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
-import { meaningOf } from "./field-meaning.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { RunningMerges } from "./running.js";
 import { SliceMemory, type SliceRoom } from "./slice.js";

@@ -1,7 +1,6 @@
 import { newCells } from "../aggregate/cells.js";
-import type { Field } from "../model/profile.js";
+import { type EngineProfile, type Field, meaningOf } from "../model/profile.js";
 import type { Device, OpenWindow } from "./device.js";
-import { meaningOf, readsAlike } from "./field-meaning.js";
 import { closeWindow, dropRetired } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
 import { closeFold } from "./fold-firing.js";
@@ -105,6 +104,17 @@ function boundUnder<T>({ ordered, profile }: Plan, bounds: readonly T[], field: 
 function keptPlaces(from: Plan, to: Plan): number[] {
   const meanings = from.slices.kept.map((field) => meaningOf(from.profile.fields[field]!));
   return to.slices.kept.map((field) => meanings.indexOf(meaningOf(to.profile.fields[field]!)));
+}
+
+/**
+ * Whether readings that come again under another definition have the values that they had, as far as the engine can tell:
+ * it knows neither how they are decoded nor what a computed field is computed by.
+ */
+function readsAlike(from: EngineProfile, to: EngineProfile): boolean {
+  if (from.fields === to.fields) return true;
+  const isComputed = ({ compute }: Field) => compute !== undefined;
+  if (from.fields.some(isComputed) || to.fields.some(isComputed)) return false;
+  return JSON.stringify([from.fields, from.clean]) === JSON.stringify([to.fields, to.clean]);
 }
 
 /** Names of the windows whose definition ends. */

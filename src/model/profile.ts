@@ -30,6 +30,11 @@ export interface Field {
   readonly compute: ((values: readonly FieldValue[]) => FieldValue) | undefined;
 }
 
+/** What must be equal for values to mean the same under two definitions. */
+export function meaningOf({ name, type, unit, values }: Field): string {
+  return JSON.stringify([name, type, unit ?? null, values ?? null]);
+}
+
 /** `outside` names the bounds; `action` what happens to a value beyond them. */
 export interface CleanRule {
   readonly fields: readonly number[];
