@@ -42,6 +42,7 @@ function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice
   if (dueMs <= watermarkMs) return undefined;
   const { epoch } = device;
   const slice = plan.slices.make({ owner: device, id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
+  device.reshaped = true;
   const { slices } = device;
   const before = slices[slices.length - 1];
   // What opened windows after a clock was ahead, or under another definition, may be among the retired only.

@@ -67,10 +67,14 @@ export interface Device {
   readonly stored: Set<number>;
   /** Of its stored record (`sealMark`); undefined when there is none. */
   mark: number | undefined;
+  /** Whether there is more in it than in its stored record (dirty.ts). */
+  dirty: boolean;
   /** Position of the block that last had to do with it. */
   usedAt: number;
   /** What it takes in memory, as of the last look (footprint.ts). */
   weight: number;
+  /** Whether slices or windows have come or gone since. */
+  reshaped: boolean;
 }
 
 /** Where a definition's series stands that is to have no holes. */
@@ -134,8 +138,10 @@ export function newDevice(profileId: string, name: string, plan: Plan): Device {
     lostThroughMs: [],
     stored: new Set(),
     mark: undefined,
+    dirty: false,
     usedAt: 0,
     weight: 0,
+    reshaped: true,
   };
 }
 

@@ -9,6 +9,7 @@ import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
 import { type Device, newDevice } from "./device.js";
+import { DirtyDevices } from "./dirty.js";
 import { fireEarly } from "./early.js";
 import { advance, fireChanged } from "./firing.js";
 import { advanceFolds } from "./fold-firing.js";
@@ -65,7 +66,7 @@ export class Engine {
   #deviceCount = 0;
   #sequence = 0;
   /** Devices that have changed since they were last stored. */
-  readonly dirty = new Set<Device>();
+  readonly dirty = new DirtyDevices();
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
 
@@ -81,7 +82,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.residency = new Residency(options.residency ?? {}, this.dirty);
+    this.residency = new Residency(options.residency ?? {});
     const { gateway, finalOnly = false, mergeable = false, losses = [] } = options;
     const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, greatest(ahead.values())));
     this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
@@ -114,16 +115,12 @@ export class Engine {
     return this.#holding.size > 0;
   }
 
-  /** What waits for the clock to be set: of one device, and in bytes of memory of all. */
-  heldOf(profileHash: string, device: string): number {
-    return this.#profiles.ofHash(profileHash)?.devices.get(device)?.held.length ?? 0;
+  /** The device of a profile, if it is in memory. */
+  present(profileHash: string, name: string): Device | undefined {
+    return this.#profiles.present(profileHash, name);
   }
 
-  /** Whether a device is in memory. */
-  isPresent(profileHash: string, device: string): boolean {
-    return this.#profiles.ofHash(profileHash)?.devices.has(device) === true;
-  }
-
+  /** What readings that wait for the clock take in memory, about. */
   get heldBytes(): number {
     return [...this.#holding].reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
@@ -197,7 +194,7 @@ export class Engine {
     ingestGroup(ingest, device, group);
     fireChanged(firing, device);
     if (plan.early) fireEarly(firing, device);
-    if (device.folds.length > 0) advanceFolds(firing, device);
+    if (plan.folds.length > 0) advanceFolds(firing, device);
     this.#touched(device);
   }
 
@@ -326,11 +323,6 @@ export class Engine {
     }
     this.groups.flush();
     return summaries;
-  }
-
-  /** Puts a new definition in the place of the profile of the same id; see `redefine`. */
-  reconfigure(profile: EngineProfile): Summary[] {
-    return this.redefine({ profiles: [profile] });
   }
 
   /** Closes every window of a profile that is no longer there; its devices keep their counts. */

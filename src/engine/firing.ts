@@ -23,6 +23,7 @@ export function advance(on: Firing, device: Device): void {
     if (windows.length > 0) nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
   }
   device.advancedToMs = watermarkMs;
+  device.reshaped = true;
   // What they need is let go next.
   if (device.folds.length > 0) advanceFolds(on, device);
   device.nextDueMs = Math.min(nextDueMs, letGo(on, device, watermarkMs));

@@ -2,6 +2,7 @@ import { WeirError } from "../model/errors.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { WindowDefinition } from "../model/window.js";
 import { createCleaner } from "./clean.js";
+import type { Device } from "./device.js";
 import { type Plan, planProfile } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import type { Residency } from "./residency.js";
@@ -34,6 +35,11 @@ export class ProfileStates {
 
   ofHash(hash: string): ProfileState | undefined {
     return this.#byHash.get(hash);
+  }
+
+  /** A device that is in memory. */
+  present(hash: string, name: string): Device | undefined {
+    return this.#byHash.get(hash)?.devices.get(name);
   }
 
   /** The profiles without the retired ones. */

@@ -73,7 +73,6 @@ export class Residency implements SliceRoom {
   readonly #reader: StateReader | undefined;
   readonly #bytesMax: number;
   readonly #states = new Set<ProfileState>();
-  readonly #dirty: ReadonlySet<Device>;
   /** Counts of the devices that are in the store only. */
   readonly away = new Tally();
   #awaySlices = 0;
@@ -87,11 +86,9 @@ export class Residency implements SliceRoom {
   watch: ResidencyWatch | undefined;
   groups: ResidencyHold | undefined;
 
-  /** @param dirty devices that differ from their records */
-  constructor({ reader, bytesMax = Number.POSITIVE_INFINITY }: ResidencyOptions, dirty: ReadonlySet<Device>) {
+  constructor({ reader, bytesMax = Number.POSITIVE_INFINITY }: ResidencyOptions) {
     this.#reader = reader;
     this.#bytesMax = bytesMax;
-    this.#dirty = dirty;
   }
 
   add(state: ProfileState): void {
@@ -129,7 +126,8 @@ export class Residency implements SliceRoom {
   /** To be called when a device has changed. */
   touched(device: Device): void {
     device.usedAt = this.now;
-    this.weigh(device);
+    // Looking at it all would take longer than taking in a reading.
+    if (device.reshaped || mayGrow(device)) this.weigh(device);
     const newest = device.slices.at(-1);
     if (newest !== undefined) this.measure(newest);
   }
@@ -138,6 +136,7 @@ export class Residency implements SliceRoom {
     const weight = weightOf(device);
     this.#weights += weight - device.weight;
     device.weight = weight;
+    device.reshaped = false;
   }
 
   /** What a device and its slices take, about. */
@@ -277,7 +276,7 @@ export class Residency implements SliceRoom {
   }
 
   #mayGo(device: Device): boolean {
-    const isStored = device.mark !== undefined && !this.#dirty.has(device);
+    const isStored = device.mark !== undefined && !device.dirty;
     return isStored && device.held.length === 0 && this.groups?.holds(device) !== true;
   }
 
@@ -304,4 +303,9 @@ export class Residency implements SliceRoom {
     this.dropped(slice);
     memory.spill(slice);
   }
+}
+
+/** Whether a reading may make it heavier although no slice and no window comes or goes. */
+function mayGrow({ plan, keys, deliveries }: Device): boolean {
+  return plan.folds.length > 0 || keys !== undefined || deliveries !== undefined;
 }

@@ -69,7 +69,7 @@ export class Checkpointer {
 
   #begin(): void {
     // They are taken from the end.
-    this.#queue = [...this.#engine.dirty].sort((a, b) => b.usedAt - a.usedAt);
+    this.#queue = [...this.#queue, ...this.#engine.dirty.take()].sort((a, b) => b.usedAt - a.usedAt);
     this.#through = this.#engine.sequence;
   }
 
@@ -89,7 +89,7 @@ export class Checkpointer {
     for (const record of encodeGroups(groups, Math.max(sequence, groups.replayedThrough), KEYS.group)) {
       records.push({ type: "put", ...record });
     }
-    for (const device of written) this.#engine.dirty.delete(device);
+    for (const device of written) device.dirty = false;
     return {
       commit: { records, replaced, ...(finished ? { dropJournalThrough: this.#through } : {}) },
       written: () => this.#engine.residency.stored(),

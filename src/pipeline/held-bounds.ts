@@ -10,12 +10,13 @@ import { REASON_CODE } from "../model/reasons.js";
  */
 export function withinBounds(
   groups: readonly ReadingGroup[],
-  engine: Pick<Engine, "heldOf" | "heldBytes">,
+  engine: Pick<Engine, "present" | "heldBytes">,
 ): ReadingGroup[] {
   let roomBytes = LIMITS.heldBytesMax - engine.heldBytes;
   return groups.map((group) => {
     if (group.device === UNKNOWN_DEVICE || !group.times.some(Number.isNaN)) return group;
-    let room = LIMITS.heldReadingsPerDeviceMax - engine.heldOf(group.profile, group.device);
+    const held = engine.present(group.profile, group.device)?.held.length ?? 0;
+    let room = LIMITS.heldReadingsPerDeviceMax - held;
     const stays = group.times.map((timeMs, i) => {
       if (!Number.isNaN(timeMs)) return true;
       const bytes = heldBytesOf(group.values[i]!, group.keys?.[i]);

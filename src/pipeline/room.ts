@@ -48,7 +48,7 @@ export async function storeChanges(on: {
  */
 export function inPortions(
   groups: readonly ReadingGroup[],
-  engine: Pick<Engine, "isPresent">,
+  engine: Pick<Engine, "present">,
 ): (readonly ReadingGroup[])[] {
   const { loadsPerBlockMax } = LIMITS;
   if (groups.length === 0) return [];
@@ -57,7 +57,7 @@ export function inPortions(
   let from = 0;
   let loads = 0;
   for (const [i, { profile, device }] of groups.entries()) {
-    if (engine.isPresent(profile, device)) continue;
+    if (engine.present(profile, device) !== undefined) continue;
     if (loads === loadsPerBlockMax) {
       portions.push(groups.slice(from, i));
       from = i;

@@ -39,7 +39,7 @@ export class SpillingEngine {
       slice: (profile, device, id) => record(KEYS.slice(profile, device, id)),
     };
     const residency = { reader, bytesMax: this.#bytesMax };
-    const engine = new Engine({ gateway: "gw", devicesMax: 1000, residency });
+    const engine = new Engine({ gateway: "gw", devicesMax: 10_000, residency });
     engine.redefine({ profiles: [this.#profile], groups: this.#groups });
     return engine;
   }

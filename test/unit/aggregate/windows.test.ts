@@ -195,7 +195,7 @@ describe("a result", () => {
     );
     const engine = newEngine(narrow!);
     engine.apply(new BlockMaker(narrow!).block([{ timeMs: 0, values: [20.3] }]));
-    const closed = engine.reconfigure(wide!);
+    const closed = engine.redefine({ profiles: [wide!] });
     expect(closed).toMatchObject([{ reconfigured: true, fields: { x: { p50: 20.3 } } }]);
   });
 });

@@ -225,7 +225,7 @@ describe("aggregates of an order", () => {
               if (reload.next().value === 0) {
                 const extra = tumbling(`extra${++version}`, 13 * SECOND, [{ field: 2, names: ["rate"] }]);
                 its = profileOf([...windows, extra], latenessMs, { hash: `hash-${version}` });
-                closed.push(...next.reconfigure(its));
+                closed.push(...next.redefine({ profiles: [its] }));
               }
               return { engine: next, profile: its };
             };

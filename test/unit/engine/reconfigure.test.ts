@@ -28,7 +28,7 @@ describe("a change of definition", () => {
       hash: "hash-2",
       windows: [tumbling("5m", 5 * MINUTE, stats), before.windows[1]!],
     };
-    const closed = engine.reconfigure(after);
+    const closed = engine.redefine({ profiles: [after] });
     expect(closed.map((s) => [s.window.name, s.final, s.reconfigured])).toEqual([["1m", true, true]]);
     const blocks = new BlockMaker(after, 1);
     engine.apply(
@@ -53,7 +53,7 @@ describe("a change of definition", () => {
       engine.addProfile(before);
       engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
       const after = { ...before, hash: "hash-2", fields: [field("x", { unit: "K" })] };
-      const closed = engine.reconfigure(after);
+      const closed = engine.redefine({ profiles: [after] });
       engine.apply(new BlockMaker(after, 1).block([{ timeMs: 20, values: [1] }]));
       return [...closed, ...engine.flush()].flatMap(({ window, id, incomplete = false }) =>
         window.name === "1m" ? [[id.split("Z")[1], incomplete]] : [],
@@ -80,7 +80,7 @@ describe("a change of definition", () => {
     const engine = newEngine(late);
     engine.apply(new BlockMaker(late).block([{ timeMs: 2.5 * MINUTE, values: [1] }]));
     const after = { ...late, hash: "hash-2", fields: [field("x"), field("new")] };
-    engine.reconfigure(after);
+    engine.redefine({ profiles: [after] });
     const blocks = new BlockMaker(after, 1);
     for (const timeMs of [0.5 * MINUTE, 1.5 * MINUTE])
       engine.apply(blocks.block([{ timeMs, values: [2, 0] }]));
@@ -100,7 +100,7 @@ describe("a change of definition", () => {
       fields: [field("new"), field("x")],
       windows: before.windows.map((w) => ({ ...w, aggregates: [{ field: 1, names: ["count", "sum"] }] })),
     };
-    expect(engine.reconfigure(after)).toEqual([]);
+    expect(engine.redefine({ profiles: [after] })).toEqual([]);
     engine.apply(new BlockMaker(after, 1).block([{ timeMs: 20, values: [9, 2.5] }]));
     expect(engine.flush().map((s) => s.fields.x)).toEqual([
       { count: 2, sum: 4 },
@@ -111,7 +111,9 @@ describe("a change of definition", () => {
   it("closes windows whose field changed its unit: the numbers would not mean the same", () => {
     const engine = newEngine(before);
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
-    const closed = engine.reconfigure({ ...before, hash: "hash-2", fields: [field("x", { unit: "K" })] });
+    const closed = engine.redefine({
+      profiles: [{ ...before, hash: "hash-2", fields: [field("x", { unit: "K" })] }],
+    });
     expect(closed).toHaveLength(2);
     expect(closed.every((s) => s.reconfigured === true)).toBe(true);
   });
@@ -130,7 +132,7 @@ describe("a change of definition", () => {
     for (const [i, definition] of definitions.entries()) {
       ids.push(
         ...engine
-          .reconfigure(definition)
+          .redefine({ profiles: [definition] })
           .filter((s) => s.window.name === "1m")
           .map((s) => s.id),
       );
@@ -152,7 +154,7 @@ describe("a change of definition", () => {
     );
     expect(finals.map((s) => [s.id, s.final])).toEqual([["gw/p/d/1m/1970-01-01T00:00:00Z", true]]);
     const patient = { ...before, hash: "h2", windows: [tumbling("1m", MINUTE, stats, 10 * MINUTE)] };
-    engine.reconfigure(patient);
+    engine.redefine({ profiles: [patient] });
     const again = engine.apply(new BlockMaker(patient, 1).block([{ timeMs: 20, values: [1] }]));
     expect(again.map((s) => s.id)).toEqual(["gw/p/d/1m/1970-01-01T00:00:00Z/2"]);
   });

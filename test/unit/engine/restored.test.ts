@@ -55,7 +55,7 @@ it("says after a restart at any block what it says without one, though readings 
       interrupted = restored(interrupted, profile);
       if (random.below(12) !== 0) continue;
       profile = profile === first ? second : first;
-      both((engine) => engine.reconfigure(profile));
+      both((engine) => engine.redefine({ profiles: [profile] }));
     }
     both((engine) => engine.flush());
   }

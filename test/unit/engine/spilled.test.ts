@@ -154,7 +154,7 @@ function compared(
     else if (each.do === "restart") bounded.restart();
     else if (each.do === "reconfigure") {
       profile = profile === first ? second : first;
-      same(bounded.reconfigure(profile, each.diesAfter), unbounded.reconfigure(profile));
+      same(bounded.reconfigure(profile, each.diesAfter), unbounded.redefine({ profiles: [profile] }));
     } else {
       const block = script.block(profile, each);
       same(bounded.apply(block), unbounded.apply(block));

@@ -127,7 +127,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
       fields: [field("new"), field("x")],
       windows: [tumbling("1m", MINUTE, [{ field: 1, names: ["sum"] }])],
     };
-    gateway.engine.reconfigure(after);
+    gateway.engine.redefine({ profiles: [after] });
     gateway.scene.set();
     gateway.engine.apply(gateway.scene.block());
     expect(gateway.end().map(({ fields }) => fields)).toEqual([{ x: { sum: 3 } }]);

@@ -1,4 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { newDevice } from "../../../src/engine/device.js";
+import type { HeldReading } from "../../../src/engine/held.js";
+import { planProfile } from "../../../src/engine/plan.js";
+import { Residency } from "../../../src/engine/residency.js";
 import type { ReadingGroup } from "../../../src/model/block.js";
 import { newGroup } from "../../../src/model/block.js";
 import { LIMITS } from "../../../src/model/limits.js";
@@ -92,11 +96,14 @@ describe("what may wait for the clock", () => {
     deliveries: times.map((_, i) => i + 1),
   });
   const untimed = (count: number) => new Array<number>(count).fill(Number.NaN);
-  const nothing = { heldOf: () => 0, heldBytes: 0 };
+  const nothing = { present: () => undefined, heldBytes: 0 };
 
   it("is bounded for each device; the rest is counted, and what has an event time goes on", () => {
     const times = [...untimed(5), 77];
-    const engine = { ...nothing, heldOf: () => LIMITS.heldReadingsPerDeviceMax - 2 };
+    const device = newDevice("p", "d", planProfile(engineProfile(), new Residency({})));
+    const waiting = { boot: 1, uptimeMs: 0, values: [], key: undefined };
+    device.held = new Array<HeldReading>(LIMITS.heldReadingsPerDeviceMax - 2).fill(waiting);
+    const engine = { ...nothing, present: () => device };
     const [bounded] = withinBounds([group("d", times)], engine);
     expect(bounded).toMatchObject({ arrivals: [0, 1, 5], deliveries: [1, 2, 6] });
     expect(bounded!.times).toEqual([Number.NaN, Number.NaN, 77]);
