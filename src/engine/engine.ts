@@ -17,6 +17,7 @@ import { Groups } from "./groups.js";
 import { inOrder, placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, reject, rejectGroup } from "./ingest.js";
 import type { Plan } from "./plan.js";
+import { Prefetch } from "./prefetch.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
 import { ProfileStates } from "./profile-states.js";
 import { reconfigureDevice } from "./reconfigure.js";
@@ -63,6 +64,7 @@ export const UNKNOWN_DEVICE = "?";
 export class Engine {
   readonly #options: EngineOptions;
   readonly #profiles: ProfileStates;
+  readonly #prefetch: Prefetch;
   #deviceCount = 0;
   #sequence = 0;
   /** Devices that have changed since they were last stored. */
@@ -90,6 +92,7 @@ export class Engine {
     this.#profiles = new ProfileStates(this.residency, (profile, device) =>
       device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile, device),
     );
+    this.#prefetch = new Prefetch(this.#profiles);
     this.changeover = new Changeover({
       profiles: this.#profiles,
       groups: this.groups,
@@ -167,7 +170,11 @@ export class Engine {
     this.#last = undefined;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(block, clock, summaries);
-    for (const group of block.groups) this.#applyGroup(block, group, summaries);
+    const { groups } = block;
+    for (let i = 0; i < groups.length; i++) {
+      this.#prefetch.before(groups, i, this.#deviceCount);
+      this.#applyGroup(block, groups[i]!, summaries);
+    }
     if (block.tick) this.#applyTick(block, summaries);
     this.groups.afterBlock(block.sequence, block.processingMs);
     this.#sequence = block.sequence;
