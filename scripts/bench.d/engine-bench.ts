@@ -108,16 +108,27 @@ function lengthOf({ run }: Case, quick: boolean): Pick<EngineRun, "warmUpReading
   return { warmUpReadings: Math.max(500_000, 65 * run.devices), readings: 1_000_000 };
 }
 
-/** Pre-parsed readings through the engine: what one costs, and what it allocates where nothing fires. */
+/**
+ * Pre-parsed readings through the engine: what one costs, beside a bucket for each window, and what it allocates where
+ * nothing fires.
+ */
 export async function measureEngine({ quick, only, nodeOptions }: EngineBench): Promise<Sample[]> {
   const samples: Sample[] = [];
   for (const each of readingCases().filter(({ name }) => name.includes(only))) {
     const { name, run } = each;
     const told = { ...run, ...lengthOf(each, quick), buckets: false };
     const figures = await runEngine(told, nodeOptions);
+    // It knows no quantiles.
+    const beside =
+      run.aggregates === FIVE ? await runEngine({ ...told, buckets: true }, nodeOptions) : undefined;
     const silent = await runEngine({ ...told, windows: [NEVER] }, nodeOptions);
     samples.push(
-      { metric: name, unit: "ns/reading", value: figures.nsPerReading },
+      {
+        metric: name,
+        unit: "ns/reading",
+        value: figures.nsPerReading,
+        ...(beside === undefined ? {} : { reference: beside.nsPerReading }),
+      },
       { metric: `${name}, allocated`, unit: "B/reading", value: figures.bytesPerReading },
       { metric: `${name}, allocated without firings`, unit: "B/reading", value: silent.bytesPerReading },
     );

@@ -26,9 +26,9 @@ mount a small loop device, or counts less without them; and memory, what ten tho
   --node-options LIST  for Weir's process, separated by blanks, such as --node-options="--cpu-prof --cpu-prof-dir=profiles"
 
 engine and engine-windows count CPU time, the collector's too, so that they are of use on a machine that does other
-things. The reference of engine-windows is a bucket per window and, "beside 60 s", windows of a minute. That of replay is
-the least program that cuts, counts, adds up and takes the maximum of the same rows. The reference of the others is bare
-aedes under the same load. The ratio is the median of the repetitions' ratios.
+things. Their reference is a bucket per window, without exactness, duplicates and accounts, and, "beside 60 s", windows
+of a minute. That of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows.
+That of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.
 `;
 
 interface Settings {
