@@ -62,7 +62,7 @@ export interface Aggregate {
   /** For the reference documentation: formula, unit, error bound, after whom it is named. */
   readonly description: string;
   readonly fields: AggregateFields;
-  /** What its result is where that is no number: one of the field's values, a time, or a mapping. */
+  /** What its result is where that is not a number worked out from values: one of them, a time, or a mapping. */
   readonly gives?: "value" | "time" | "mapping" | undefined;
   /** Its unit where that is not the field's and can be written down. */
   readonly unit?: ((fieldUnit: string | undefined) => string) | undefined;

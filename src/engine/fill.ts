@@ -111,6 +111,8 @@ function fillOf(
   const before = last[field.name]?.[name] ?? null;
   if (fill === "null") return null;
   const after = next[field.name]?.[name];
+  // Nothing is between off and on.
+  if (gives === "value" && field.type === "bool") return before;
   if (fill === "previous" || typeof before !== "number" || typeof after !== "number") return before;
   return before + (after - before) * share;
 }

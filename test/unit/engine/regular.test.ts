@@ -51,6 +51,16 @@ describe("a series that is to have no holes", () => {
     expect(summaries[1]!.quality).toEqual({ received: 0, accepted: 0 });
   });
 
+  it("never says that a switch was half on", () => {
+    const names = ["last", "min", "max", "mean"];
+    const profile = engineProfile({
+      fields: [field("on", { type: "bool" })],
+      windows: [{ ...tumbling("1m", MINUTE, [{ field: 0, names }]), fill: "linear" }],
+    });
+    const [, hole] = fired(profile, [reading(0, 0), reading(2, 1)]);
+    expect(hole!.fields.on).toEqual({ last: 0, min: 0, max: 0, mean: 0.5 });
+  });
+
   it("fills a field without a value in a window with readings of others", () => {
     const other: TestReading = { timeMs: MINUTE, values: [Number.NaN, 1] };
     const [, middle] = fired(filling("previous"), [reading(0, 10), other, reading(2, 20)]);
