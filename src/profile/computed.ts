@@ -26,7 +26,7 @@ function variable(field: FieldShape, index: number): Code {
       };
     case "enum": {
       const names = field.names ?? [];
-      return { type: "text", run: ({ values }) => names[values[index] as number] };
+      return { type: "text", values: names, run: ({ values }) => names[values[index] as number] };
     }
     case "bool":
       return { type: "bool", run: ({ values }) => TRUTH.get(values[index]) };

@@ -14,6 +14,10 @@ export interface Scope {
 export interface Code {
   readonly type: ExpressionType;
   readonly run: (scope: Scope) => unknown;
+  /** The only texts that it can be, of a field that has such. */
+  readonly values?: readonly string[];
+  /** The texts that are written out in it: itself, or those of a list. */
+  readonly written?: readonly string[];
 }
 
 export type NumberCode = (scope: Scope) => number;

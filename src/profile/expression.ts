@@ -139,7 +139,7 @@ function literal(node: ASTNode, value: unknown): Code {
     const number = Number(value);
     return { type: "number", run: () => number };
   }
-  if (typeof value === "string") return { type: "text", run: () => value };
+  if (typeof value === "string") return { type: "text", written: [value], run: () => value };
   if (typeof value === "boolean") return { type: "bool", run: () => value };
   if (value === null) return { type: "null", run: () => null };
   return fail(
@@ -223,7 +223,8 @@ function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, AST
 }
 
 function list(elements: readonly Code[]): Code {
-  return { type: "list", run: (scope) => elements.map((element) => element.run(scope)) };
+  const written = elements.flatMap((element) => element.written ?? []);
+  return { type: "list", written, run: (scope) => elements.map((element) => element.run(scope)) };
 }
 
 function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, ASTNode], names: Names): Code {
@@ -232,7 +233,20 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
   if (op === "in" && b.type !== "list" && b.type !== "any") {
     return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
   }
+  if (op === "==" || op === "!=" || op === "in") refuseStrange(right, a, b);
+  if (op === "==" || op === "!=") refuseStrange(left, b, a);
   return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+}
+
+/** A field of a few texts is never any other: who asks for one has misspelt it. */
+function refuseStrange(node: ASTNode, { values }: Code, { written = [] }: Code): void {
+  if (values === undefined || values.length === 0) return;
+  for (const text of written) {
+    if (values.includes(text)) continue;
+    const guess = nearest(text, values);
+    const hint = guess === undefined ? `values are ${values.join(", ")}` : `did you mean ${guess}?`;
+    fail(node, `"${text}" is none of the field's values`, hint);
+  }
 }
 
 /** The value of a computed expression as a field keeps it: NaN where it is absent or not finite. */

@@ -12,6 +12,7 @@ const names = new Map<string, Code>([
     "s",
     { type: "text", run: (scope) => (typeof scope.values[2] === "string" ? scope.values[2] : undefined) },
   ],
+  ["mode", { type: "text", values: ["off", "heat", "cool"], run: () => "heat" }],
 ]);
 
 function value(text: string, values: readonly (number | string)[] = [3, 4, "abc"]): unknown {
@@ -179,6 +180,9 @@ describe("a bad expression", () => {
     ["5u + x", /unsigned/],
     ["x.y", /no members/],
     ["x in 5", /list/],
+    ['mode == "haet"', /"haet" is none of the field's values at character 9/],
+    ['"haet" != mode', /none of the field's values at character 1/],
+    ['mode in ["heat", "warm"]', /"warm" is none/],
     ["-s", /- needs a number/],
     ["[1, 2]", /type list/],
     [`${"(".repeat(40)}x${")".repeat(40)}`, /maxDepth/],
@@ -198,6 +202,8 @@ describe("a bad expression", () => {
     };
     expect(hintOf("sqr(x)")).toBe("did you mean sqrt?");
     expect(hintOf("X + 1")).toBe("did you mean x?");
+    expect(hintOf('mode == "haet"')).toBe("did you mean heat?");
+    expect(hintOf('mode == "ventilate"')).toBe("values are off, heat, cool");
     expect(hintOf("pow(x)")).toBe("it is pow(x, y)");
   });
 });
