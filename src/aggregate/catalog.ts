@@ -65,5 +65,6 @@ export function nearestAggregate(name: string): string | undefined {
     const guess = family.nearest(name);
     if (guess !== undefined) return guess;
   }
-  return nearest(name, BY_NAME.keys());
+  const bare = FAMILIES.find((family) => family.name.startsWith(`${name}(`));
+  return bare?.name ?? nearest(name, BY_NAME.keys());
 }

@@ -168,6 +168,7 @@ describe("the name of an aggregate with a parameter", () => {
       ["p50.0", "p50"], ["p050", "p50"], ["P95", "p95"], ["p95th", "p95"], ["p99,9", "p99.9"], ["p0", "min"],
       ["p100", "max"], ["p0.0", "min"], ["percentile_90", "p90"], ["covariance( y )", "covariance(y)"],
       ["corr(y)", "correlation(y)"], ["covar_pop(y)", "covariancePopulation(y)"], ["histgram", "histogram"],
+      ["durationIn", "durationIn(value)"], ["correlation", "correlation(other)"],
     ]; // biome-ignore format: a table
     for (const [name, guess] of meant) {
       expect([name, findAggregate(name)]).toEqual([name, undefined]);
