@@ -30,8 +30,8 @@ const GROUP_WINDOW_BYTES = 1_024;
 const MEMBER_BYTES = 512;
 /** One that gathers for a window of its group: all but its slices stays, beyond the bound if need be (engine/group.ts). */
 const GATHERING_BYTES = 2_560;
-/** LevelDB's write buffer, twice, and its block cache. */
-const DATABASE_MEMORY_BYTES = 16_777_216;
+/** LevelDB's write buffer, of which there may be two. */
+const WRITE_BUFFER_BYTES = 4_194_304;
 /** The program, its code compiled, tables of its libraries, and the young and the uncollected part of its heap. */
 const NODE_BYTES = 134_217_728;
 /** Summaries as objects, as records and as a batch. */
@@ -57,7 +57,7 @@ export function boundsOf(config: Config): Bounds {
     { ...memory("limits.devices", limits.devices * ROSTER_BYTES), estimate: true },
     memory("readings that wait for the clock", LIMITS.heldBytesMax),
     ...groupBounds(config),
-    memory("database", DATABASE_MEMORY_BYTES),
+    memory("database", 2 * WRITE_BUFFER_BYTES + LIMITS.databaseCacheBytes),
     memory("commit.maxBytes", COMMITS * commit.maxBytes),
     memory("summaries of a block", SUMMARY_COPIES * LIMITS.blockSummaryBytesMax),
     { ...memory("Node.js", NODE_BYTES), estimate: true },
@@ -69,7 +69,7 @@ export function boundsOf(config: Config): Bounds {
   return { bounds, diskBytes: sum("disk"), memoryBytes: sum("memory") };
 }
 
-/** The sum as a person reads it: `~ 32.0 MB limits.memoryBytesMax + … = 298.4 MB`, where `~` is an estimate. */
+/** The sum as a person reads it: `~ 24.0 MB limits.memoryBytesMax + … = 298.4 MB`, where `~` is an estimate. */
 export function sumText({ bounds }: Bounds, of: Bound["of"]): string {
   const rows = bounds.filter((bound) => bound.of === of);
   const texts = rows.map(({ name, bytes, estimate }) => `${estimate ? "~ " : ""}${megabytes(bytes)} ${name}`);

@@ -78,7 +78,7 @@ const limits = z
           "while too little of it is stored, commits wait and sources are pushed back.",
         ].join(" "),
       )
-      .prefault("32MB"),
+      .prefault("24MB"),
   })
   .describe("Bounds of what devices can make the agent keep.")
   .prefault({});

@@ -92,6 +92,8 @@ export const LIMITS = {
   journalBlocksMax: 20_000,
   /** What LevelDB takes beyond what is in it: write buffers, tables being merged, and what is not compacted yet. */
   databaseHeadRoomBytes: 50_331_648,
+  /** What of its files LevelDB keeps unpacked in memory. */
+  databaseCacheBytes: 2_097_152,
   /** Longest line on a serial port unless configured. */
   serialLineBytesMax: 4_096,
 } as const;

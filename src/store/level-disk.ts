@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
 import { messageOf } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import { Beginning } from "./beginning.js";
 import {
   type Disk,
@@ -181,6 +182,8 @@ async function openLevel(folder: string, createIfMissing: boolean): Promise<Leve
     keyEncoding: "utf8",
     valueEncoding: "view",
     createIfMissing,
+    // What is read is mostly read once; the system keeps the files' pages besides.
+    cacheSize: LIMITS.databaseCacheBytes,
   });
   await db.open();
   return db;

@@ -62,7 +62,7 @@ describe("a config", () => {
       journalBytesMax: 16_000_000,
     });
     expect(commit).toEqual({ maxDelay: 100, maxBytes: 1_000_000 });
-    expect(limits).toEqual({ devices: 10_000, memoryBytesMax: 32_000_000 });
+    expect(limits).toEqual({ devices: 10_000, memoryBytesMax: 24_000_000 });
     expect(profiles).toEqual({ path: join(folder, "device-profiles") });
     expect(log).toEqual({ level: "info", format: "logfmt" });
     expect(targets).toEqual([]);
