@@ -12,6 +12,7 @@ interface Phase {
   readonly cpuMs: number;
   readonly residentPeakBytes: number;
   readonly writtenBytes: number | undefined;
+  readonly handedBytes: number | undefined;
 }
 
 /**
@@ -42,7 +43,15 @@ export async function measureMqtt(load: MqttLoad, nodeOptions: readonly string[]
       reference: bare.residentPeakBytes / 1e6,
     },
     ...writes(weir, ""),
+    ...handedToFiles(weir, bare),
   ];
+}
+
+/** What bare aedes hands over goes into sockets, and that is the same for both. */
+function handedToFiles(weir: Phase, bare: Phase): Sample[] {
+  if (weir.handedBytes === undefined || bare.handedBytes === undefined) return [];
+  const value = weir.handedBytes / weir.load.messages - bare.handedBytes / bare.load.messages;
+  return [{ metric: "handed to the file system", unit: "bytes/reading", value }];
 }
 
 /** As `measureMqtt`, and what is written when commits are further apart than by default. */
@@ -140,12 +149,16 @@ async function underLoad(options: LoadOptions, broker: Child): Promise<Phase> {
     cpuMs: after.cpuMs - before.cpuMs,
     residentPeakBytes: after.residentPeakBytes,
     writtenBytes: written(before, after),
+    handedBytes: difference(before.handedBytes, after.handedBytes),
   };
 }
 
 /** A temporary folder in memory writes nothing; that is no figure of a disk. */
 function written(before: ProcessFigures, after: ProcessFigures): number | undefined {
-  if (before.writtenBytes === undefined || after.writtenBytes === undefined) return undefined;
-  const bytes = after.writtenBytes - before.writtenBytes;
+  const bytes = difference(before.writtenBytes, after.writtenBytes);
   return bytes === 0 ? undefined : bytes;
+}
+
+function difference(before: number | undefined, after: number | undefined): number | undefined {
+  return before === undefined || after === undefined ? undefined : after - before;
 }

@@ -11,6 +11,8 @@ export interface ProcessFigures {
   readonly residentPeakBytes: number;
   /** What it has caused to be written to disk; undefined where the system does not count it. */
   readonly writtenBytes: number | undefined;
+  /** What it has handed over in system calls, to files and sockets alike. */
+  readonly handedBytes: number | undefined;
 }
 
 export const PROC_AVAILABLE = existsSync("/proc/self/stat");
@@ -27,6 +29,7 @@ export function figuresOf(pid: number): ProcessFigures {
     residentBytes: numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB/m)! * 1_024,
     residentPeakBytes: numberIn(`/proc/${pid}/status`, /^VmHWM:\s+(\d+) kB/m)! * 1_024,
     writtenBytes: numberIn(`/proc/${pid}/io`, /^write_bytes: (\d+)/m),
+    handedBytes: numberIn(`/proc/${pid}/io`, /^wchar: (\d+)/m),
   };
 }
 
