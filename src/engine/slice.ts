@@ -138,24 +138,25 @@ export class SliceMemory {
 
   /** A slice whose contents are in its stored record. */
   stub({ owner, id, startMs, endMs, epoch, dueMs }: SliceBounds, mark: number | undefined): Slice {
+    // What every reading looks at comes first.
     return {
-      id,
       startMs,
       endMs,
-      epoch,
-      dueMs,
       cells: NO_CELLS,
       rows: NO_ROWS,
-      words: undefined,
       capacity: 0,
       held: 0,
-      gathered: 0,
-      owner,
       dirty: false,
       spilled: true,
-      mark,
-      usedAt: 0,
       extraBytes: 0,
+      usedAt: 0,
+      id,
+      epoch,
+      dueMs,
+      words: undefined,
+      gathered: 0,
+      owner,
+      mark,
     };
   }
 
