@@ -12,6 +12,7 @@ export function closeDevice(on: Firing, device: Device): void {
   closeFolds(on, device, false);
   renewFolds(on, device);
   device.changed.length = 0;
+  device.reshaped = true;
   device.nextDueMs = Number.POSITIVE_INFINITY;
   dropAll(on.plan, device);
 }

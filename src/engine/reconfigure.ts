@@ -34,6 +34,7 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   }
   device.plan = to;
   device.open = open;
+  device.reshaped = true;
   device.series = to.windows.map(({ signature }) => {
     const before = from.plan.windows.find((plan) => plan.signature === signature);
     return before === undefined ? undefined : device.series[before.index];

@@ -87,6 +87,7 @@ function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number
   device.retired.push(...device.slices);
   device.slices.length = 0;
   device.epoch++;
+  device.reshaped = true;
   renewFolds(on, device);
   device.series = [];
   device.earlyToMs = Number.NEGATIVE_INFINITY;

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Engine } from "../../../src/engine/engine.js";
+import { weightOf } from "../../../src/engine/footprint.js";
 import type { GroupCounts } from "../../../src/engine/groups.js";
 import type { Block } from "../../../src/model/block.js";
 import { CorruptRecord } from "../../../src/model/bytes.js";
@@ -150,6 +152,7 @@ function compared(
     summaries.push(...said);
   };
   for (const each of steps) {
+    expectWeighed(unbounded);
     if (each.do === "store") bounded.store();
     else if (each.do === "restart") bounded.restart();
     else if (each.do === "reconfigure") {
@@ -164,11 +167,20 @@ function compared(
       );
     }
   }
+  expectWeighed(bounded.engine);
   const byName = (a: { readonly device: string }, b: { readonly device: string }) =>
     a.device < b.device ? -1 : 1;
   expect(bounded.engine.counts().sort(byName)).toEqual(unbounded.counts().sort(byName));
   same(bounded.engine.flush(), unbounded.flush());
+  expectWeighed(unbounded);
   return { summaries, script, bounded };
+}
+
+/** What is noted of how much memory each device takes is how much it takes. */
+function expectWeighed(engine: Engine): void {
+  for (const device of engine.profileState("p")!.devices.values()) {
+    expect([device.name, device.weight]).toEqual([device.name, weightOf(device)]);
+  }
 }
 
 /** Which of several members is named as the one waited for goes by the order in which they were read. */
