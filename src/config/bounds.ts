@@ -54,6 +54,10 @@ export function boundsOf(config: Config): Bounds {
     disk("database", LIMITS.databaseHeadRoomBytes),
     disk("reserve for a full disk", RESERVE_BYTES),
     { ...memory("limits.memoryBytesMax", limits.memoryBytesMax), estimate: true },
+    {
+      ...memory("devices of a block", Math.ceil(limits.memoryBytesMax * LIMITS.loadsMemoryShare)),
+      estimate: true,
+    },
     { ...memory("limits.devices", limits.devices * ROSTER_BYTES), estimate: true },
     memory("readings that wait for the clock", LIMITS.heldBytesMax),
     ...groupBounds(config),

@@ -316,7 +316,7 @@ export class Engine {
 
   /** How a tick at this processing time may go, by what it would bring back into memory. */
   planTick(processingMs: number): TickPlan {
-    return planTick(this.#profiles.all(), processingMs);
+    return planTick(this.#profiles.all(), processingMs, this.residency.loadsMax);
   }
 
   /** Fires every open window as final: there will be no more input. */

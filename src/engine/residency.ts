@@ -1,4 +1,5 @@
 import { CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
+import { LIMITS } from "../model/limits.js";
 import { type Counted, counted, Tally } from "./counts.js";
 import type { Device } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
@@ -65,6 +66,10 @@ const LOW_WATER = 0.8;
 const STEP = 1 / 32;
 /** Pages may take so many times as much as the rows in them that are in use. */
 const WASTE_MAX = 2;
+/** Each block is a sync of its own, so they are not to be too small. */
+const LOADS_MIN = 64;
+/** Of a device, where there is none to go by. */
+const UNKNOWN_BYTES = 16_384;
 /** Ages are told apart by powers of two, in positions of the journal. */
 const AGES = 54;
 
@@ -121,6 +126,18 @@ export class Residency implements SliceRoom {
     }
     const loads = { deviceLoads: this.#deviceLoads, sliceLoads: this.#sliceLoads };
     return { bytes: this.bytes, bytesMax: this.#bytesMax, devicesSpilled, slicesSpilled, ...loads };
+  }
+
+  /**
+   * Devices that one block may bring back, or make: while it is applied none of them can go, so they may take a share of
+   * the bound, going by those that are here.
+   */
+  get loadsMax(): number {
+    let devices = 0;
+    for (const state of this.#states) devices += state.devices.size;
+    const eachBytes = devices === 0 ? UNKNOWN_BYTES : this.bytes / devices;
+    const fitting = Math.floor((this.#bytesMax * LIMITS.loadsMemoryShare) / eachBytes);
+    return Math.max(LOADS_MIN, Math.min(LIMITS.loadsPerBlockMax, fitting));
   }
 
   /** To be called when a device has changed. */

@@ -63,8 +63,10 @@ export const LIMITS = {
   redefinitionsPerWindowMax: 8,
   /** Window names with such changes that a device remembers. */
   redefinedWindowsMax: 128,
-  /** Devices that one commit brings back into memory, or makes; more of them wait for the next one. */
+  /** Devices that one block brings back into memory, or makes, at most; more of them wait for the next one. */
   loadsPerBlockMax: 4_096,
+  /** And what they may take, as a share of the bound on all that is in memory. */
+  loadsMemoryShare: 0.25,
   /** What devices that change over to another definition take, and the summaries they cause, before they are stored. */
   portionBytesMax: 2_097_152,
   portionSummariesMax: 1_024,

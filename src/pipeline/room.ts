@@ -1,6 +1,5 @@
 import type { Engine } from "../engine/engine.js";
 import type { ReadingGroup } from "../model/block.js";
-import { LIMITS } from "../model/limits.js";
 import type { Store } from "../store/store.js";
 import type { Checkpointer } from "./checkpoint.js";
 
@@ -48,17 +47,17 @@ export async function storeChanges(on: {
  */
 export function inPortions(
   groups: readonly ReadingGroup[],
-  engine: Pick<Engine, "present">,
+  engine: Pick<Engine, "present" | "residency">,
 ): (readonly ReadingGroup[])[] {
-  const { loadsPerBlockMax } = LIMITS;
+  const { loadsMax } = engine.residency;
   if (groups.length === 0) return [];
-  if (groups.length <= loadsPerBlockMax) return [groups];
+  if (groups.length <= loadsMax) return [groups];
   const portions: (readonly ReadingGroup[])[] = [];
   let from = 0;
   let loads = 0;
   for (const [i, { profile, device }] of groups.entries()) {
     if (engine.present(profile, device) !== undefined) continue;
-    if (loads === loadsPerBlockMax) {
+    if (loads === loadsMax) {
       portions.push(groups.slice(from, i));
       from = i;
       loads = 0;

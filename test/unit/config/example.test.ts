@@ -63,7 +63,7 @@ describe("boundsOf", () => {
     const [rows, sum] = text.split(" = ");
     const [, megabytes] = /^([\d.]+) MB$/.exec(sum!)!;
     expect(Number(megabytes)).toBeCloseTo(bounds.memoryBytes / 1e6, 1);
-    expect(rows).toContain("~ 24.0 MB limits.memoryBytesMax + ");
+    expect(rows).toContain("~ 24.0 MB limits.memoryBytesMax + ~ 6.0 MB devices of a block + ");
     expect(rows!.split(" + ").map((row) => /^(?:~ )?[\d.]+ MB (.+)$/.exec(row)![1])).toEqual(
       bounds.bounds.filter((bound) => bound.of === "memory").map(({ name }) => name),
     );

@@ -2,11 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { LIMITS } from "../../../src/model/limits.js";
+import { Residency } from "../../../src/engine/residency.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
 import { Pipeline } from "../../helpers/pipeline.js";
 
-const MAX = LIMITS.loadsPerBlockMax;
+/** Where memory has room for none. */
+const MAX = new Residency({ bytesMax: 0 }).loadsMax;
 const MINUTE = 60_000;
 const profile = engineProfile({
   time: { ...engineProfile().time, idleTimeoutMs: MINUTE },
@@ -46,7 +47,7 @@ it("makes, or brings back, no more devices in a block than may be, and acknowled
       groups.push(block.groups.length);
       return apply(block);
     };
-    const devices = 2 * MAX;
+    const devices = 20 * MAX;
     expect(await putAll(pipeline, devices, 0)).toBe(devices);
     expect(engine.residency.stats()).toMatchObject({ bytes: 0, devicesSpilled: devices });
     expect(Math.max(...groups)).toBe(MAX);
@@ -58,7 +59,7 @@ it("makes, or brings back, no more devices in a block than may be, and acknowled
 
 it("closes the windows of many that fall silent in the same millisecond in several blocks, every window once, also when it dies in between", () =>
   inFolder(async (path) => {
-    const devices = 2.5 * MAX;
+    const devices = 20.5 * MAX;
     let pipeline = await open(path, 0);
     await putAll(pipeline, devices, 0);
     const closed = async () => (await pipeline.summaries()).map(({ device }) => device);
@@ -107,6 +108,25 @@ it("keeps within its bound of memory while it runs and while it recovers, and fo
     expect(pipeline.engine.residency.stats().bytes).toBeLessThanOrEqual(bound / 4);
     expect(pipeline.engine.totals()).toEqual(totals);
     expect(byName(pipeline)).toEqual(counts);
+    await pipeline.crash();
+  }));
+
+it("goes beyond its bound by no more than a part of it while many that it has to read back have readings at once", () =>
+  inFolder(async (path) => {
+    const bound = 4_000_000;
+    const pipeline = await open(path, bound);
+    const { engine } = pipeline;
+    const apply = engine.apply.bind(engine);
+    let peak = 0;
+    engine.apply = (block) => {
+      const summaries = apply(block);
+      peak = Math.max(peak, engine.residency.bytes);
+      return summaries;
+    };
+    for (let round = 0; round < 3; round++) await putAll(pipeline, 6_000, round * 1_000);
+    expect(engine.residency.stats().deviceLoads).toBeGreaterThan(6_000);
+    expect(peak).toBeGreaterThan(bound);
+    expect(peak).toBeLessThan(1.5 * bound);
     await pipeline.crash();
   }));
 
