@@ -107,7 +107,7 @@ function fillOf(
   const { name, ofNothing, gives } = aggregate;
   if (ofNothing !== undefined) return ofNothing;
   if (gives === "time" || gives === "mapping") return null;
-  if (typeof fill === "number") return isNumber(aggregate, field) ? fill : null;
+  if (typeof fill === "number") return canBe(fill, aggregate, field) ? fill : null;
   const before = last[field.name]?.[name] ?? null;
   if (fill === "null") return null;
   const after = next[field.name]?.[name];
@@ -117,6 +117,8 @@ function fillOf(
   return before + (after - before) * share;
 }
 
-function isNumber({ gives }: Aggregate, { type }: Field): boolean {
-  return gives === undefined || (gives === "value" && type !== "enum" && type !== "string");
+/** Whether the result of an aggregate may be this number. */
+function canBe(number: number, { gives }: Aggregate, { type }: Field): boolean {
+  if (gives !== "value") return gives === undefined;
+  return type === "bool" ? number === 0 || number === 1 : type !== "enum" && type !== "string";
 }

@@ -59,6 +59,11 @@ describe("a series that is to have no holes", () => {
     });
     const [, hole] = fired(profile, [reading(0, 0), reading(2, 1)]);
     expect(hole!.fields.on).toEqual({ last: 0, min: 0, max: 0, mean: 0.5 });
+    const [, other] = fired(
+      { ...profile, windows: profile.windows.map((window) => ({ ...window, fill: 0.7 })) },
+      [reading(0, 0), reading(2, 1)],
+    );
+    expect(other!.fields.on).toEqual({ last: null, min: null, max: null, mean: 0.7 });
   });
 
   it("fills a field without a value in a window with readings of others", () => {
