@@ -9,6 +9,7 @@ import {
   type Scope,
   sizeOf,
   type TextCode,
+  withValues,
 } from "./expression-value.js";
 import { parseNumber } from "./number.js";
 
@@ -164,7 +165,7 @@ const ALL: readonly ExpressionFunction[] = [
         const value = x!.run(scope);
         return isAbsent(value) ? y!.run(scope) : value;
       };
-      return { type, run };
+      return { type, run, ...withValues(x!, y!) };
     },
   },
 ];

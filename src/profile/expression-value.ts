@@ -59,6 +59,12 @@ export function asBool(code: Code): BoolCode | undefined {
   };
 }
 
+/** Of what is the one or the other: the texts that it can be, where those of both are known. */
+export function withValues(a: Code, b: Code): Pick<Code, "values"> {
+  const [some, others] = [a.values ?? a.written, b.values ?? b.written];
+  return some === undefined || others === undefined ? {} : { values: [...new Set([...some, ...others])] };
+}
+
 /** A member of a message: own properties only, so that `__proto__` and `constructor` are just names. */
 export function member(container: unknown, key: unknown): unknown {
   if (typeof container !== "object" || container === null) return undefined;

@@ -26,6 +26,7 @@ import {
   isAbsent,
   member,
   type Scope,
+  withValues,
 } from "./expression-value.js";
 
 const environment = new Environment({
@@ -219,7 +220,7 @@ function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, AST
     const chosen = condition(scope);
     return chosen === undefined ? absent : chosen ? a.run(scope) : b.run(scope);
   };
-  return { type, run };
+  return { type, run, ...withValues(a, b) };
 }
 
 function list(elements: readonly Code[]): Code {
@@ -234,8 +235,23 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
     return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
   }
   if (op === "==" || op === "!=" || op === "in") refuseStrange(right, a, b);
-  if (op === "==" || op === "!=") refuseStrange(left, b, a);
+  if (op === "==" || op === "!=") {
+    refuseStrange(left, b, a);
+    refuseNever(node, a, b);
+  }
   return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+}
+
+/** What is never equal, or never null: only in a message is there such a thing. */
+function refuseNever(node: ASTNode, a: Code, b: Code): void {
+  const isTyped = ({ type }: Code) => type !== "any" && type !== "null";
+  if ((a.type === "null" && isTyped(b)) || (b.type === "null" && isTyped(a))) {
+    fail(node, "a field is never null, it is there or not", "ask has(x), or !has(x)");
+  }
+  if (a.values === undefined || b.values === undefined) return;
+  if (a.values.length === 0 || b.values.length === 0 || a.values.some((text) => b.values!.includes(text)))
+    return;
+  fail(node, `what is one of ${a.values.join(", ")} is never one of ${b.values.join(", ")}`);
 }
 
 /** A field of a few texts is never any other: who asks for one has misspelt it. */

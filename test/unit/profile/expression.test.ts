@@ -13,6 +13,7 @@ const names = new Map<string, Code>([
     { type: "text", run: (scope) => (typeof scope.values[2] === "string" ? scope.values[2] : undefined) },
   ],
   ["mode", { type: "text", values: ["off", "heat", "cool"], run: () => "heat" }],
+  ["valve", { type: "text", values: ["open", "closed"], run: () => "open" }],
 ]);
 
 function value(text: string, values: readonly (number | string)[] = [3, 4, "abc"]): unknown {
@@ -183,6 +184,11 @@ describe("a bad expression", () => {
     ['mode == "haet"', /"haet" is none of the field's values at character 9/],
     ['"haet" != mode', /none of the field's values at character 1/],
     ['mode in ["heat", "warm"]', /"warm" is none/],
+    ['(x > 1 ? mode : "none") == "haet"', /"haet" is none of the field's values/],
+    ['orElse(mode, "none") == "nine"', /"nine" is none/],
+    ["mode == valve", /what is one of off, heat, cool is never one of open, closed/],
+    ["mode == null", /never null/],
+    ["null != x", /never null/],
     ["-s", /- needs a number/],
     ["[1, 2]", /type list/],
     [`${"(".repeat(40)}x${")".repeat(40)}`, /maxDepth/],
