@@ -189,7 +189,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
     checkConditions(window, fields, ["windows", index], report);
     const requested = pairsOf(window.fields);
     const withoutFates = FOLDED.find((kind) => window[kind] !== undefined);
-    if (isObject(window.fields) && requested.length === 0) {
+    if (isObject(window.fields) && requested.every(([, list]) => listOf(list).length === 0)) {
       const hint = 'fields: { "*": [count, mean] }';
       report({
         code: "bad-window",

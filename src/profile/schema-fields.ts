@@ -120,6 +120,14 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
   if (type === "enum" && !has("values")) {
     report({ code: "missing-key", message: "an enum needs its values", hint: "values: [off, on]" });
   }
+  if (Array.isArray(field.values)) {
+    for (const [index, name] of field.values.entries()) {
+      const first = field.values.indexOf(name);
+      if (first === index) continue;
+      const message = `the value ${JSON.stringify(name)} is listed twice`;
+      report({ code: "duplicate-name", message, path: ["values", index], hint: "remove one" });
+    }
+  }
   if (type === "decimal" && !has("digits")) {
     report({ code: "missing-key", message: "a decimal needs its digits", hint: "digits: 2" });
   }

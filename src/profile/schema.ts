@@ -7,7 +7,7 @@
 
 import { LIMITS } from "../model/limits.js";
 import { REJECT_REASONS } from "../model/reasons.js";
-import { duration, name } from "../schema/types.js";
+import { duration, name, version } from "../schema/types.js";
 import { withRule, z } from "../schema/zod.js";
 import { compileCondition } from "./expression.js";
 import { checkReferences } from "./references.js";
@@ -162,7 +162,7 @@ const cleanSchema = z.strictObject({
   outside: z.enum(["range", "plausible"]).meta({ description: "Which bounds of the field." }),
   do: z.enum(["drop", "null", "clamp", "flag"]).meta({
     description:
-      "drop: reject the reading. null: remove the value. clamp: move it to the bound. flag: keep and count it.",
+      "drop: reject the reading. null (in quotes): remove the value. clamp: move it to the bound. flag: keep and count it.",
   }),
 });
 
@@ -208,10 +208,7 @@ export const profileSchema = withRule(
     .strictObject({
       schema: z.literal("device-profile/1").meta({ description: "The version of this format." }),
       id: name().meta({ description: "The profile's name; the same as its file's." }),
-      version: z
-        .string()
-        .regex(/^\d+\.\d+\.\d+$/)
-        .meta({ description: "Version of the profile, three numbers.", examples: ["1.0.0"] }),
+      version: version().meta({ description: "Version of the profile, three numbers." }),
       tags: z
         .array(name())
         .max(32)
@@ -233,7 +230,7 @@ export const profileSchema = withRule(
       duplicates: duplicatesSchema.prefault({ by: "time" }),
       clean: z.array(cleanSchema).max(LIMITS.profileFieldsMax).default([]).meta({
         description:
-          "What to do with values out of bounds. Of rules for the same field and bounds the first counts.",
+          "What to do with values out of bounds. Of rules for the same field and bounds the first counts; `range` is looked at before `plausible`, whatever their order here.",
       }),
       windows: z.array(windowSchema).min(1).max(LIMITS.profileWindowsMax).meta({
         description: "What to summarise.",

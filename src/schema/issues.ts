@@ -24,8 +24,8 @@ interface Notes {
   readonly knownKeys?: readonly string[];
   readonly refusedKeys?: Readonly<Record<string, Problem>>;
   readonly description?: string;
-  /** Whether the value must not be shown. */
-  readonly secret?: boolean;
+  /** What a text stands for (`x-form`), such as a duration; a secret must not be shown. */
+  readonly form?: string;
 }
 
 /** What is known of the file besides zod's view of it. */
@@ -72,7 +72,8 @@ const noteSchema: z.core.$ZodErrorMap = (issue) => {
     notes.refusedKeys = refusedKeys(schema);
   }
   if (schema instanceof z.ZodType && schema.description !== undefined) notes.description = schema.description;
-  if (schema instanceof z.ZodType && schema.meta()?.["x-form"] === "secret") notes.secret = true;
+  const form = schema instanceof z.ZodType ? schema.meta()?.["x-form"] : undefined;
+  if (typeof form === "string") notes.form = form;
   Object.assign(issue, notes);
   return undefined;
 };
@@ -148,7 +149,8 @@ function describe(
   if (options !== undefined) return notAnOption(what, input, options);
   switch (issue.code) {
     case "invalid_type":
-      return issue.secret === true
+      if (issue.form === "duration" && typeof input === "number") return withoutUnit(path, input, source);
+      return issue.form === "secret"
         ? {
             code: "bad-type",
             message: `${what} must be a text, not ${typeName(input)}`,
@@ -176,13 +178,20 @@ function optionsOf(issue: Issue): readonly string[] | undefined {
 
 function notAnOption(what: string, input: unknown, options: readonly string[]) {
   const guess = typeof input === "string" ? nearest(input, options) : undefined;
-  const hint = guess === undefined ? `one of ${listed(options)}` : `did you mean "${guess}"?`;
+  let hint = guess === undefined ? `one of ${listed(options)}` : `did you mean "${guess}"?`;
+  // Without quotes YAML has it for nothing at all.
+  if (input === null && options.includes("null")) hint = `put it in quotes: "null"`;
   const only = options.length === 1 ? ` but must be ${options[0]}` : "";
   return {
     code: "bad-value",
     message: `${what} is ${quoted(input)}${only}`,
     hint: only === "" ? hint : undefined,
   };
+}
+
+function withoutUnit(path: Path, input: number, source: Source) {
+  const message = `${pathText(path)} is a duration, and has no unit`;
+  return { code: "bad-duration", message, hint: `write ${source.sourceOf(path) ?? input}s if it is seconds` };
 }
 
 function wrongType(path: Path, expected: readonly string[], input: unknown, source: Source) {
@@ -230,6 +239,9 @@ function explainUnion(branches: readonly (readonly Issue[])[], path: Path, sourc
     (typeof input === "string" || top.every((issue) => optionsOf(issue) !== undefined))
   ) {
     return [{ path, at: "value", ...notAnOption(pathText(path), input, options) }];
+  }
+  if (typeof input === "number" && top.some((issue: Issue & Notes) => issue.form === "duration")) {
+    return [{ path, at: "value", ...withoutUnit(path, input, source) }];
   }
   const expected = top.flatMap((issue) => (issue.code === "invalid_type" ? [issue.expected] : []));
   return [{ path, at: "value", ...wrongType(path, expected, input, source) }];

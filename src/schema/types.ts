@@ -45,6 +45,21 @@ function outOfBounds(text: string, minMs: number, maxMs: number) {
   return { code: "out-of-bounds", message: `the duration ${text} is out of bounds`, hint };
 }
 
+const VERSION = /^\d+\.\d+\.\d+$/;
+
+/** Three numbers, as Semantic Versioning has them. */
+export function version() {
+  return z
+    .string()
+    .meta({ pattern: VERSION.source, examples: ["1.0.0"] })
+    .transform((text, context) => {
+      if (VERSION.test(text)) return text;
+      const hint = 'three numbers, such as "1.0.0"';
+      report(context, { code: "bad-value", message: `"${text}" is not a version`, hint });
+      return z.NEVER;
+    });
+}
+
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
   B: 1,

@@ -126,6 +126,31 @@ describe("a bad profile", () => {
       /3:10 bad-type .*\(put it in quotes: "1.2"\)/,
     ],
     [
+      "with a version of two numbers",
+      { version: 'version: "1.2"' },
+      /3:10 bad-value "1.2" is not a version \(three numbers, such as "1.0.0"\)/,
+    ],
+    [
+      "with a duration without a unit",
+      { windows: 'windows: [{ name: a, tumbling: 60, fields: { "*": [mean] } }]' },
+      /bad-duration windows\[0\].tumbling is a duration, and has no unit \(write 60s if it is seconds\)/,
+    ],
+    [
+      "with the action null out of quotes",
+      { clean: "clean: [{ on: x, outside: range, do: null }]" },
+      /bad-value clean\[0\].do .*put it in quotes: "null"/,
+    ],
+    [
+      "with a value twice in an enum",
+      { fields: "fields: { x: { from: /x, type: enum, values: [off, heat, off] } }" },
+      /duplicate-name the value "off" is listed twice/,
+    ],
+    [
+      "with a window that asks for nothing",
+      { windows: "windows: [{ name: a, tumbling: 1m, fields: { x: [] } }]" },
+      /bad-window a window needs fields/,
+    ],
+    [
       "with a topic that names no device",
       { match: 'match: { mqtt: { topics: ["t/+"] } }' },
       /no-identity .*capture \{device\}/,
