@@ -52,13 +52,18 @@ export function readAgentFiles(
     ...brokenProfiles.map((id) => ({ id, file: id })),
   ];
   diagnostics.push(...checkProfileIds(file, loaded, ids));
-  diagnostics.push(...findGroups(file, loaded, profiles).diagnostics);
+  const isSure = profiles.length > 0 && brokenProfiles.length === 0;
+  const ofGroups = findGroups(file, loaded, profiles).diagnostics;
+  diagnostics.push(...ofGroups.filter(({ code }) => isSure || !ABSENT.has(code)));
   const groups = loaded.config?.groups ?? [];
   const usable = profiles.filter(({ id }) => !isReserved(id, groups));
   const none = [...usable.map(({ id }) => id), ...brokenProfiles].every((id) => isReserved(id, groups));
   const broken = none ? "all" : brokenProfiles;
   return { config: loaded.config, profiles: usable, brokenProfiles: broken, diagnostics };
 }
+
+/** What a group seems to lack where a profile cannot be read, which may go on as the agent knows it. */
+const ABSENT: ReadonlySet<string> = new Set(["unknown-profile", "unknown-field", "no-members"]);
 
 function readProfile(path: string, zone: string) {
   try {

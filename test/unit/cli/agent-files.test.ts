@@ -52,6 +52,20 @@ describe("what an agent is started with", () => {
     expect(read(HALL).codes).toEqual(["reserved-id"]);
   });
 
+  it("says of a group that it lacks a profile only where that is not merely broken", () => {
+    const hall = HALL.replace("name: hall", "name: hall, members: { profiles: [a] }");
+    profile("a");
+    profile("b");
+    expect(read(hall).codes).toEqual([]);
+    profile("a", "t: { form: /t }");
+    expect(read(hall)).toMatchObject({
+      brokenProfiles: ["a"],
+      codes: expect.not.arrayContaining(["unknown-profile"]),
+    });
+    rmSync(join(folder, "device-profiles", "a.yaml"));
+    expect(read(hall).codes).toEqual(["unknown-profile"]);
+  });
+
   it("is nothing at all where no other profile is there, so that a reload is refused", () => {
     profile("group");
     expect(read(HALL)).toMatchObject({ inForce: [], brokenProfiles: "all" });
