@@ -10,10 +10,10 @@ export class DirtyDevices {
     this.#devices.push(device);
   }
 
-  /** Hands them over to be stored; who has stored one clears its `dirty`. */
-  take(): Device[] {
-    const devices = this.#devices;
-    this.#devices = [];
-    return devices;
+  /** Each of them once, for as long as it is dirty, which who has stored it clears: nobody need store all that are asked for. */
+  all(): readonly Device[] {
+    // What was stored, and has changed since, is here twice.
+    this.#devices = [...new Set(this.#devices)].filter(({ dirty }) => dirty);
+    return this.#devices;
   }
 }

@@ -69,7 +69,7 @@ export class Checkpointer {
 
   #begin(): void {
     // They are taken from the end.
-    this.#queue = [...this.#queue, ...this.#engine.dirty.take()].sort((a, b) => b.usedAt - a.usedAt);
+    this.#queue = [...this.#engine.dirty.all()].sort((a, b) => b.usedAt - a.usedAt);
     this.#through = this.#engine.sequence;
   }
 

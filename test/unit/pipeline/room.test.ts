@@ -130,6 +130,26 @@ it("goes beyond its bound by no more than a part of it while many that it has to
     await pipeline.crash();
   }));
 
+it("stores at its end also what a recovery began to store and left when there was room", () =>
+  inFolder(async (path) => {
+    const devices = 30_000;
+    let pipeline = await open(path, Number.POSITIVE_INFINITY);
+    await putAll(pipeline, devices, 0);
+    const { totals, bytes } = { totals: pipeline.engine.totals(), bytes: pipeline.engine.residency.bytes };
+    await pipeline.crash();
+    pipeline = await open(path, 0.9 * bytes);
+    const { devicesSpilled } = pipeline.engine.residency.stats();
+    expect(devicesSpilled).toBeGreaterThan(0);
+    expect(devicesSpilled).toBeLessThan(devices / 2);
+    const share = pipeline.checkpointer.everything();
+    await pipeline.store.commit({ summaries: [], ...share.commit });
+    share.written();
+    await pipeline.crash();
+    pipeline = await open(path, Number.POSITIVE_INFINITY);
+    expect(pipeline.engine.totals()).toEqual(totals);
+    await pipeline.crash();
+  }));
+
 function byName({ engine }: Pipeline) {
   return engine.counts().sort((a, b) => (a.device < b.device ? -1 : 1));
 }
