@@ -190,14 +190,14 @@ describe("group commit", () => {
       const put = (count: number) => {
         for (let i = 0; i < count; i++) pipeline.put({ timeMs: i * 7, values: [i] }, () => told++);
       };
-      put(300);
+      put(150);
       await clock.run(2);
-      expect(told).toBe(300);
+      expect(told).toBe(150);
       put(100);
       await clock.run(20);
-      expect(told).toBe(300);
+      expect(told).toBe(150);
       await clock.run(100);
-      expect(told).toBe(400);
+      expect(told).toBe(250);
       const before = engine.sequence;
       for (let ms = 0; ms < 2_000; ms += 2) {
         put(10);
