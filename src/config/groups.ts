@@ -8,10 +8,11 @@ import { aggregatesSchema, boundedKind, checkPlacement, hoppingSchema } from "..
 import { type Problem, type Unchecked, withRefused, withRule, z } from "../schema/zod.js";
 
 const KINDS = ["tumbling", "hopping", "global"] as const;
-const HINT = `give one of ${KINDS.join(", ")}, or ask for it in a window of the device profile`;
+const ELSEWHERE = "ask for it in a window of the device profile";
+const HINT = `give one of ${KINDS.join(", ")}, or ${ELSEWHERE}`;
 
-function refusal(message: string): Problem {
-  return { code: "bad-window", message, hint: HINT };
+function refusal(message: string, hint = HINT): Problem {
+  return { code: "bad-window", message, hint };
 }
 
 /** What windows of profiles can have and these cannot. */
@@ -20,9 +21,9 @@ const REFUSED: Readonly<Record<string, Problem>> = {
   count: refusal("the bounds of count windows follow from the readings of one device"),
   state: refusal("the bounds of state windows follow from the readings of one device"),
   sliding: refusal("the bounds of sliding windows follow from the readings of one device"),
-  early: refusal("windows of groups have nothing early to say"),
-  empty: refusal("windows of groups are not filled"),
-  fill: refusal("windows of groups are not filled"),
+  early: refusal("windows of groups have nothing early to say", `remove it, or ${ELSEWHERE}`),
+  empty: refusal("windows of groups are not filled", `remove it, or ${ELSEWHERE}`),
+  fill: refusal("windows of groups are not filled", `remove it, or ${ELSEWHERE}`),
 };
 
 const windowSchema = withRefused(

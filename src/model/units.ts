@@ -75,6 +75,12 @@ export function findUnit(name: string): Unit | undefined {
   return TABLE.get(name);
 }
 
+/** The names of the units of the same dimension, itself among them. */
+export function unitsLike(name: string): readonly string[] {
+  const base = TABLE.get(name)?.base;
+  return [...TABLE.values()].filter((unit) => unit.base === base).map((unit) => unit.name);
+}
+
 /** @returns the linear function from one unit to the other; undefined when unknown or of another dimension */
 export function convert(from: string, to: string): Conversion | undefined {
   const way = fraction(from, to);

@@ -1,3 +1,5 @@
+import { WeirError } from "../model/errors.js";
+import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
 import { finishNumber } from "./coerce.js";
@@ -55,7 +57,9 @@ export function compileComputed(
   field: FieldShape,
   names: Names,
 ): (values: readonly FieldValue[]) => FieldValue {
-  const { run } = compileExpression(text, names, [RESULT_TYPE[field.type]]);
+  const code = compileExpression(text, names, [RESULT_TYPE[field.type]]);
+  if (field.type === "enum") refuseUnlisted(code, field.names ?? []);
+  const { run } = code;
   const scope: Scope = { values: [], message: undefined, topic: undefined };
   const evaluate = (values: readonly FieldValue[]): FieldValue => {
     scope.values = values;
@@ -73,6 +77,18 @@ export function compileComputed(
     };
   }
   return evaluate;
+}
+
+/** @throws WeirError `bad-expression` where it is written to give what is none of the field's values */
+function refuseUnlisted({ written = [] }: Code, known: readonly string[]): void {
+  for (const text of written) {
+    if (known.includes(text)) continue;
+    const guess = nearest(text, known);
+    const hint = guess === undefined ? `values are ${known.join(", ")}` : `did you mean ${guess}?`;
+    throw new WeirError("bad-expression", `it can give "${text}", which is none of the field's values`, {
+      hint,
+    });
+  }
 }
 
 const RESULT_TYPE: Readonly<Record<FieldType, ExpressionType>> = {

@@ -16,7 +16,9 @@ export interface Code {
   readonly run: (scope: Scope) => unknown;
   /** The only texts that it can be, of a field that has such. */
   readonly values?: readonly string[];
-  /** The texts that are written out in it: itself, or those of a list. */
+  /** The text that it is, where it is one written out. */
+  readonly literal?: string;
+  /** The texts written out in it that it can be. */
   readonly written?: readonly string[];
 }
 
@@ -59,10 +61,16 @@ export function asBool(code: Code): BoolCode | undefined {
   };
 }
 
-/** Of what is the one or the other: the texts that it can be, where those of both are known. */
-export function withValues(a: Code, b: Code): Pick<Code, "values"> {
-  const [some, others] = [a.values ?? a.written, b.values ?? b.written];
-  return some === undefined || others === undefined ? {} : { values: [...new Set([...some, ...others])] };
+/** Of what is the one or the other: the texts that it can be, where those of both are known, and those written out. */
+export function withValues(a: Code, b: Code): Pick<Code, "values" | "written"> {
+  const written = [...(a.written ?? []), ...(b.written ?? [])];
+  const [some, others] = [valuesOf(a), valuesOf(b)];
+  if (some === undefined || others === undefined) return { written };
+  return { written, values: [...new Set([...some, ...others])] };
+}
+
+function valuesOf({ values, literal }: Code): readonly string[] | undefined {
+  return literal === undefined ? values : [literal];
 }
 
 /** A member of a message: own properties only, so that `__proto__` and `constructor` are just names. */

@@ -85,8 +85,25 @@ function parse(text: string): ASTNode {
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     const at = error.range === undefined ? "" : ` at character ${error.range.start + 1}`;
-    throw new WeirError("bad-expression", `${lowerFirst(error.summary)}${at}`, { cause: error });
+    const hint = SLIPS.find(([slip]) => slip.test(withoutTexts(text)))?.[1] ?? OPERATORS;
+    throw new WeirError("bad-expression", `${lowerFirst(error.summary)}${at}`, { cause: error, hint });
   }
+}
+
+/** What comes from other languages, and what is written here. */
+const SLIPS: readonly (readonly [RegExp, string])[] = [
+  [/["']/, "close the quotes"],
+  [/===|!==/, "write == or !="],
+  [/<>/, "write !="],
+  [/(?<![=!<>])=(?!=)/, "write == to compare"],
+  [/\band\b/i, "write &&"],
+  [/\bor\b/i, "write ||"],
+  [/\bnot\b/i, "write !"],
+];
+const OPERATORS = "operators are == != < <= > >= + - * / % in && || ! and c ? x : y";
+
+function withoutTexts(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, "0");
 }
 
 function lowerFirst(text: string): string {
@@ -140,7 +157,7 @@ function literal(node: ASTNode, value: unknown): Code {
     const number = Number(value);
     return { type: "number", run: () => number };
   }
-  if (typeof value === "string") return { type: "text", written: [value], run: () => value };
+  if (typeof value === "string") return { type: "text", literal: value, written: [value], run: () => value };
   if (typeof value === "boolean") return { type: "bool", run: () => value };
   if (value === null) return { type: "null", run: () => null };
   return fail(
@@ -224,8 +241,7 @@ function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, AST
 }
 
 function list(elements: readonly Code[]): Code {
-  const written = elements.flatMap((element) => element.written ?? []);
-  return { type: "list", written, run: (scope) => elements.map((element) => element.run(scope)) };
+  return { type: "list", run: (scope) => elements.map((element) => element.run(scope)) };
 }
 
 function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, ASTNode], names: Names): Code {
@@ -234,12 +250,23 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
   if (op === "in" && b.type !== "list" && b.type !== "any") {
     return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
   }
-  if (op === "==" || op === "!=" || op === "in") refuseStrange(right, a, b);
   if (op === "==" || op === "!=") {
+    refuseStrange(right, a, b);
     refuseStrange(left, b, a);
     refuseNever(node, a, b);
+  } else if (op === "in" && right.op === "list") {
+    for (const element of right.args) refuseElement(element, a, compile(element, names));
   }
   return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+}
+
+/** What a value that is looked for in a list is never equal to. */
+function refuseElement(node: ASTNode, a: Code, element: Code): void {
+  refuseStrange(node, a, element);
+  refuseNever(node, a, element);
+  if (compileBinary("==", a, element) === undefined) {
+    fail(node, `a ${a.type} is never a ${element.type},`, `remove it, or make it a ${a.type}`);
+  }
 }
 
 /** What is never equal, or never null: only in a message is there such a thing. */
@@ -254,15 +281,12 @@ function refuseNever(node: ASTNode, a: Code, b: Code): void {
   fail(node, `what is one of ${a.values.join(", ")} is never one of ${b.values.join(", ")}`);
 }
 
-/** A field of a few texts is never any other: who asks for one has misspelt it. */
-function refuseStrange(node: ASTNode, { values }: Code, { written = [] }: Code): void {
-  if (values === undefined || values.length === 0) return;
-  for (const text of written) {
-    if (values.includes(text)) continue;
-    const guess = nearest(text, values);
-    const hint = guess === undefined ? `values are ${values.join(", ")}` : `did you mean ${guess}?`;
-    fail(node, `"${text}" is none of the field's values`, hint);
-  }
+/** A field of a few texts is never any other: who asks for one has misspelt it, unless it is what stands for none. */
+function refuseStrange(node: ASTNode, { values = [] }: Code, { literal }: Code): void {
+  if (literal === undefined || values.length === 0 || values.includes(literal)) return;
+  const guess = nearest(literal, values);
+  const hint = guess === undefined ? `values are ${values.join(", ")}` : `did you mean ${guess}?`;
+  fail(node, `"${literal}" is none of the field's values`, hint);
 }
 
 /** The value of a computed expression as a field keeps it: NaN where it is absent or not finite. */

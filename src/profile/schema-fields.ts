@@ -1,5 +1,5 @@
 import { LIMITS } from "../model/limits.js";
-import { convert } from "../model/units.js";
+import { convert, unitsLike } from "../model/units.js";
 import { count, duration } from "../schema/types.js";
 import { type Unchecked, withRule, z } from "../schema/zod.js";
 import { bounds, unit } from "./schema-parts.js";
@@ -163,7 +163,9 @@ function checkUnits(field: Unchecked, report: Parameters<Parameters<typeof withR
       hint: "add unit",
     });
   } else if (typeof from === "string" && convert(from, to) === undefined) {
-    report({ code: "bad-unit", message: `${from} cannot be converted to ${to}`, path: ["as"] });
+    const like = unitsLike(from).filter((name) => name !== from);
+    const hint = like.length === 0 ? "remove as" : `what goes with ${from} is ${like.join(", ")}`;
+    report({ code: "bad-unit", message: `${from} cannot be converted to ${to}`, path: ["as"], hint });
   }
 }
 

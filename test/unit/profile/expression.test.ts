@@ -183,7 +183,9 @@ describe("a bad expression", () => {
     ["x in 5", /list/],
     ['mode == "haet"', /"haet" is none of the field's values at character 9/],
     ['"haet" != mode', /none of the field's values at character 1/],
-    ['mode in ["heat", "warm"]', /"warm" is none/],
+    ['mode in ["heat", "warm"]', /"warm" is none of the field's values at character 18/],
+    ['mode in ["off", 1]', /a text is never a number, at character 17/],
+    ["x in [1, null]", /never null, it is there or not at character 10/],
     ['(x > 1 ? mode : "none") == "haet"', /"haet" is none of the field's values/],
     ['orElse(mode, "none") == "nine"', /"nine" is none/],
     ["mode == valve", /what is one of off, heat, cool is never one of open, closed/],
@@ -211,6 +213,12 @@ describe("a bad expression", () => {
     expect(hintOf('mode == "haet"')).toBe("did you mean heat?");
     expect(hintOf('mode == "ventilate"')).toBe("values are off, heat, cool");
     expect(hintOf("pow(x)")).toBe("it is pow(x, y)");
+    expect(hintOf('mode in ["off", 1]')).toBe("remove it, or make it a text");
+    expect(hintOf("x = 5")).toBe("write == to compare");
+    expect(hintOf('mode == "and')).toBe("close the quotes");
+    expect(hintOf('mode == "=" and x > 1')).toBe("write &&");
+    expect(hintOf("x !== 5")).toBe("write == or !=");
+    expect(hintOf("(x >= 1")).toMatch(/^operators are == /);
   });
 });
 

@@ -187,7 +187,7 @@ describe("a bad profile", () => {
     [
       "with a conversion that cannot be",
       { fields: "fields: { x: { from: /x, unit: Cel, as: W } }" },
-      /Cel cannot be converted to W/,
+      /Cel cannot be converted to W .*what goes with Cel is K, /,
     ],
     ["with a conversion from nothing", { fields: "fields: { x: { from: /x, as: W } }" }, /add unit/],
     ["with a decimal without digits", { fields: "fields: { x: { from: /x, type: decimal } }" }, /digits: 2/],
@@ -205,6 +205,14 @@ describe("a bad profile", () => {
       "that computes from a later field",
       { fields: "fields: { y: { compute: x + 1 }, x: { from: /x } }" },
       /x is not known here/,
+    ],
+    [
+      "that computes what an enum does not have",
+      {
+        fields:
+          'fields: { x: { from: /x }, m: { type: enum, values: [hot, cold], compute: \'x > 5 ? "hot" : "clod"\' } }',
+      },
+      /it can give "clod", which is none of the field's values .*did you mean cold\?/,
     ],
     [
       "that computes text into a number",
