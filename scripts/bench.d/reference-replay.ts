@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { createGunzip } from "node:zlib";
 
-const WINDOW_MS = 300_000;
+const WINDOW_MS = Number(process.argv[4]);
 const isJson = process.argv[3] === "json";
 const input = createReadStream(process.argv[2]!).pipe(createGunzip());
 const windows = new Map<number, { count: number; sum: number; max: number }>();

@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
@@ -86,25 +87,87 @@ interface Run {
   readonly said: readonly string[];
 }
 
-/** `weir replay` from its start to its end, and the least program that gets the same numbers from clean rows. */
+/** Windows of the recording that are asked for: of two readings, as the profile has them, and of twenty-four. */
+const WINDOWS = [
+  { name: "5m", sizeMs: 300_000, of: "" },
+  { name: "1h", sizeMs: 3_600_000, of: ", windows of an hour" },
+] as const;
+
+/**
+ * `weir replay`, and the least program that gets the same numbers from clean rows: from start to end, and without what
+ * either takes for a recording of one row.
+ */
 export async function measureReplay(recording: Recording, nodeOptions: readonly string[]): Promise<Sample[]> {
-  const { path, format } = recording;
-  const weir = await run([...nodeOptions, "dist/main.js", "replay", "--profile", PROFILES[format], path]);
-  const plain = await run([program("reference-replay"), path, format]);
+  const folder = await mkdtemp(join(tmpdir(), "weir-bench-"));
+  try {
+    const oneRow = join(folder, `one.${recording.format}.gz`);
+    await pipeline(firstRow(recording), createGzip(), createWriteStream(oneRow));
+    const samples: Sample[] = [];
+    for (const window of WINDOWS) {
+      const profile = await profileOf(recording.format, window.name, folder);
+      const weirOn = (path: string) =>
+        run([...nodeOptions, "dist/main.js", "replay", "--profile", profile, path]);
+      const plainOn = (path: string) =>
+        run([program("reference-replay"), path, recording.format, String(window.sizeMs)]);
+      const begun = { weir: await weirOn(oneRow), plain: await plainOn(oneRow) };
+      const all = { weir: await weirOn(recording.path), plain: await plainOn(recording.path) };
+      samples.push(...samplesOf(begun, all, window.of));
+    }
+    return samples;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Runs {
+  readonly weir: Run;
+  readonly plain: Run;
+}
+
+function samplesOf(begun: Runs, { weir, plain }: Runs, of: string): Sample[] {
   const readings = numberAfter(weir.said, "received");
   if (numberAfter(weir.said, "accepted") !== readings) throw new Error("not every reading was accepted");
-  const perSecond = ({ elapsedMs }: Run) => (readings / elapsedMs) * 1_000;
+  const perSecond = (elapsedMs: number) => (readings / elapsedMs) * 1_000;
   const cpu = ({ cpuMs }: Run) => (cpuMs / readings) * 1_000;
   return [
-    { metric: "throughput", unit: "readings/s", value: perSecond(weir), reference: perSecond(plain) },
-    { metric: "cpu", unit: "µs/reading", value: cpu(weir), reference: cpu(plain) },
     {
-      metric: "resident memory, peak",
+      metric: `throughput${of}`,
+      unit: "readings/s",
+      value: perSecond(weir.elapsedMs),
+      reference: perSecond(plain.elapsedMs),
+    },
+    {
+      metric: `throughput${of}, without the start`,
+      unit: "readings/s",
+      value: perSecond(weir.elapsedMs - begun.weir.elapsedMs),
+      reference: perSecond(plain.elapsedMs - begun.plain.elapsedMs),
+    },
+    { metric: `cpu${of}`, unit: "µs/reading", value: cpu(weir), reference: cpu(plain) },
+    {
+      metric: `resident memory, peak${of}`,
       unit: "MB",
       value: weir.residentPeakBytes / 1e6,
       reference: plain.residentPeakBytes / 1e6,
     },
   ];
+}
+
+/** With the header, where the format has one. */
+async function* firstRow({ path, format }: Recording): AsyncGenerator<string> {
+  let left = format === "csv" ? 2 : 1;
+  for await (const line of linesOf(path)) {
+    yield line;
+    if (--left === 0) return;
+  }
+}
+
+/** The profile with windows of another size, under its own name. */
+async function profileOf(format: Format, window: string, folder: string): Promise<string> {
+  const text = await readFile(PROFILES[format], "utf8");
+  const path = join(folder, window, basename(PROFILES[format]));
+  await mkdir(dirname(path));
+  await writeFile(path, text.replace("name: 5m, tumbling: 5m", `name: ${window}, tumbling: ${window}`));
+  return path;
 }
 
 async function run(argv: readonly string[]): Promise<Run> {
