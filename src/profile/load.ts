@@ -3,7 +3,7 @@ import type { Diagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
 import { parseDocument } from "../schema/document.js";
 import { compileProfile } from "./compile.js";
-import { overlapProblems } from "./overlap.js";
+import { opennessProblems, overlapProblems } from "./overlap.js";
 import { profileSchema } from "./schema.js";
 
 export interface LoadOptions {
@@ -12,7 +12,7 @@ export interface LoadOptions {
   /** The gateway's time zone. */
   readonly zone: string;
   /**
-   * Where it has been in force already, it may have more overlapping windows than a new one: its store could not be read
+   * Where it has been in force already, it may have more windows at a time than a new one: its store could not be read
    * without it, and would count as damaged.
    */
   readonly isStored?: boolean;
@@ -39,15 +39,12 @@ export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
       diagnostics: [{ file, ...document.place(["id"]), code: "id-mismatch", message, hint }],
     };
   }
-  const overlaps = isStored ? [] : overlapProblems(document.value.windows);
-  if (overlaps.length > 0) {
-    const diagnostics = overlaps.map(({ path, ...problem }) => ({
-      file,
-      ...document.place(path),
-      ...problem,
-    }));
-    return { profile: undefined, diagnostics };
-  }
   const profile = compileProfile(document.value, { source: text, zone, file });
-  return { profile, diagnostics: [] };
+  if (isStored) return { profile, diagnostics: [] };
+  const { windows } = document.value;
+  const tooMany = [
+    ...overlapProblems(windows),
+    ...opennessProblems(windows, profile.time.outOfOrdernessMs),
+  ].map(({ path, ...problem }) => ({ file, ...document.place(path), ...problem }));
+  return { profile: tooMany.length === 0 ? profile : undefined, diagnostics: tooMany };
 }

@@ -33,6 +33,42 @@ export function overlapProblems(windows: readonly WindowDocument[]): readonly Fo
   return found;
 }
 
+/**
+ * Windows of a device that would be open at a time, together: from their beginning to the end of their lateness each is
+ * in memory, however little comes of it, and none of it can be spilled.
+ * @param outOfOrdernessMs how far the watermark is behind
+ */
+export function opennessProblems(
+  windows: readonly WindowDocument[],
+  outOfOrdernessMs: number,
+): readonly Found[] {
+  const found: Found[] = [];
+  let room: number = LIMITS.openWindowsMax;
+  for (const [index, { tumbling, hopping, allowedLateness }] of windows.entries()) {
+    const sizeMs = hopping?.size ?? tumbling;
+    if (sizeMs === undefined) continue;
+    const stepMs = hopping?.slide ?? sizeMs;
+    const count = Math.ceil((sizeMs + outOfOrdernessMs + allowedLateness) / stepMs);
+    if (count <= room) {
+      room -= count;
+      continue;
+    }
+    const others = LIMITS.openWindowsMax - room;
+    const beside = others === 0 ? "" : ` beside ${others} of the windows before it`;
+    const fittingMs = room * stepMs - sizeMs - outOfOrdernessMs;
+    found.push({
+      path: ["windows", index, ...(allowedLateness > 0 ? ["allowedLateness"] : [])],
+      code: "bad-window",
+      message: `a device would have ${count} of these windows open at a time${beside}; ${LIMITS.openWindowsMax} may be`,
+      hint:
+        fittingMs < 0
+          ? "give longer windows, or a shorter outOfOrderness"
+          : `give an allowedLateness of at most ${formatDuration(fittingMs)}, or longer windows`,
+    });
+  }
+  return found;
+}
+
 function remedy({ size, slide }: NonNullable<WindowDocument["hopping"]>, room: number): string {
   if (room === 0) return "give the windows before it longer slides";
   const sizeMax = formatDuration(room * slide);

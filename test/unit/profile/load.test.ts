@@ -310,6 +310,27 @@ describe("a bad profile", () => {
       expect(problems(windows(most, half)).join("\n")).toMatch(/give the windows before it longer slides/);
     });
 
+    it("is refused with the lateness that would do, where they stay open for so long", () => {
+      const late = (window: string, time = "") => ({
+        ...(time === "" ? {} : { time: `time: { ${time} }` }),
+        windows: `windows: [{ name: s, ${window}, fields: { x: [max] } }]`,
+      });
+      const [first, ...more] = problems(late("tumbling: 1s, allowedLateness: 30d"));
+      expect(more).toEqual([]);
+      expect(first).toMatch(
+        /:11:53 bad-window a device would have 2592006 of these windows open at a time; 100000 may be \(/,
+      );
+      expect(first).toMatch(/\(give an allowedLateness of at most 99994s, or longer windows\)$/);
+      expect(problems(late("tumbling: 1s, allowedLateness: 99994s"))).toEqual([]);
+      expect(problems(late("tumbling: 1s, allowedLateness: 99994001ms"))).toHaveLength(1);
+      expect(problems(late("tumbling: 1s, allowedLateness: 1d"))).toEqual([]);
+      expect(problems(late("hopping: { size: 1h, slide: 1s }, allowedLateness: 27h"))).toHaveLength(1);
+      expect(problems(late("tumbling: 1s", "from: /t, format: iso, outOfOrderness: 30d")).join("\n")).toMatch(
+        /\(give longer windows, or a shorter outOfOrderness\)/,
+      );
+      expect(problems(late("session: { gap: 1s }, allowedLateness: 30d"))).toEqual([]);
+    });
+
     it("is taken from a store all the same, which would count as damaged without it", () => {
       const text = load(windows(most)).profile!.source.replace("10000s", "1d");
       const options = { file: "t", zone: "UTC" };
