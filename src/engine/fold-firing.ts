@@ -99,8 +99,34 @@ function tellFinal(where: Where, window: Ended): void {
   where.on.emit(say(where, window, { revision: (told?.revision ?? -1) + 1, final: true }));
 }
 
-function isSame(a: Pick<Told, "startMs" | "nth">, b: Pick<Told, "startMs" | "nth">): boolean {
+type Which = Pick<Told, "startMs" | "nth">;
+
+function isSame(a: Which, b: Which): boolean {
   return a.startMs === b.startMs && a.nth === b.nth;
+}
+
+/** Index of the first that is not before it: with a long lateness there are many. */
+function placeIn(told: readonly Told[], { startMs, nth }: Which): number {
+  let low = 0;
+  let high = told.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { startMs: otherMs, nth: other } = told[middle]!;
+    if (otherMs < startMs || (otherMs === startMs && other < nth)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function findTold(told: readonly Told[], which: Which): Told | undefined {
+  const found = told[placeIn(told, which)];
+  return found !== undefined && isSame(found, which) ? found : undefined;
+}
+
+function addTold(told: Told[], added: Told): void {
+  const place = placeIn(told, added);
+  if (place === told.length) told.push(added);
+  else told.splice(place, 0, added);
 }
 
 /** Says what has ended on time; where a late reading has come since, says anew what it has changed. */
@@ -115,27 +141,28 @@ function lookAhead(where: Where, watermarkMs: number): void {
   }
   foldTo({ plan, device, fold, at: fold.ahead }, watermarkMs, (window) => {
     const { startMs, nth, endedMs } = window;
-    const earlier = before.find((each) => isSame(each, window)) ?? takeTold(fold, window);
+    const earlier = findTold(before, window) ?? takeTold(fold, window);
     const summary = say(where, window, { revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
     const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
     if (changed) on.emit({ ...summary, revision });
-    fold.told.push({ startMs, nth, endedMs, revision, digest });
+    addTold(fold.told, { startMs, nth, endedMs, revision, digest });
   });
   const { run } = fold.ahead;
   for (const told of before) {
-    if (fold.told.some((each) => isSame(each, told))) continue;
+    if (findTold(fold.told, told) !== undefined) continue;
     // One that lasts longer is still there: it is said anew when it has ended.
     const stays = told.digest === undefined || (run !== undefined && isSame(run, told));
-    fold.told.push(stays ? told : retract(where, told, false));
+    addTold(fold.told, stays ? told : retract(where, told, false));
   }
 }
 
 /** What was taken back earlier and is there after all. */
 function takeTold(fold: Fold, window: Ended): Told | undefined {
-  const place = fold.told.findIndex((each) => isSame(each, window));
-  return place < 0 ? undefined : fold.told.splice(place, 1)[0];
+  const told = findTold(fold.told, window);
+  if (told !== undefined) fold.told.splice(placeIn(fold.told, window), 1);
+  return told;
 }
 
 /** Takes back a window that there is not, as it turns out. */

@@ -24,7 +24,7 @@ export interface Fold {
   readonly settled: Position;
   /** As far as the watermark; undefined when it has to start anew. */
   ahead: Position | undefined;
-  /** What `ahead` has said, in the order in which it did, and what it has taken back. */
+  /** What `ahead` has said, and what it has taken back, by start and `nth`. */
   told: Told[];
 }
 
