@@ -24,7 +24,7 @@ import { inPortions, makeRoom } from "./room.js";
  * is cut as soon as its input pauses: a lone sender has its acknowledgement at once. With the budget spent, readings
  * wait for the next commit that it allows, at most `maxDelayMs`. Two kinds of block do not ask the budget, because
  * one sync is little beside what they hold: one with `maxBytes` of payload, and a large one whose input has gone
- * quiet (every sender is waiting for its acknowledgement, so waiting longer gains nothing).
+ * quiet (senders wait for their acknowledgements, or to be read again, so waiting longer gains nothing).
  *
  * A block is full with `maxBytes` of payload, or with as many readings as cause no more summaries than memory and log
  * are to take at a time (block-size.ts). Full ones wait for one another in the order in which they were filled; their
@@ -68,7 +68,7 @@ const LARGE_READINGS_MIN = 128;
 const SAVED_COMMITS_MAX = 10;
 /** Input is quiet when nothing has come for this long, and for this part of the time that the block has gathered. */
 const QUIET_MS_MIN = 1;
-const QUIET_SHARE = 1 / 8;
+const QUIET_SHARE = 1 / 4;
 const TICK_MS = 1_000;
 /** Reading the whole log may take long on a small machine; longer than this it is stuck. */
 const ROOM_MS_MAX = 600_000;
