@@ -9,7 +9,7 @@
 import { LIMITS } from "../model/limits.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
 import { converter } from "../model/units.js";
-import { parseNumber } from "./number.js";
+import { parseNumber, roundTo } from "./number.js";
 import type { FieldDocument } from "./schema-fields.js";
 
 export type Coercion = (raw: unknown) => FieldValue | undefined;
@@ -37,9 +37,8 @@ export function enumNames(values: FieldDocument["values"]): readonly string[] {
 export function finishNumber(field: Pick<FieldDocument, "type" | "digits">): (value: number) => number {
   if (field.type === "int") return whole;
   if (field.type !== "decimal") return (value) => value;
-  const factor = 10 ** (field.digits ?? 0);
-  // Half away from zero, and the nearest double to the decimal: 21.4, not 21.400000000000002.
-  return (value) => (Math.sign(value) * Math.round(Math.abs(value) * factor)) / factor;
+  const digits = field.digits ?? 0;
+  return (value) => roundTo(value, digits);
 }
 
 /** A scaled whole number may be off by rounding; a fraction is not a whole number. */

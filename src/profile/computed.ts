@@ -79,8 +79,12 @@ export function compileComputed(
   return evaluate;
 }
 
-/** @throws WeirError `bad-expression` where it is written to give what is none of the field's values */
-function refuseUnlisted({ written = [] }: Code, known: readonly string[]): void {
+/** @throws WeirError `bad-expression` where it is written to give what is none of the field's values, or can give none */
+function refuseUnlisted({ values, written = [] }: Code, known: readonly string[]): void {
+  if (values !== undefined && !values.some((text) => known.includes(text))) {
+    const message = `it gives one of ${values.join(", ")}, which are none of the field's values`;
+    throw new WeirError("bad-expression", message, { hint: `values are ${known.join(", ")}` });
+  }
   for (const text of written) {
     if (known.includes(text)) continue;
     const guess = nearest(text, known);

@@ -11,7 +11,7 @@ import {
   type TextCode,
   withValues,
 } from "./expression-value.js";
-import { parseNumber } from "./number.js";
+import { PLACES_MAX, parseNumber, roundTo } from "./number.js";
 
 /** One function of the expression language. `x.f(y)` and `f(x, y)` are the same. */
 export interface ExpressionFunction {
@@ -103,15 +103,6 @@ function toText(value: unknown): string | undefined {
   return typeof value === "string" && value.length <= LIMITS.textValueCharactersMax ? value : undefined;
 }
 
-/** Half away from zero, as people round; the decimal places are counted on the shortest decimal form. */
-function roundTo(x: number, digits: number): number {
-  if (!(digits >= 0 && digits <= 15) || !Number.isFinite(x)) return Number.NaN;
-  const shifted = Number(`${Math.abs(x)}e${Math.trunc(digits)}`);
-  // A number so small or large that it is written with an exponent has no such places to round.
-  if (Number.isNaN(shifted)) return Math.abs(x) < 1 ? 0 : x;
-  return Math.sign(x) * Number(`${Math.round(shifted)}e-${Math.trunc(digits)}`);
-}
-
 const ALL: readonly ExpressionFunction[] = [
   unary("abs", "Magnitude.", Math.abs),
   unary("floor", "Largest whole number not above x.", Math.floor),
@@ -123,10 +114,18 @@ const ALL: readonly ExpressionFunction[] = [
   unary("sin", "Sine of x radians.", Math.sin),
   unary("cos", "Cosine of x radians.", Math.cos),
   unary("tan", "Tangent of x radians.", Math.tan),
-  numeric("round(x, digits?)", "Half away from zero, to so many decimal places (0).", [1, 2], ([x, d]) => {
-    const digits: NumberCode = d ?? (() => 0);
-    return (scope) => roundTo(x!(scope), digits(scope));
-  }),
+  numeric(
+    "round(x, digits?)",
+    `Half away from zero, to so many decimal places (0), ${PLACES_MAX} at most; absent for other numbers of them.`,
+    [1, 2],
+    ([x, d]) => {
+      const digits: NumberCode = d ?? (() => 0);
+      return (scope) => {
+        const places = Math.trunc(digits(scope));
+        return places >= 0 && places <= PLACES_MAX ? roundTo(x!(scope), places) : Number.NaN;
+      };
+    },
+  ),
   numeric("pow(x, y)", "x to the power of y.", [2, 2], ([x, y]) => {
     return (scope) => x!(scope) ** y!(scope);
   }),

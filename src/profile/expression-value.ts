@@ -84,7 +84,8 @@ export function member(container: unknown, key: unknown): unknown {
 
 /** Number of characters, elements or members; NaN for what has none. */
 export function sizeOf(value: unknown): number {
-  if (typeof value === "string" || Array.isArray(value)) return value.length;
+  if (typeof value === "string") return [...value].length;
+  if (Array.isArray(value)) return value.length;
   if (value instanceof Map) return value.size;
   return typeof value === "object" && value !== null ? Object.keys(value).length : Number.NaN;
 }

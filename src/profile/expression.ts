@@ -84,10 +84,19 @@ function parse(text: string): ASTNode {
     return environment.parse(text).ast;
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
-    const at = error.range === undefined ? "" : ` at character ${error.range.start + 1}`;
-    const hint = SLIPS.find(([slip]) => slip.test(withoutTexts(text)))?.[1] ?? OPERATORS;
-    throw new WeirError("bad-expression", `${lowerFirst(error.summary)}${at}`, { cause: error, hint });
+    const { range } = error;
+    const at = range === undefined ? "" : ` at character ${range.start + 1}`;
+    // The parser names one that is further on.
+    const character = range === undefined ? "" : text.slice(range.start, range.start + 1);
+    const summary = lowerFirst(error.summary).replace(/^(unexpected character: )'.'$/u, `$1'${character}'`);
+    throw new WeirError("bad-expression", `${summary}${at}`, { cause: error, hint: hintOf(summary, text) });
   }
+}
+
+function hintOf(summary: string, text: string): string {
+  if (summary.startsWith("reserved identifier")) return "a field of that name cannot be used here: rename it";
+  if (summary.includes("escape")) return "write two backslashes for one";
+  return SLIPS.find(([slip]) => slip.test(withoutTexts(text)))?.[1] ?? OPERATORS;
 }
 
 /** What comes from other languages, and what is written here. */
@@ -95,6 +104,8 @@ const SLIPS: readonly (readonly [RegExp, string])[] = [
   [/["']/, "close the quotes"],
   [/===|!==/, "write == or !="],
   [/<>/, "write !="],
+  [/=</, "write <="],
+  [/=>/, "write >="],
   [/(?<![=!<>])=(?!=)/, "write == to compare"],
   [/\band\b/i, "write &&"],
   [/\bor\b/i, "write ||"],
@@ -255,7 +266,11 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
     refuseStrange(left, b, a);
     refuseNever(node, a, b);
   } else if (op === "in" && right.op === "list") {
-    for (const element of right.args) refuseElement(element, a, compile(element, names));
+    for (const element of right.args) {
+      const item = compile(element, names);
+      refuseStrange(left, item, a);
+      refuseElement(element, a, item);
+    }
   }
   return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
 }

@@ -86,6 +86,7 @@ describe("values of a field", () => {
     [", type: int", "1e17", undefined],
     [", type: decimal, digits: 1", "21.449", 21.4],
     [", type: decimal, digits: 1", "-21.45", -21.5],
+    [", type: decimal, digits: 2", "1.005", 1.01],
     [", type: decimal, digits: 2, scale: 0.001", "21405", 21.41],
     [", type: bool", "true", 1],
     [", type: bool", '"OFF"', 0],

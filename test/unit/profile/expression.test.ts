@@ -48,6 +48,8 @@ describe("numbers in expressions", () => {
     ["round(1.005, 2)", 1.01],
     ["round(-21.449999, 1)", -21.4],
     ["round(1e300, 2)", 1e300],
+    ["orElse(round(1.5, 16), -1)", -1],
+    ['size("😀")', 1],
     ["abs(-3) + floor(2.7) + ceil(2.1)", 8],
     ["min(3, 1, 2) + max(3, 1, 2)", 4],
     ["clamp(12, 0, 10)", 10],
@@ -185,6 +187,8 @@ describe("a bad expression", () => {
     ['"haet" != mode', /none of the field's values at character 1/],
     ['mode in ["heat", "warm"]', /"warm" is none of the field's values at character 18/],
     ['mode in ["off", 1]', /a text is never a number, at character 17/],
+    ['"zz" in [mode]', /"zz" is none of the field's values at character 1/],
+    ["x > 1 AND x < 3", /unexpected character: 'A' at character 7/],
     ["x in [1, null]", /never null, it is there or not at character 10/],
     ['(x > 1 ? mode : "none") == "haet"', /"haet" is none of the field's values/],
     ['orElse(mode, "none") == "nine"', /"nine" is none/],
@@ -218,6 +222,10 @@ describe("a bad expression", () => {
     expect(hintOf('mode == "and')).toBe("close the quotes");
     expect(hintOf('mode == "=" and x > 1')).toBe("write &&");
     expect(hintOf("x !== 5")).toBe("write == or !=");
+    expect(hintOf("x =< 5")).toBe("write <=");
+    expect(hintOf("x => 5")).toBe("write >=");
+    expect(hintOf("for > 5")).toMatch(/rename it/);
+    expect(hintOf('s == "\\d"')).toBe("write two backslashes for one");
     expect(hintOf("(x >= 1")).toMatch(/^operators are == /);
   });
 });
