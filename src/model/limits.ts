@@ -20,8 +20,11 @@ export const LIMITS = {
    * device, and each is closed with a summary of its own.
    */
   readingWindowsMax: 10_000,
-  /** Windows of all kinds that a device has open at a time: a second each for a day, with some to spare. */
-  openWindowsMax: 100_000,
+  /**
+   * Tumbling and hopping windows that a device has open at a time. When it comes back after a long silence, or its
+   * definition changes, all are closed at once, and as many summaries are in memory.
+   */
+  openWindowsMax: 20_000,
   /** Windows without a reading that are filled at a time: a week of minutes. */
   emptyWindowsMax: 10_080,
   /** Characters of an expression. */

@@ -42,9 +42,8 @@ export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
   const profile = compileProfile(document.value, { source: text, zone, file });
   if (isStored) return { profile, diagnostics: [] };
   const { windows } = document.value;
-  const tooMany = [
-    ...overlapProblems(windows),
-    ...opennessProblems(windows, profile.time.outOfOrdernessMs),
-  ].map(({ path, ...problem }) => ({ file, ...document.place(path), ...problem }));
+  const overlaps = overlapProblems(windows);
+  const found = overlaps.length > 0 ? overlaps : opennessProblems(windows, profile.time.outOfOrdernessMs);
+  const tooMany = found.map(({ path, ...problem }) => ({ file, ...document.place(path), ...problem }));
   return { profile: tooMany.length === 0 ? profile : undefined, diagnostics: tooMany };
 }

@@ -62,7 +62,7 @@ export function opennessProblems(
       message: `a device would have ${count} of these windows open at a time${beside}; ${LIMITS.openWindowsMax} may be`,
       hint:
         fittingMs < 0
-          ? "give longer windows, or a shorter outOfOrderness"
+          ? `give ${others === 0 ? "longer windows" : "the windows before it a shorter allowedLateness"}, or a shorter outOfOrderness`
           : `give an allowedLateness of at most ${formatDuration(fittingMs)}, or longer windows`,
     });
   }
