@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../model/bytes.js";
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
-import { branch, type Fold, foldTo, type Position } from "./fold.js";
+import { branch, type Fold, foldTo, inOrder, type Position } from "./fold.js";
 import type { FoldPlan, Plan } from "./plan.js";
 import type { TimeLine } from "./slice.js";
 
@@ -76,6 +76,8 @@ export function readFold(
     revision: reader.varint(),
     digest: digestOf(reader.varint()),
   }));
+  // Earlier programs stored them as they had come; what is not found in its place would be taken back.
+  told.sort(inOrder);
   return { fold: { plan, epoch, settled, ahead: undefined, told }, aheadMs };
 }
 

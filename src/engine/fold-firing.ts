@@ -3,7 +3,7 @@ import { canonicalJson, type Summary, type SummaryWindow } from "../model/summar
 import { formatInstant } from "../model/time.js";
 
 import { type Device, watermark } from "./device.js";
-import { branch, type Ended, end, type Fold, foldTo, newFold, type Told } from "./fold.js";
+import { branch, type Ended, end, type Fold, foldTo, inOrder, newFold, type Told } from "./fold.js";
 import { partOf } from "./redefinition.js";
 import type { Slice } from "./slice.js";
 import { type Firing, summarise } from "./summarise.js";
@@ -102,17 +102,16 @@ function tellFinal(where: Where, window: Ended): void {
 type Which = Pick<Told, "startMs" | "nth">;
 
 function isSame(a: Which, b: Which): boolean {
-  return a.startMs === b.startMs && a.nth === b.nth;
+  return inOrder(a, b) === 0;
 }
 
 /** Index of the first that is not before it: with a long lateness there are many. */
-function placeIn(told: readonly Told[], { startMs, nth }: Which): number {
+function placeIn(told: readonly Told[], which: Which): number {
   let low = 0;
   let high = told.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const { startMs: otherMs, nth: other } = told[middle]!;
-    if (otherMs < startMs || (otherMs === startMs && other < nth)) low = middle + 1;
+    if (inOrder(told[middle]!, which) < 0) low = middle + 1;
     else high = middle;
   }
   return low;

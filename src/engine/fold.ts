@@ -53,6 +53,11 @@ export interface Told {
   readonly digest: number | undefined;
 }
 
+/** The order of windows by start, and of those of one start as they began. */
+export function inOrder(a: Pick<Told, "startMs" | "nth">, b: Pick<Told, "startMs" | "nth">): number {
+  return a.startMs - b.startMs || a.nth - b.nth;
+}
+
 /** A window that has ended. */
 export interface Ended {
   readonly startMs: number;
