@@ -1,10 +1,9 @@
 import { WeirError } from "../model/errors.js";
-import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
 import { finishNumber } from "./coerce.js";
 import { compileExpression, type Names, resultOf } from "./expression.js";
-import type { Code, ExpressionType, Scope } from "./expression-value.js";
+import { type Code, type ExpressionType, type Scope, valuesHint } from "./expression-value.js";
 
 /** What is needed of a field to use it in an expression or to compute it. */
 export interface FieldShape {
@@ -87,8 +86,7 @@ function refuseUnlisted({ values, written = [] }: Code, known: readonly string[]
   }
   for (const text of written) {
     if (known.includes(text)) continue;
-    const guess = nearest(text, known);
-    const hint = guess === undefined ? `values are ${known.join(", ")}` : `did you mean ${guess}?`;
+    const hint = valuesHint(text, known);
     throw new WeirError("bad-expression", `it can give "${text}", which is none of the field's values`, {
       hint,
     });

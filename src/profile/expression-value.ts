@@ -1,3 +1,5 @@
+import { nearest } from "../model/nearest.js";
+
 /** What expressions compute with. Absence travels as a value: NaN for numbers, undefined for everything else. */
 
 /** `any` is what comes out of a message: its type is known when it is read. */
@@ -73,6 +75,12 @@ function valuesOf({ values, literal }: Code): readonly string[] | undefined {
   return literal === undefined ? values : [literal];
 }
 
+/** The remedy where a text is none of a field's values. */
+export function valuesHint(text: string, values: readonly string[]): string {
+  const guess = nearest(text, values);
+  return guess === undefined ? `values are ${values.join(", ")}` : `did you mean ${guess}?`;
+}
+
 /** A member of a message: own properties only, so that `__proto__` and `constructor` are just names. */
 export function member(container: unknown, key: unknown): unknown {
   if (typeof container !== "object" || container === null) return undefined;
@@ -82,9 +90,21 @@ export function member(container: unknown, key: unknown): unknown {
   return Object.hasOwn(container, key) ? (container as Record<string, unknown>)[key] : undefined;
 }
 
+/** Of which some take two places in a text; a list of them would take several times as much as the text. */
+function charactersOf(text: string): number {
+  let count = text.length;
+  for (let i = 0; i < text.length - 1; i++) {
+    if (text.codePointAt(i)! > 0xffff) {
+      count--;
+      i++;
+    }
+  }
+  return count;
+}
+
 /** Number of characters, elements or members; NaN for what has none. */
 export function sizeOf(value: unknown): number {
-  if (typeof value === "string") return [...value].length;
+  if (typeof value === "string") return charactersOf(value);
   if (Array.isArray(value)) return value.length;
   if (value instanceof Map) return value.size;
   return typeof value === "object" && value !== null ? Object.keys(value).length : Number.NaN;

@@ -26,6 +26,7 @@ import {
   isAbsent,
   member,
   type Scope,
+  valuesHint,
   withValues,
 } from "./expression-value.js";
 
@@ -87,8 +88,11 @@ function parse(text: string): ASTNode {
     const { range } = error;
     const at = range === undefined ? "" : ` at character ${range.start + 1}`;
     // The parser names one that is further on.
-    const character = range === undefined ? "" : text.slice(range.start, range.start + 1);
-    const summary = lowerFirst(error.summary).replace(/^(unexpected character: )'.'$/u, `$1'${character}'`);
+    const [character = ""] = text.slice(range?.start ?? text.length);
+    const summary = lowerFirst(error.summary).replace(
+      /(?<=^unexpected character: ').+(?='$)/u,
+      (said) => character || said,
+    );
     throw new WeirError("bad-expression", `${summary}${at}`, { cause: error, hint: hintOf(summary, text) });
   }
 }
@@ -299,9 +303,7 @@ function refuseNever(node: ASTNode, a: Code, b: Code): void {
 /** A field of a few texts is never any other: who asks for one has misspelt it, unless it is what stands for none. */
 function refuseStrange(node: ASTNode, { values = [] }: Code, { literal }: Code): void {
   if (literal === undefined || values.length === 0 || values.includes(literal)) return;
-  const guess = nearest(literal, values);
-  const hint = guess === undefined ? `values are ${values.join(", ")}` : `did you mean ${guess}?`;
-  fail(node, `"${literal}" is none of the field's values`, hint);
+  fail(node, `"${literal}" is none of the field's values`, valuesHint(literal, values));
 }
 
 /** The value of a computed expression as a field keeps it: NaN where it is absent or not finite. */

@@ -19,6 +19,7 @@ export function parseNumber(text: string): number {
 
 /** Decimal places that a number may be rounded to: a double has no more than some sixteen digits. */
 export const PLACES_MAX = 15;
+const FACTORS = Array.from({ length: PLACES_MAX + 1 }, (_, places) => Number(`1e${places}`));
 
 /**
  * Half away from zero, as people round, on the shortest decimal form of the number: 1.005 is 1.01, although the double
@@ -27,7 +28,7 @@ export const PLACES_MAX = 15;
  */
 export function roundTo(x: number, places: number): number {
   const magnitude = Math.abs(x);
-  const factor = 10 ** places;
+  const factor = FACTORS[places]!;
   const shifted = magnitude * factor;
   // No fraction is left, or it is not finite.
   if (!(shifted < 2 ** 52)) return x;
