@@ -11,62 +11,86 @@ type Found = Pick<Diagnostic, "code" | "message" | "hint"> & { readonly path: re
  * on those of the profile together, so that several windows do not come to what one must not.
  */
 export function overlapProblems(windows: readonly WindowDocument[]): readonly Found[] {
-  const found: Found[] = [];
-  let room: number = LIMITS.readingWindowsMax;
-  for (const [index, { hopping }] of windows.entries()) {
-    if (hopping === undefined) continue;
-    const count = Math.ceil(hopping.size / hopping.slide);
-    if (count <= room) {
-      room -= count;
-      continue;
-    }
-    const others = LIMITS.readingWindowsMax - room;
-    const beside = others === 0 ? "" : ` beside ${others} of the windows before it`;
-    const message = `a reading would be in ${count} of these windows${beside}; ${LIMITS.readingWindowsMax} may be`;
-    found.push({
-      path: ["windows", index, "hopping"],
-      code: "bad-window",
-      message,
-      hint: remedy(hopping, room),
-    });
-  }
-  return found;
+  const countOf = ({ hopping }: WindowDocument) =>
+    hopping === undefined ? 0 : Math.ceil(hopping.size / hopping.slide);
+  return beyond(windows, LIMITS.readingWindowsMax, countOf).map(({ window, index, room, ...over }) => ({
+    path: ["windows", index, "hopping"],
+    code: "bad-window",
+    message: `a reading would be in ${tooMany(over)}`,
+    hint: remedy(window.hopping!, room),
+  }));
 }
 
 /**
- * Windows of a device that would be open at a time, together: from their beginning to the end of their lateness each is
- * in memory, however little comes of it, and none of it can be spilled.
+ * Windows that a device would have open too many of, from their beginning to the end of their lateness: all are closed at
+ * once when it comes back after a long silence. The bound is on those of the profile together, too.
  * @param outOfOrdernessMs how far the watermark is behind
  */
 export function opennessProblems(
   windows: readonly WindowDocument[],
   outOfOrdernessMs: number,
 ): readonly Found[] {
-  const found: Found[] = [];
-  let room: number = LIMITS.openWindowsMax;
-  for (const [index, { tumbling, hopping, allowedLateness }] of windows.entries()) {
-    const sizeMs = hopping?.size ?? tumbling;
-    if (sizeMs === undefined) continue;
-    const stepMs = hopping?.slide ?? sizeMs;
-    const count = Math.ceil((sizeMs + outOfOrdernessMs + allowedLateness) / stepMs);
-    if (count <= room) {
-      room -= count;
-      continue;
-    }
-    const others = LIMITS.openWindowsMax - room;
-    const beside = others === 0 ? "" : ` beside ${others} of the windows before it`;
+  const countOf = (window: WindowDocument) => {
+    const { sizeMs, stepMs } = course(window);
+    return sizeMs === undefined
+      ? 0
+      : Math.ceil((sizeMs + outOfOrdernessMs + window.allowedLateness) / stepMs);
+  };
+  return beyond(windows, LIMITS.openWindowsMax, countOf).map(({ window, index, room, ...over }) => {
+    const { sizeMs = 0, stepMs } = course(window);
     const fittingMs = room * stepMs - sizeMs - outOfOrdernessMs;
-    found.push({
-      path: ["windows", index, ...(allowedLateness > 0 ? ["allowedLateness"] : [])],
+    const shorter = over.others === 0 ? "longer windows" : "the windows before it a shorter allowedLateness";
+    return {
+      path: ["windows", index, ...(window.allowedLateness > 0 ? ["allowedLateness"] : [])],
       code: "bad-window",
-      message: `a device would have ${count} of these windows open at a time${beside}; ${LIMITS.openWindowsMax} may be`,
+      message: `a device would have open at a time ${tooMany(over)}`,
       hint:
         fittingMs < 0
-          ? `give ${others === 0 ? "longer windows" : "the windows before it a shorter allowedLateness"}, or a shorter outOfOrderness`
+          ? `give ${shorter}, or a shorter outOfOrderness`
           : `give an allowedLateness of at most ${formatDuration(fittingMs)}, or longer windows`,
-    });
+    };
+  });
+}
+
+/** How long a window is, and how far apart they begin; of those that time alone bounds. */
+function course({ tumbling, hopping }: WindowDocument): {
+  readonly sizeMs?: number;
+  readonly stepMs: number;
+} {
+  if (hopping !== undefined) return { sizeMs: hopping.size, stepMs: hopping.slide };
+  return tumbling === undefined ? { stepMs: 1 } : { sizeMs: tumbling, stepMs: tumbling };
+}
+
+interface Beyond {
+  readonly window: WindowDocument;
+  readonly index: number;
+  readonly count: number;
+  /** How many there was room for. */
+  readonly room: number;
+  /** Those of the windows before it. */
+  readonly others: number;
+  readonly most: number;
+}
+
+/** The windows whose number there is no room for beside those of the windows before them. */
+function beyond(
+  windows: readonly WindowDocument[],
+  most: number,
+  countOf: (window: WindowDocument) => number,
+): readonly Beyond[] {
+  const found: Beyond[] = [];
+  let room = most;
+  for (const [index, window] of windows.entries()) {
+    const count = countOf(window);
+    if (count <= room) room -= count;
+    else found.push({ window, index, count, room, others: most - room, most });
   }
   return found;
+}
+
+function tooMany({ count, others, most }: Pick<Beyond, "count" | "others" | "most">): string {
+  const beside = others === 0 ? "" : ` beside ${others} of the windows before it`;
+  return `${count} of these windows${beside}; ${most} may be`;
 }
 
 function remedy({ size, slide }: NonNullable<WindowDocument["hopping"]>, room: number): string {

@@ -122,7 +122,7 @@ export const windowSchema = withRule(
       .meta({ description: "One window over everything; closes when a file ends." }),
     allowedLateness: duration().prefault("0s").meta({
       description:
-        "How long after a window was due a reading still changes it; each change is a new revision. So long it stays in memory: a device has at most 20,000 tumbling and hopping windows open at a time.",
+        "How long after a window was due a reading still changes it; each change is a new revision. A device has at most 20,000 tumbling and hopping windows open at a time.",
     }),
     early: duration({ minMs: 1 }).optional().meta({
       description:
