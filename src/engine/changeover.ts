@@ -19,8 +19,8 @@ import { decodeDeviceHeader } from "./snapshot.js";
  * groups are rearranged where it concerns them. What a member closes it hands over, and a group closes its windows
  * when it has all of that; so the members of these groups change over in this step, all of them in memory. The other
  * devices follow in portions. A portion ends when memory has no room for more, or when what it has to store is enough
- * for one batch; at least one device is in it. Each device is a machine of its own, so what it closes is the
- * same bytes whenever its turn comes.
+ * for one batch; of a device with more windows to close than one share is for (share.ts) it has only these. Each
+ * device is a machine of its own, so what it closes is the same bytes whenever its turn comes.
  *
  * Whoever stores the state writes the beginning in one batch: new definitions, what they replace, groups and members;
  * then each portion with the summaries that it caused. So after a crash a device is found either under the definition of
@@ -34,8 +34,8 @@ export interface Changing {
   readonly listen: () => Summary[];
   /** Brings back a device that is in the store only. @param plan that it was stored under */
   readonly comeBack: (state: ProfileState, row: number, plan: Plan) => Device;
-  /** Moves a device to another plan. */
-  readonly move: (device: Device, to: Plan, summaries: Summary[]) => void;
+  /** Moves a device to another plan. @returns whether it has, or else has more to say before */
+  readonly move: (device: Device, to: Plan, summaries: Summary[]) => boolean;
 }
 
 /** Some devices that have changed over; to be stored before the next. */
@@ -47,7 +47,9 @@ export interface Portion {
 
 export class Changeover {
   readonly #on: Changing;
-  #left: Iterator<Device, void> | undefined;
+  /** Is told whether the device of before has moved. */
+  #left: Iterator<Device, void, boolean> | undefined;
+  #hasMoved = true;
 
   constructor(on: Changing) {
     this.#on = on;
@@ -99,19 +101,20 @@ export class Changeover {
     const summaries = listen();
     let bytes = 0;
     for (;;) {
-      const device = this.#left?.next().value;
+      const device = this.#left?.next(this.#hasMoved).value;
       if (device === undefined) {
         this.#left = undefined;
         profiles.forgetEarlier();
         return { summaries, isLast: true };
       }
       const { usedAt } = device;
-      move(device, profiles.planFor(profiles.get(device.profileId)!, device.name), summaries);
+      const to = profiles.planFor(profiles.get(device.profileId)!, device.name);
+      this.#hasMoved = move(device, to, summaries);
       // Who was cold is cold.
       device.usedAt = usedAt;
       bytes += residency.bytesOf(device);
       const isFull = bytes >= LIMITS.portionBytesMax || summaries.length >= LIMITS.portionSummariesMax;
-      if (!residency.relieve() || isFull) return { summaries, isLast: false };
+      if (!residency.relieve() || isFull || !this.#hasMoved) return { summaries, isLast: false };
     }
   }
 
@@ -119,19 +122,28 @@ export class Changeover {
    * Those in memory first: when they have changed over, whoever leaves memory has. Of the others each is
    * brought back, unless it is one of these.
    */
-  *#unmoved(): Generator<Device, void> {
-    const { profiles, residency, comeBack } = this.#on;
+  *#unmoved(): Generator<Device, void, boolean> {
+    const { profiles, residency } = this.#on;
     for (const state of profiles.all()) {
       const { earlier, devices, away } = state;
       if (earlier === undefined) continue;
-      for (const device of devices.values()) if (device.plan === earlier.plan) yield device;
+      for (const device of devices.values()) {
+        if (device.plan === earlier.plan) yield* this.#untilMoved(state, device, earlier.plan);
+      }
       for (const row of away.rows()) {
         const { profileHash } = decodeDeviceHeader(residency.recordOf(state, row));
-        if (profileHash !== earlier.plan.profile.hash) continue;
-        const device = comeBack(state, row, earlier.plan);
-        device.usedAt = 0;
-        yield device;
+        if (profileHash === earlier.plan.profile.hash) yield* this.#untilMoved(state, row, earlier.plan);
       }
+    }
+  }
+
+  /** It may leave memory between two portions. */
+  *#untilMoved(state: ProfileState, which: Device | number, plan: Plan): Generator<Device, void, boolean> {
+    const back = (row: number): Device => Object.assign(this.#on.comeBack(state, row, plan), { usedAt: 0 });
+    let device = typeof which === "number" ? back(which) : which;
+    while (!(yield device)) {
+      const row = state.away.find(device.name);
+      if (row >= 0) device = back(row);
     }
   }
 
@@ -168,7 +180,8 @@ export class Changeover {
       for (const device of state.devices.values()) {
         if (!groups.has(device) && !groups.takes(device.profileId, device.name)) continue;
         const to = profiles.planFor(state, device.name);
-        if (to !== device.plan) move(device, to, summaries);
+        // What is told to groups that are rearranged, in one step.
+        if (to !== device.plan) while (!move(device, to, summaries));
       }
     }
     groups.rearrange([...profiles.all()].flatMap(({ devices }) => [...devices.values()]));

@@ -9,7 +9,7 @@ export function closeDevice(on: Firing, device: Device): void {
     for (const window of windows) closeWindow(on, device, window, false);
     windows.length = 0;
   }
-  closeFolds(on, device, false);
+  closeFolds(on, device);
   renewFolds(on, device);
   device.changed.length = 0;
   device.reshaped = true;

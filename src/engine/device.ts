@@ -30,7 +30,7 @@ export interface Device {
   idleFloorMs: number;
   /** `Block.processingMs` of the block with the last reading. */
   lastSeenMs: number;
-  /** Watermark at which something has to fire or to be let go; Infinity when nothing waits. */
+  /** Watermark at which something has to fire or to be let go; Infinity when nothing waits, `BEHIND` when it is behind. */
   nextDueMs: number;
   /** Watermark of the last `advance`: windows that ended by then have had their turn to fire. */
   advancedToMs: number;
@@ -75,6 +75,13 @@ export interface Device {
   weight: number;
   /** Whether slices or windows have come or gone since. */
   reshaped: boolean;
+}
+
+/** `Device.nextDueMs` where there was more to fire, or to let go, than there was a share for (share.ts). */
+export const BEHIND = Number.NEGATIVE_INFINITY;
+
+export function isBehind({ nextDueMs }: Pick<Device, "nextDueMs">): boolean {
+  return nextDueMs === BEHIND;
 }
 
 /** Where a definition's series stands that is to have no holes. */

@@ -1,6 +1,7 @@
-import type { Block, BootClock, ReadingGroup } from "../model/block.js";
+import { type Block, type BootClock, type ReadingGroup, splitBlock } from "../model/block.js";
 import { WeirError } from "../model/errors.js";
 import { greatest } from "../model/extremes.js";
+import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
@@ -8,28 +9,34 @@ import { Changeover } from "./changeover.js";
 import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
-import { type Device, newDevice } from "./device.js";
+import { type Device, isBehind, newDevice } from "./device.js";
 import { DirtyDevices } from "./dirty.js";
-import { fireEarly } from "./early.js";
-import { advance, fireChanged } from "./firing.js";
-import { advanceFolds } from "./fold-firing.js";
+import { advance } from "./firing.js";
 import { Groups } from "./groups.js";
 import { inOrder, placed, release, settingClock } from "./held.js";
-import { type Ingest, ingestGroup, reject, rejectGroup } from "./ingest.js";
+import { type Ingest, ingestGroup, isFull, reject, rejectGroup } from "./ingest.js";
+import type { EngineOptions, Part } from "./options.js";
 import type { Plan } from "./plan.js";
 import { Prefetch } from "./prefetch.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
 import { ProfileStates } from "./profile-states.js";
 import { reconfigureDevice } from "./reconfigure.js";
-import { type LostState, lostThrough } from "./redefinition.js";
+import { lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
-import { Residency, type ResidencyOptions } from "./residency.js";
-import { isInPart } from "./roster.js";
+import { Residency } from "./residency.js";
 import { devicesAhead } from "./set-back.js";
-import { idleFloor } from "./silence.js";
 import type { DeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
-import { planTick, type TickPlan } from "./tick-plan.js";
+import { Ticks } from "./ticks.js";
+
+interface Applying {
+  readonly block: Block;
+  readonly summaries: Summary[];
+  readonly summariesMax: number;
+}
+
+/** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
+export const UNKNOWN_DEVICE = "?";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -44,23 +51,6 @@ import { planTick, type TickPlan } from "./tick-plan.js";
  * where there is no event time and bounds how wrong one may be. Processing time (`Block.processingMs`) measures
  * silence; it stands still while the agent is down or pushing back, so neither ages a device.
  */
-export interface EngineOptions {
-  readonly gateway: string;
-  /** More devices than this are refused, each reading counted as `overLimit`. */
-  readonly devicesMax: number;
-  /** Emit final revisions only, for those who read to the end anyway. */
-  readonly finalOnly?: boolean;
-  /** What states before this one have lost. */
-  readonly losses?: readonly LostState[];
-  /** Emit summaries with the state that merging them needs; it costs about as much as the rest of a firing. */
-  readonly mergeable?: boolean;
-  /** How much of the state may be in memory; all of it unless given. */
-  readonly residency?: ResidencyOptions;
-}
-
-/** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
-export const UNKNOWN_DEVICE = "?";
-
 export class Engine {
   readonly #options: EngineOptions;
   readonly #profiles: ProfileStates;
@@ -71,6 +61,8 @@ export class Engine {
   readonly dirty = new DirtyDevices();
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
+  /** Devices that have more to say than one share is for. */
+  readonly #behind = new Set<Device>();
 
   /** What is in memory and what is not. */
   readonly residency: Residency;
@@ -79,6 +71,7 @@ export class Engine {
   readonly groups: Groups;
   /** From definitions to others. */
   readonly changeover: Changeover;
+  readonly ticks: Ticks;
   /** What the group before it in the block was taken in with. */
   #last: Ingest | undefined;
 
@@ -101,6 +94,12 @@ export class Engine {
       comeBack: (state, row, plan) => this.#comeBack(state, row, plan),
       move: (device, to, summaries) => this.#move(device, to, summaries),
     });
+    this.ticks = new Ticks({
+      profiles: this.#profiles,
+      groups: this.groups,
+      residency: this.residency,
+      comeBack: (state, row) => this.#comeBack(state, row),
+    });
   }
 
   /** Position of the last block applied. */
@@ -111,6 +110,11 @@ export class Engine {
   /** Goes on behind a state that was restored; blocks that come next are beyond `sequence`. */
   resumeAt(sequence: number): void {
     this.#sequence = Math.max(this.#sequence, sequence);
+  }
+
+  /** Whether devices have more to say, which they do in the blocks that come, with readings in them or none. */
+  get isBehind(): boolean {
+    return this.#behind.size > 0;
   }
 
   /** Whether readings wait for the clock to be set. */
@@ -163,70 +167,96 @@ export class Engine {
    * @throws WeirError `change-unfinished`, `unknown-profile`
    */
   apply(block: Block): Summary[] {
-    if (this.changeover.isUnderWay)
-      throw new WeirError("change-unfinished", "devices are still changing over");
-    const summaries = this.#summaries();
-    this.residency.now = block.sequence;
-    this.#last = undefined;
-    const clock = settingClock(block);
-    if (clock !== undefined) this.#place(block, clock, summaries);
-    const { groups } = block;
-    for (let i = 0; i < groups.length; i++) {
-      this.#prefetch.before(groups, i, this.#deviceCount);
-      this.#applyGroup(block, groups[i]!, summaries);
-    }
-    if (block.tick) this.#applyTick(block, summaries);
-    this.groups.afterBlock(block.sequence, block.processingMs);
-    this.#sequence = block.sequence;
-    return summaries;
+    return this.applyPart(block, Number.POSITIVE_INFINITY).summaries;
   }
 
-  #applyGroup(block: Block, group: ReadingGroup, summaries: Summary[]): void {
+  /**
+   * Applies a block as far as it causes no more summaries than memory is to hold at a time: up to the reading with which
+   * there are so many, or its device is behind. @throws as `apply`
+   */
+  applyPart(block: Block, summariesMax: number): Part {
+    if (this.changeover.isUnderWay)
+      throw new WeirError("change-unfinished", "devices are still changing over");
+    const on: Applying = { block, summaries: this.#summaries(), summariesMax };
+    this.residency.now = block.sequence;
+    this.#last = undefined;
+    for (const device of inOrder(this.#behind)) this.#advance(device, on);
+    const clock = settingClock(block);
+    if (clock !== undefined) this.#place(on, clock);
+    const { groups } = block;
+    let part: Omit<Part, "summaries"> = { begun: block, left: [] };
+    for (let i = 0; i < groups.length; i++) {
+      this.#prefetch.before(groups, i, this.#deviceCount);
+      const taken = this.#applyGroup(on, groups[i]!);
+      if (taken === groups[i]!.arrivals.length) continue;
+      part = splitBlock(block, { group: i, reading: taken ?? 0 });
+      break;
+    }
+    if (part.begun.tick) this.ticks.apply(block, (device) => this.#advance(device, on));
+    this.groups.afterBlock(block.sequence, block.processingMs);
+    this.#sequence = block.sequence;
+    return { ...part, summaries: on.summaries };
+  }
+
+  /** @returns how many readings were taken in; undefined where the group has to wait as a whole */
+  #applyGroup(on: Applying, group: ReadingGroup): number | undefined {
+    const { block } = on;
     const state = this.#profiles.ofHash(group.profile);
     if (state === undefined)
       throw new WeirError("unknown-profile", `no profile has the hash ${group.profile}`);
     const device = this.#device(state, group.device, block);
     if (device === undefined) {
       this.#refuse(state, block, group);
-      return;
+      return group.arrivals.length;
     }
-    if (device.replayedThrough >= block.sequence) return;
-    this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
+    if (device.replayedThrough >= block.sequence) return group.arrivals.length;
+    const ingest = this.#ingestOf(device, state.cleaner, on);
+    if (isFull(ingest, device)) return undefined;
+    const taken = ingestGroup(ingest, device, group);
+    this.#touched(device);
     if (device.held.length > 0) this.#holding.add(device);
     this.residency.relieve();
+    return taken;
   }
 
-  #ingest(ingest: Ingest, device: Device, group: ReadingGroup): void {
-    const { plan, firing } = ingest;
-    ingestGroup(ingest, device, group);
-    fireChanged(firing, device);
-    if (plan.early) fireEarly(firing, device);
-    if (plan.folds.length > 0) advanceFolds(firing, device);
+  #advance(device: Device, { block, summaries }: Applying): void {
+    if (device.replayedThrough >= block.sequence) return;
+    advance(this.#firing(device, summaries, block.sequence), device);
     this.#touched(device);
+    this.residency.relieve();
   }
 
   #touched(device: Device): void {
     this.dirty.add(device);
     this.residency.touched(device);
+    this.#noteBehind(device);
+  }
+
+  #noteBehind(device: Device): void {
+    if (isBehind(device)) this.#behind.add(device);
+    else if (this.#behind.size > 0) this.#behind.delete(device);
   }
 
   /** Groups of one profile come one after the other: what they have in common is made once. */
-  #ingestOf(device: Device, cleaner: Cleaner, block: Block, summaries: Summary[]): Ingest {
+  #ingestOf(device: Device, cleaner: Cleaner, { block, summaries, summariesMax }: Applying): Ingest {
     const { plan } = device;
     const groups = this.groups.listenerOf(device, block.sequence);
     if (this.#last?.plan === plan && this.#last.firing.groups === groups) return this.#last;
-    this.#last = { plan, cleaner, block, firing: this.#firing(device, summaries, block.sequence) };
+    const firing = this.#firing(device, summaries, block.sequence);
+    this.#last = { plan, cleaner, block, firing, summariesMax };
     return this.#last;
   }
 
   /** Gives the readings that waited for the clock the times at which they came. */
-  #place(block: Block, clock: BootClock, summaries: Summary[]): void {
+  #place({ block, summaries }: Applying, clock: BootClock): void {
+    const on = { block, summaries, summariesMax: Number.POSITIVE_INFINITY };
     for (const device of inOrder(this.#holding)) {
       if (device.replayedThrough >= block.sequence) continue;
       const state = this.#profiles.get(device.profileId)!;
       const of = { clock, profile: state.definition.hash, device: device.name };
       const group = placed(release(device), of);
-      this.#ingest(this.#ingestOf(device, state.cleaner, block, summaries), device, group);
+      ingestGroup(this.#ingestOf(device, state.cleaner, on), device, group);
+      this.#touched(device);
       this.#holding.delete(device);
     }
   }
@@ -258,6 +288,7 @@ export class Engine {
     state.devices.set(device.name, device);
     this.residency.weigh(device);
     if (device.held.length > 0) this.#holding.add(device);
+    this.#noteBehind(device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
     this.groups.join(device);
   }
@@ -278,45 +309,6 @@ export class Engine {
   #everyOf(state: ProfileState): Iterable<Device> {
     for (const row of state.away.rows()) this.#comeBack(state, row);
     return state.devices.values();
-  }
-
-  /** Carries on the event time of devices that have fallen silent, as far as their open windows need it. */
-  #applyTick(block: Block, summaries: Summary[]): void {
-    const { processingMs, tickPart = { part: 0, parts: 1 } } = block;
-    for (const state of this.#profiles.all()) {
-      for (const device of state.devices.values()) {
-        if (isInPart(device.name, tickPart)) this.#silence(device, block, summaries);
-      }
-      for (const row of state.away.due(processingMs, tickPart)) {
-        this.#silence(this.#comeBack(state, row), block, summaries);
-      }
-    }
-  }
-
-  #silence(device: Device, block: Block, summaries: Summary[]): void {
-    if (device.replayedThrough >= block.sequence) return;
-    const floorMs = idleFloor(device, block.processingMs);
-    if (floorMs === undefined) return;
-    device.idleFloorMs = floorMs;
-    advance(this.#firing(device, summaries, block.sequence), device);
-    this.#touched(device);
-    this.residency.relieve();
-  }
-
-  /** Whether a tick at this processing time would do anything; if not, no block needs to be written for it. */
-  tickDue(processingMs: number): boolean {
-    for (const state of this.#profiles.all()) {
-      if (state.away.isDue(processingMs)) return true;
-      for (const device of state.devices.values()) {
-        if (idleFloor(device, processingMs) !== undefined) return true;
-      }
-    }
-    return this.groups.tickDue(processingMs);
-  }
-
-  /** How a tick at this processing time may go, by what it would bring back into memory. */
-  planTick(processingMs: number): TickPlan {
-    return planTick(this.#profiles.all(), processingMs, this.residency.loadsMax);
   }
 
   /** Fires every open window as final: there will be no more input. */
@@ -350,10 +342,11 @@ export class Engine {
     return summaries;
   }
 
-  #move(device: Device, to: Plan, summaries: Summary[]): void {
-    reconfigureDevice(this.#firing(device, summaries), device, to);
-    if (this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
+  #move(device: Device, to: Plan, summaries: Summary[]): boolean {
+    const hasMoved = reconfigureDevice(this.#firing(device, summaries), device, to);
+    if (hasMoved && this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
     this.#touched(device);
+    return hasMoved;
   }
 
   /** There are no windows any more in which what waits could find a place. */
@@ -380,7 +373,7 @@ export class Engine {
   /** Where what is said from now on goes. */
   #summaries(): Summary[] {
     const summaries: Summary[] = [];
-    this.groups.emitTo((summary) => summaries.push(summary));
+    this.groups.emitTo(summaries);
     return summaries;
   }
 
@@ -392,7 +385,8 @@ export class Engine {
       finalOnly: this.#options.finalOnly === true,
       mergeable: this.#options.mergeable === true,
       groups: this.groups.listenerOf(device, sequence),
-      emit: (summary) => summaries.push(summary),
+      summaries,
+      shareMax: this.#options.shareMax ?? LIMITS.deviceShareMax,
     };
   }
 }

@@ -26,7 +26,7 @@ export function filled(on: Firing, device: Device, window: OpenWindow, summary: 
   const last = before?.fields ?? {};
   for (const [i, startMs] of whole.entries()) {
     const between = { last, next: summary.fields, share: (i + 1) / (whole.length + 1) };
-    on.emit(emptyWindow(on, device, window.plan, { startMs, fill, between }));
+    on.summaries.push(emptyWindow(on, device, window.plan, { startMs, fill, between }));
   }
   const holes = fillFields(window.plan, summary, { fill, between: { last, next: last, share: 0 } });
   const nextMs = window.plan.times.next(window.startMs);

@@ -1,9 +1,10 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
-import { type Device, type OpenWindow, slicesOf, watermark } from "./device.js";
+import { BEHIND, type Device, isBehind, type OpenWindow, slicesOf, watermark } from "./device.js";
 import { filled } from "./fill.js";
 import { advanceFolds, isToBeFolded } from "./fold-firing.js";
 import { type Bound, gatherSlices, lastBefore, precede, rememberBounds } from "./ordered.js";
 import { mergeCells, type Plan } from "./plan.js";
+import { Share } from "./share.js";
 import type { Slice, TimeLine } from "./slice.js";
 import { describe, type Firing, summarise } from "./summarise.js";
 
@@ -15,18 +16,42 @@ import { describe, type Firing, summarise } from "./summarise.js";
  * With no lateness the first firing is the final one. What a firing says depends on the readings alone, not on
  * their order; only `revision` and `quality` tell how they came.
  */
-/** Fires and lets go of whatever is due at the device's watermark. */
+/**
+ * Fires and lets go of whatever is due at the device's watermark, as far as one share goes. With more of it the device
+ * is behind: what is left comes in the next blocks, in the order in which it would have come now, and no reading of
+ * the device is taken in before.
+ */
 export function advance(on: Firing, device: Device): void {
+  const share = new Share(on);
   const watermarkMs = watermark(device, on.plan);
+  device.reshaped = true;
+  device.nextDueMs = BEHIND;
   let nextDueMs = Number.POSITIVE_INFINITY;
   for (const windows of device.open) {
-    if (windows.length > 0) nextDueMs = Math.min(nextDueMs, advanceWindows(on, device, windows, watermarkMs));
+    if (windows.length === 0) continue;
+    nextDueMs = Math.min(nextDueMs, advanceWindows({ on, device, share }, windows, watermarkMs));
+    if (nextDueMs === BEHIND) return;
   }
   device.advancedToMs = watermarkMs;
-  device.reshaped = true;
   // What they need is let go next.
-  if (device.folds.length > 0) advanceFolds(on, device);
-  device.nextDueMs = Math.min(nextDueMs, letGo(on, device, watermarkMs));
+  if (device.folds.length > 0 && !advanceFolds(on, device, share)) return;
+  device.nextDueMs = Math.min(nextDueMs, letGo({ on, device, share }, watermarkMs));
+}
+
+/** The same of folded windows only, which fire at the end of a block too. */
+export function advanceFoldsOf(on: Firing, device: Device): void {
+  if (!advanceFolds(on, device, new Share(on))) device.nextDueMs = BEHIND;
+}
+
+/** To be called before anything else happens to a device. */
+export function catchUp(on: Firing, device: Device): void {
+  while (isBehind(device)) advance(on, device);
+}
+
+interface Advancing {
+  readonly on: Firing;
+  readonly device: Device;
+  readonly share: Share;
 }
 
 /**
@@ -34,21 +59,43 @@ export function advance(on: Firing, device: Device): void {
  * for the first time near the back, and those in between, of which lateness may make many, need no look.
  * @returns the watermark at which there is more to do
  */
-function advanceWindows(on: Firing, device: Device, windows: OpenWindow[], watermarkMs: number): number {
+function advanceWindows(
+  { on, device, share }: Advancing,
+  windows: OpenWindow[],
+  watermarkMs: number,
+): number {
   let finals = 0;
-  while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs) {
+  while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs && !share.isSpent) {
     const window = windows[finals++]!;
     fire(on, device, window, { final: true });
+    share.spend();
   }
   if (finals === 1) windows.shift();
   else if (finals > 1) windows.splice(0, finals);
-  const behind = firstEndingAfter(windows, watermarkMs);
-  for (let i = firstEndingAfter(windows, device.advancedToMs); i < behind; i++) {
+  if (windows.length > 0 && finalAtMs(windows[0]!) <= watermarkMs) return BEHIND;
+  const ended = firstEndingAfter(windows, watermarkMs);
+  for (let i = firstEndingAfter(windows, device.advancedToMs); i < ended; i++) {
     const window = windows[i]!;
-    if (window.revision === window.early && !window.queued) fire(on, device, window, { final: false });
+    if (window.revision !== window.early || window.queued) continue;
+    if (share.isSpent) return BEHIND;
+    fire(on, device, window, { final: false });
+    share.spend();
   }
-  const nextEndMs = behind < windows.length ? windows[behind]!.endMs : Number.POSITIVE_INFINITY;
+  const nextEndMs = ended < windows.length ? windows[ended]!.endMs : Number.POSITIVE_INFINITY;
   return windows.length === 0 ? nextEndMs : Math.min(nextEndMs, finalAtMs(windows[0]!));
+}
+
+/** How many windows of a device fire at a watermark, at most, at a time. */
+export function firingsAt(device: Device, watermarkMs: number): number {
+  let count = 0;
+  for (const windows of device.open) {
+    const first = windows[0];
+    if (first === undefined) continue;
+    count += firstEndingAfter(windows, watermarkMs - first.plan.definition.allowedLatenessMs);
+    if (first.plan.definition.allowedLatenessMs === 0) continue;
+    count += firstEndingAfter(windows, watermarkMs) - firstEndingAfter(windows, device.advancedToMs);
+  }
+  return count;
 }
 
 /** Index of the first window that ends after `timeMs`, or of the list's end. */
@@ -72,8 +119,11 @@ function finalAtMs(window: OpenWindow): number {
 export function fireChanged(on: Firing, device: Device): void {
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (device.changed.length === 0) return;
+  const watermarkMs = watermark(device, on.plan);
   for (const window of device.changed) {
-    if (window.queued) fire(on, device, window, { final: false });
+    // Of one that is behind the last word is still to come.
+    if (window.queued && finalAtMs(window) > watermarkMs) fire(on, device, window, { final: false });
+    window.queued = false;
   }
   device.changed.length = 0;
 }
@@ -88,14 +138,18 @@ export function closeWindow(on: Firing, device: Device, window: OpenWindow, reco
  * Lets go of the slices that no reading can change any more; what is in them goes into the global windows.
  * @returns the watermark at which there is more to do
  */
-function letGo(on: Firing, device: Device, watermarkMs: number): number {
+function letGo({ on, device, share }: Advancing, watermarkMs: number): number {
   const { slices, retired } = device;
   const older: Slice[] = [];
   for (let i = 0; i < retired.length; i++) {
     if (retired[i]!.dueMs <= watermarkMs) older.push(...retired.splice(i--, 1));
   }
   let due = 0;
-  while (due < slices.length && slices[due]!.dueMs <= watermarkMs) due++;
+  // Those of several epochs are gone over together.
+  while (due < slices.length && slices[due]!.dueMs <= watermarkMs && (!share.isSpent || older.length > 0)) {
+    due++;
+    share.spend();
+  }
   if (due > 0 || older.length > 0) {
     const gone = { slices: slices.slice(0, due), retired: older };
     // One at the front goes, nearly always; that costs nothing.
@@ -106,6 +160,7 @@ function letGo(on: Firing, device: Device, watermarkMs: number): number {
     for (const slice of gone.slices) drop(on.plan, device, slice);
   }
   let nextDueMs = slices.length > 0 ? slices[0]!.dueMs : Number.POSITIVE_INFINITY;
+  if (nextDueMs <= watermarkMs) return BEHIND;
   for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);
   return nextDueMs;
 }
@@ -168,7 +223,7 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
   const { final, open, reconfigured } = kind;
   const said = { final, open, reconfigured, plan, window, startMs, endMs, part, revision, cells };
   const summary = summarise(on, device, said);
-  on.emit(final ? filled(on, device, fired, summary) : summary);
+  on.summaries.push(final ? filled(on, device, fired, summary) : summary);
 }
 
 /** What a window has gathered; to be used before the next one is asked for. */

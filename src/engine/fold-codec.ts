@@ -100,5 +100,5 @@ function readKey(reader: ByteReader): number | string | undefined {
 export function goAhead(plan: Plan, device: TimeLine, fold: Fold, aheadMs: number): void {
   if (aheadMs === Number.NEGATIVE_INFINITY) return;
   fold.ahead = branch(plan, fold.settled);
-  foldTo({ plan, device, fold, at: fold.ahead }, aheadMs, () => {});
+  foldTo({ plan, device, fold, at: fold.ahead }, { toMs: aheadMs }, () => {});
 }

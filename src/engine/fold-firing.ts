@@ -5,34 +5,43 @@ import { formatInstant } from "../model/time.js";
 import { type Device, watermark } from "./device.js";
 import { branch, type Ended, end, type Fold, foldTo, inOrder, newFold, type Told } from "./fold.js";
 import { partOf } from "./redefinition.js";
+import type { Share } from "./share.js";
 import type { Slice } from "./slice.js";
 import { type Firing, summarise } from "./summarise.js";
 import { hashText } from "./value-hash.js";
 
 /** When folded windows (fold.ts) fire, and what is done about those that have fired too early. */
 
-/** Fires what has ended by the device's watermark. */
-export function advanceFolds(on: Firing, device: Device): void {
+/** Fires what has ended by the device's watermark. @returns whether the share was enough for all of it */
+export function advanceFolds(on: Firing, device: Device, share: Share): boolean {
   const watermarkMs = watermark(device, on.plan);
   for (const fold of device.folds) {
     const { allowedLatenessMs } = fold.plan.definition;
-    settle({ on, device, fold }, watermarkMs - allowedLatenessMs);
+    if (!settle({ on, device, fold }, watermarkMs - allowedLatenessMs, share)) return false;
     if (allowedLatenessMs > 0 && !on.finalOnly) lookAhead({ on, device, fold }, watermarkMs);
   }
+  return true;
 }
 
-/** Fires everything as final: nothing comes any more, or the definition has ended. */
-export function closeFolds(on: Firing, device: Device, reconfigured: boolean): void {
-  for (const fold of device.folds) closeFold(on, device, fold, reconfigured);
+/** Fires everything as final: nothing comes any more. */
+export function closeFolds(on: Firing, device: Device): void {
+  for (const fold of device.folds) closeFold(on, device, fold);
 }
 
-export function closeFold(on: Firing, device: Device, fold: Fold, reconfigured: boolean): void {
-  const where = { on, device, fold, reconfigured };
-  settle(where, Number.POSITIVE_INFINITY);
+/** @param closing for as long as there is more to say; all at once, and not because of another definition, unless given */
+export function closeFold(
+  on: Firing,
+  device: Device,
+  fold: Fold,
+  closing: { readonly reconfigured?: boolean; readonly share?: Share } = {},
+): boolean {
+  const where = { on, device, fold, reconfigured: closing.reconfigured === true };
+  if (!settle(where, Number.POSITIVE_INFINITY, closing.share)) return false;
   const { run } = fold.settled;
   if (run !== undefined) end(fold.settled, run.lastMs, run.lastMs, (window) => tellFinal(where, window));
   for (const told of fold.told) retract(where, told, true);
   fold.told = [];
+  return true;
 }
 
 /** Starts all folds anew, with nothing of what was before. */
@@ -76,10 +85,17 @@ interface Where {
   readonly reconfigured?: boolean;
 }
 
-function settle(where: Where, toMs: number): void {
+/** @returns whether it has come there, and was not stopped because the share is spent */
+function settle(where: Where, toMs: number, share?: Share): boolean {
   const { on, device, fold } = where;
-  foldTo({ plan: on.plan, device, fold, at: fold.settled }, toMs, (window) => tellFinal(where, window));
+  const to = { toMs, isEnough: () => share?.isSpent === true };
+  const ended = (window: Ended) => {
+    tellFinal(where, window);
+    share?.spend();
+  };
+  foldTo({ plan: on.plan, device, fold, at: fold.settled }, to, ended);
   if (fold.told.length > 0) forgetRetracted(where);
+  return fold.settled.throughMs >= toMs;
 }
 
 /** What was taken back may come up again, until no reading can come any more that would make it. */
@@ -96,7 +112,7 @@ function forgetRetracted(where: Where): void {
 function tellFinal(where: Where, window: Ended): void {
   const { fold } = where;
   const told = takeTold(fold, window);
-  where.on.emit(say(where, window, { revision: (told?.revision ?? -1) + 1, final: true }));
+  where.on.summaries.push(say(where, window, { revision: (told?.revision ?? -1) + 1, final: true }));
 }
 
 type Which = Pick<Told, "startMs" | "nth">;
@@ -138,14 +154,14 @@ function lookAhead(where: Where, watermarkMs: number): void {
   if (fold.ahead === undefined || fold.ahead.throughMs < fold.settled.throughMs) {
     fold.ahead = branch(plan, fold.settled);
   }
-  foldTo({ plan, device, fold, at: fold.ahead }, watermarkMs, (window) => {
+  foldTo({ plan, device, fold, at: fold.ahead }, { toMs: watermarkMs }, (window) => {
     const { startMs, nth, endedMs } = window;
     const earlier = findTold(before, window) ?? takeTold(fold, window);
     const summary = say(where, window, { revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
     const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
-    if (changed) on.emit({ ...summary, revision });
+    if (changed) on.summaries.push({ ...summary, revision });
     addTold(fold.told, { startMs, nth, endedMs, revision, digest });
   });
   const { run } = fold.ahead;
@@ -170,7 +186,7 @@ function retract(where: Where, told: Told, final: boolean): Told {
   const revision = told.revision + 1;
   const cells = newCells(where.on.plan.cellCount);
   const window = { startMs, nth, endMs: endedMs, endedMs, key: undefined, cells };
-  where.on.emit(say(where, window, { revision, final, retracted: true }));
+  where.on.summaries.push(say(where, window, { revision, final, retracted: true }));
   return { startMs, nth, endedMs, revision, digest: undefined };
 }
 

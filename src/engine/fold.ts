@@ -93,23 +93,40 @@ export function branch(plan: Plan, at: Position): Position {
   return { ...copy, run: { ...at.run, cells } };
 }
 
-/** Goes on to a time. @param ended called with every window that has ended by then, in order */
-export function foldTo(on: Folding, toMs: number, ended: (window: Ended) => void): void {
+/** How far a machine is to go. */
+interface Target {
+  readonly toMs: number;
+  /** Whether it may stop before that, between two readings of different times. */
+  readonly isEnough?: () => boolean;
+}
+
+/** Goes on to a time, or to where it is enough. @param ended called with every window that has ended by then, in order */
+export function foldTo(
+  on: Folding,
+  { toMs, isEnough = () => false }: Target,
+  ended: (window: Ended) => void,
+): void {
   const { plan, device, fold, at } = on;
   if (toMs <= at.throughMs) return;
   const { kind, definition } = fold.plan;
   const from = { epoch: fold.epoch, fromMs: at.throughMs, toMs };
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const goesOn = (timeMs: number) => timeMs === lastMs || !isEnough();
   if (definition.kind.type === "sliding") {
     const { emit, sizeMs } = definition.kind;
-    readRows(plan, device, from, (timeMs, values) => {
+    at.throughMs = readRows(plan, device, from, (timeMs, values) => {
+      if (!goesOn(timeMs)) return false;
+      lastMs = timeMs;
       if (emit(values)) ended(slide(on, begun(at, timeMs), timeMs, sizeMs));
+      return true;
     });
-    at.throughMs = toMs;
     // No later window reaches further back, and what is behind them may be let go.
-    if (toMs < Number.POSITIVE_INFINITY) bindThrough(on, toMs - sizeMs + 1);
+    if (at.throughMs < Number.POSITIVE_INFINITY) bindThrough(on, at.throughMs - sizeMs + 1);
     return;
   }
-  readRows(plan, device, from, (timeMs, values) => {
+  at.throughMs = readRows(plan, device, from, (timeMs, values) => {
+    if (!goesOn(timeMs)) return false;
+    lastMs = timeMs;
     let run = at.run;
     if (run !== undefined) {
       const dueMs = kind.dueMs(run);
@@ -128,9 +145,9 @@ export function foldTo(on: Folding, toMs: number, ended: (window: Ended) => void
     run.lastMs = timeMs;
     run.count++;
     if (kind.completes(run)) end(at, timeMs, timeMs, ended);
+    return true;
   });
-  at.throughMs = toMs;
-  if (at.run === undefined) return;
+  if (at.run === undefined || at.throughMs < toMs) return;
   const dueMs = kind.dueMs(at.run);
   if (dueMs <= toMs && dueMs < Number.POSITIVE_INFINITY) end(at, dueMs, dueMs, ended);
 }
@@ -163,7 +180,10 @@ function slide({ plan, device, fold, at }: Folding, nth: number, timeMs: number,
   const bounds = { epoch: fold.epoch, fromMs: timeMs - sizeMs + 1, toMs: timeMs + 1 };
   bindThrough({ plan, device, fold, at }, bounds.fromMs);
   precede(plan, cells, (index) => at.bounds[index]);
-  readRows(plan, device, bounds, (rowMs, values) => gather(plan, cells, { timeMs: rowMs, values }));
+  readRows(plan, device, bounds, (rowMs, values) => {
+    gather(plan, cells, { timeMs: rowMs, values });
+    return true;
+  });
   return { startMs: timeMs - sizeMs, nth, endMs: timeMs, endedMs: timeMs, key: undefined, cells };
 }
 
@@ -194,6 +214,9 @@ function note(
 function bindThrough({ plan, device, fold, at }: Folding, toMs: number): void {
   if (plan.ordered.length === 0 || toMs <= at.boundsMs) return;
   const rows = { epoch: fold.epoch, fromMs: at.boundsMs, toMs };
-  readRows(plan, device, rows, (timeMs, values) => note(plan, at.bounds, timeMs, values));
+  readRows(plan, device, rows, (timeMs, values) => {
+    note(plan, at.bounds, timeMs, values);
+    return true;
+  });
   at.boundsMs = toMs;
 }

@@ -20,7 +20,7 @@ import { partOf, redefine } from "./redefinition.js";
 import { describe, type Firing, summarise } from "./summarise.js";
 
 /** When the windows of a group (group.ts) fire, and what they say. */
-export type GroupFiring = Omit<Firing, "plan" | "groups"> & {
+export type GroupFiring = Omit<Firing, "plan" | "groups" | "shareMax"> & {
   /** Where memory can be cleared: called when a member's part has been merged and nothing of a device is in use. */
   readonly relieve?: () => void;
 };
@@ -141,7 +141,7 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
     cells,
   };
   const summary: Summary = summarise({ ...on, plan: group.plan }, who, fired);
-  on.emit({ ...summary, members: of === undefined ? { count } : { count, of } });
+  on.summaries.push({ ...summary, members: of === undefined ? { count } : { count, of } });
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import { shapeGroup } from "../aggregate/group.js";
 import { type GroupDefinition, takesDevice } from "../model/group.js";
 import type { EngineProfile } from "../model/profile.js";
+import type { Summary } from "../model/summary.js";
 import type { WindowDefinition } from "../model/window.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
 import {
@@ -64,11 +65,11 @@ interface Membership {
 
 /** All groups of an engine: who is in them, what members tell them, and when they fire. */
 export class Groups implements GroupListener, ResidencyHold {
-  readonly #on: Omit<GroupFiring, "emit">;
+  readonly #on: Omit<GroupFiring, "summaries">;
   readonly #room: Residency;
   /** See `Device.lostThroughMs`. */
   readonly lostThroughMs: readonly number[];
-  #emit: GroupFiring["emit"] = () => {};
+  #summaries: Summary[] = [];
   #definitions: readonly GroupDefinition[] = [];
   #shaped: readonly Shaped[] = [];
   #groups: Group[] = [];
@@ -81,14 +82,14 @@ export class Groups implements GroupListener, ResidencyHold {
   /** Journal position that the stored groups include; a replay passes over blocks up to there. */
   replayedThrough = 0;
 
-  constructor(on: Omit<GroupFiring, "emit">, room: Residency, lostThroughMs: readonly number[]) {
+  constructor(on: Omit<GroupFiring, "summaries">, room: Residency, lostThroughMs: readonly number[]) {
     this.#on = on;
     this.#room = room;
     this.lostThroughMs = lostThroughMs;
   }
 
   get #firing(): GroupFiring {
-    return { ...this.#on, emit: this.#emit };
+    return { ...this.#on, summaries: this.#summaries };
   }
 
   /** As they were given, also those that cannot be with the present profiles. */
@@ -106,8 +107,8 @@ export class Groups implements GroupListener, ResidencyHold {
   }
 
   /** Where summaries go until further notice. */
-  emitTo(emit: GroupFiring["emit"]): void {
-    this.#emit = emit;
+  emitTo(summaries: Summary[]): void {
+    this.#summaries = summaries;
   }
 
   /**

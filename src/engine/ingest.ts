@@ -4,8 +4,9 @@ import { isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign, type Lateness, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
-import { type Device, noteWatermark, type OpenWindow } from "./device.js";
-import { advance, boundOf } from "./firing.js";
+import { type Device, isBehind, noteWatermark, type OpenWindow } from "./device.js";
+import { fireEarly } from "./early.js";
+import { advance, advanceFoldsOf, boundOf, catchUp, fireChanged } from "./firing.js";
 import { disturb } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
@@ -26,10 +27,16 @@ export interface Ingest {
   readonly cleaner: Cleaner;
   readonly block: Block;
   readonly firing: Firing;
+  /** Once there are so many summaries, or a device is behind, readings wait for the next block. */
+  readonly summariesMax: number;
 }
 
-/** Takes in all readings of one device within a block. */
-export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): void {
+/**
+ * Takes in the readings of one device within a block, and fires what that has changed.
+ * @returns how many were taken in; the others have to come in a later block
+ */
+export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): number {
+  const { plan, firing } = on;
   for (let code = 0; code < group.rejected.length; code++) {
     const count = group.rejected[code];
     if (count !== undefined && count > 0) device.rejected[code] = (device.rejected[code] ?? 0) + count;
@@ -37,7 +44,9 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): vo
   const count = group.arrivals.length;
   const clock = holdingClock(on.block);
   let waiting = 0;
-  for (let i = 0; i < count; i++) {
+  let taken = 0;
+  while (taken < count && (taken === 0 || !isFull(on, device))) {
+    const i = taken++;
     const hasOwnTime = !Number.isNaN(group.times[i]!);
     if (!hasOwnTime && cameAgain(on, device, group.deliveries[i]!)) {
       reject(device, "duplicate");
@@ -52,7 +61,18 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): vo
     if (reason === undefined) device.accepted++;
     else reject(device, reason);
   }
-  if (waiting < count) device.lastSeenMs = on.block.processingMs;
+  if (waiting < taken) device.lastSeenMs = on.block.processingMs;
+  fireChanged(firing, device);
+  if (plan.early) fireEarly(firing, device);
+  // They come behind the windows with bounds.
+  if (plan.folds.length > 0 && !isBehind(device)) advanceFoldsOf(firing, device);
+  return taken;
+}
+
+/** Whether no more readings of a device should be taken in in this block. */
+export function isFull({ firing, summariesMax }: Ingest, device: Device): boolean {
+  if (summariesMax === Number.POSITIVE_INFINITY) return false;
+  return isBehind(device) || firing.summaries.length + device.changed.length >= summariesMax;
 }
 
 export function reject(device: Device, reason: RejectReason): void {
@@ -84,12 +104,13 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   const impossible = timed(on, group, index);
   if (impossible !== undefined) return impossible;
   if (keyCameBefore(plan, device, group, index)) return "duplicate";
+  if (isBehind(device)) catchUp(on.firing, device);
   noteWatermark(device, plan, passing);
   // Mostly it is ahead of the watermark, and then none of that has to be asked.
-  const late = isBehind() ? latenessOf(on, device, group.arrivals[index]!) : "none";
+  const late = isBehindWatermark() ? latenessOf(on, device, group.arrivals[index]!) : "none";
   const slice = late === "all" ? undefined : assign(device, plan, passing);
   if (slice === undefined) return "late";
-  if (isBehind()) plan.running?.forget(device);
+  if (isBehindWatermark()) plan.running?.forget(device);
   // Setting the length is a call into the runtime even when there is nothing to do.
   if (fates.length > 0) fates.length = 0;
   const values = cleaner.copy(group.values[index]!);
@@ -104,7 +125,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   if (reason === undefined) {
     on.firing.groups?.accepted(device, passing.timeMs);
     if (late === "some") device.partlyLate++;
-    if (isBehind()) disturbed(device, plan, slice);
+    if (isBehindWatermark()) disturbed(device, plan, slice);
   }
   if (passing.timeMs > device.maxTimeMs) {
     device.maxTimeMs = passing.timeMs;
@@ -126,7 +147,7 @@ function timed({ plan, block }: Ingest, group: ReadingGroup, index: number): Rej
   return arrivalMs - timeMs > maxPastMs ? "past" : undefined;
 }
 
-function isBehind(): boolean {
+function isBehindWatermark(): boolean {
   return passing.timeMs < passing.watermarkMs;
 }
 
@@ -138,7 +159,7 @@ function latenessOf(on: Ingest, device: Device, arrivalMs: number): Lateness {
   const { clockTrusted } = block;
   passing.timeMs = timeOfLate(firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
   noteWatermark(device, plan, passing);
-  return isBehind() ? lateness(plan, passing) : "none";
+  return isBehindWatermark() ? lateness(plan, passing) : "none";
 }
 
 /** What has been worked out from readings of later times does not hold any more. */

@@ -65,7 +65,10 @@ export function gatherSlices(plan: Plan, into: Cells, of: TimeLine): void {
   }
   for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, plan.slices.wake(slice).cells);
   const all = { epoch: 0, fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
-  readRows(plan, of, all, (timeMs, values) => addOrdered(plan, into, { timeMs, values }));
+  readRows(plan, of, all, (timeMs, values) => {
+    addOrdered(plan, into, { timeMs, values });
+    return true;
+  });
 }
 
 /** Adds a reading that follows all those before it. */

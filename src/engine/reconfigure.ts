@@ -1,12 +1,13 @@
 import { newCells } from "../aggregate/cells.js";
 import { type EngineProfile, type Field, meaningOf } from "../model/profile.js";
-import type { Device, OpenWindow } from "./device.js";
-import { closeWindow, dropRetired } from "./firing.js";
+import { type Device, isBehind, type OpenWindow } from "./device.js";
+import { advance, closeWindow, dropRetired } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
 import { closeFold } from "./fold-firing.js";
 import { translateHeld } from "./held.js";
-import { type FoldPlan, type Plan, translateCells } from "./plan.js";
+import { type BoundedPlan, type FoldPlan, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
+import { Share } from "./share.js";
 import type { Firing } from "./summarise.js";
 
 /**
@@ -15,15 +16,17 @@ import type { Firing } from "./summarise.js";
  * and their cells for windows that go on, translated to the new layout, but take nothing in, because the new definition
  * may cut time elsewhere. A window that is closed this way, or was final already, may come up again under the new
  * definition; it then is a summary of its own (`Redefinition`).
+ * @returns whether it has moved; if not, some of what is to be closed is, and the rest has to be
  */
-export function reconfigureDevice(from: Firing, device: Device, to: Plan): void {
+export function reconfigureDevice(from: Firing, device: Device, to: Plan): boolean {
+  const share = new Share(from);
+  device.reshaped = true;
+  if (isBehind(device)) advance(from, device);
+  if (isBehind(device) || !closeEnded(from, device, to, share)) return false;
   const open: OpenWindow[][] = to.windows.map(() => []);
-  for (const windows of device.open) {
-    for (const window of windows) {
-      const heir = to.windows.find((plan) => plan.signature === window.plan.signature);
-      if (heir === undefined) closeWindow(from, device, window, true);
-      else open[heir.index]!.push({ ...window, plan: heir });
-    }
+  for (const window of device.open.flat()) {
+    const heir = heirOf(window.plan, to)!;
+    open[heir.index]!.push({ ...window, plan: heir });
   }
   device.changed.length = 0;
   for (const window of open.flat()) {
@@ -34,7 +37,6 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
   }
   device.plan = to;
   device.open = open;
-  device.reshaped = true;
   device.series = to.windows.map(({ signature }) => {
     const before = from.plan.windows.find((plan) => plan.signature === signature);
     return before === undefined ? undefined : device.series[before.index];
@@ -65,9 +67,36 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): void 
       .map((w) => (w.revision === w.early ? w.endMs : w.endMs + w.plan.definition.allowedLatenessMs)),
     ...device.retired.map(({ dueMs }) => dueMs),
   );
+  return true;
 }
 
-/** The folds that go on, by their new plan; the others are closed. */
+function heirOf({ signature }: Pick<BoundedPlan, "signature">, to: Plan): BoundedPlan | undefined {
+  return to.windows.find((plan) => plan.signature === signature);
+}
+
+function foldHeirOf({ signature }: Pick<FoldPlan, "signature">, to: Plan): FoldPlan | undefined {
+  return to.folds.find((plan) => plan.signature === signature);
+}
+
+/** Closes what does not go on. @returns whether the share was enough for it */
+function closeEnded(from: Firing, device: Device, to: Plan, share: Share): boolean {
+  for (const windows of device.open) {
+    if (windows.length === 0 || heirOf(windows[0]!.plan, to) !== undefined) continue;
+    let closed = 0;
+    while (closed < windows.length && !share.isSpent) {
+      closeWindow(from, device, windows[closed++]!, true);
+      share.spend();
+    }
+    windows.splice(0, closed);
+    if (windows.length > 0) return false;
+  }
+  return device.folds.every(
+    (fold) =>
+      foldHeirOf(fold.plan, to) !== undefined || closeFold(from, device, fold, { reconfigured: true, share }),
+  );
+}
+
+/** The folds that go on, by their new plan. */
 function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan, Fold> {
   const heirs = new Map<FoldPlan, Fold>();
   const translated = (at: Position): Position => {
@@ -77,11 +106,8 @@ function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan
     return { ...at, bounds, run: { ...at.run, cells } };
   };
   for (const fold of device.folds) {
-    const plan = to.folds.find(({ signature }) => signature === fold.plan.signature);
-    if (plan === undefined) {
-      closeFold(from, device, fold, true);
-      continue;
-    }
+    const plan = foldHeirOf(fold.plan, to);
+    if (plan === undefined) continue;
     const { epoch, settled, ahead, told } = fold;
     heirs.set(plan, {
       plan,

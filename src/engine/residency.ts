@@ -1,7 +1,7 @@
 import { CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import { LIMITS } from "../model/limits.js";
 import { type Counted, counted, Tally } from "./counts.js";
-import type { Device } from "./device.js";
+import { type Device, isBehind } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
 import { extraBytesOf, weightOf } from "./footprint.js";
 import type { Plan } from "./plan.js";
@@ -20,8 +20,9 @@ import { decodeDevice, openSlice, readSlice, type StoredSlice } from "./snapshot
  * back before it is looked at, so what the engine says does not depend on what was where.
  *
  * A record that comes back is held to the mark that it was stored with: one of an earlier time, or none, is damage.
- * Devices with readings that wait for the clock stay; they have a bound of their own. So do members of groups while they
- * gather for a window of their group; only their slices go (group.ts).
+ * Devices with readings that wait for the clock stay; they have a bound of their own. So do those that are behind, of
+ * which a block leaves few; and members of groups while they gather for a window of their group, of which only the slices
+ * go (group.ts).
  */
 export interface StateReader {
   /** @throws CorruptRecord, and whatever the disk says; both end the process */
@@ -294,7 +295,8 @@ export class Residency implements SliceRoom {
 
   #mayGo(device: Device): boolean {
     const isStored = device.mark !== undefined && !device.dirty;
-    return isStored && device.held.length === 0 && this.groups?.holds(device) !== true;
+    const stays = device.held.length > 0 || isBehind(device);
+    return isStored && !stays && this.groups?.holds(device) !== true;
   }
 
   #letGo(state: ProfileState, device: Device, age: number): void {

@@ -9,26 +9,24 @@ export interface RowBounds {
   readonly toMs: number;
 }
 
+/** Gets an array that is used again, with the fields that are not kept missing. @returns whether to go on behind it */
+type Visit = (timeMs: number, values: readonly FieldValue[]) => boolean;
+
 /**
  * Goes over readings that a device holds in the order of event time.
- * @param visit gets an array that is used again, with the fields that are not kept missing
+ * @returns where it has come to: the end, or the time of the reading that was not wanted
  */
-export function readRows(
-  plan: Plan,
-  device: TimeLine,
-  bounds: RowBounds,
-  visit: (timeMs: number, values: readonly FieldValue[]) => void,
-): void {
+export function readRows(plan: Plan, device: TimeLine, bounds: RowBounds, visit: Visit): number {
   const values = new Array<FieldValue>(plan.profile.fields.length).fill(MISSING);
   const { slices: memory } = plan;
   const read = (slice: Slice, row: number) => {
     fill(memory, slice, row, values);
-    visit(memory.timeOf(slice, row), values);
+    return visit(memory.timeOf(slice, row), values);
   };
   const older = device.retired.filter((slice) => slice.epoch >= bounds.epoch && overlaps(slice, bounds));
   if (older.length > 0) {
-    readMerged(memory, [...older, ...device.slices.filter((slice) => overlaps(slice, bounds))], bounds, read);
-    return;
+    const all = [...older, ...device.slices.filter((slice) => overlaps(slice, bounds))];
+    return readMerged(memory, all, bounds, read);
   }
   const { slices } = device;
   // The time line is cut without overlap; what is asked for is nearly always at its end.
@@ -37,10 +35,12 @@ export function readRows(
   for (let i = first; i < slices.length && slices[i]!.startMs < bounds.toMs; i++) {
     const slice = slices[i]!;
     for (let row = memory.firstRow(slice, bounds.fromMs); row < slice.held; row++) {
-      if (memory.timeOf(slice, row) >= bounds.toMs) break;
-      read(slice, row);
+      const timeMs = memory.timeOf(slice, row);
+      if (timeMs >= bounds.toMs) break;
+      if (!read(slice, row)) return timeMs;
     }
   }
+  return bounds.toMs;
 }
 
 /** Slices of several epochs may overlap. */
@@ -48,8 +48,8 @@ function readMerged(
   memory: SliceMemory,
   slices: readonly Slice[],
   bounds: RowBounds,
-  read: (slice: Slice, row: number) => void,
-): void {
+  read: (slice: Slice, row: number) => boolean,
+): number {
   const rows = slices.flatMap((slice) => {
     const from = memory.firstRow(slice, bounds.fromMs);
     const to = memory.firstRow(slice, bounds.toMs);
@@ -58,7 +58,8 @@ function readMerged(
   const key = ({ slice, row }: { readonly slice: Slice; readonly row: number }, cell: number) =>
     slice.rows.numbers[slice.rows.base + row * memory.width + cell]!;
   rows.sort((a, b) => key(a, 0) - key(b, 0) || key(a, 1) - key(b, 1));
-  for (const { slice, row } of rows) read(slice, row);
+  for (const { slice, row } of rows) if (!read(slice, row)) return memory.timeOf(slice, row);
+  return bounds.toMs;
 }
 
 function overlaps(slice: Slice, { fromMs, toMs }: RowBounds): boolean {

@@ -1,4 +1,4 @@
-import { type Device, watermark } from "./device.js";
+import { type Device, isBehind, watermark } from "./device.js";
 import { foldDues } from "./fold-firing.js";
 
 /**
@@ -17,7 +17,7 @@ export function isIdle(
 /** Where silence moves the watermark of a device to; undefined when it changes nothing. */
 export function idleFloor(device: Device, processingMs: number): number | undefined {
   const { plan } = device;
-  if (!isWaiting(device) || !isIdle(device, processingMs)) return undefined;
+  if (!isWaiting(device) || isBehind(device) || !isIdle(device, processingMs)) return undefined;
   const silentMs = processingMs - device.lastSeenMs;
   const estimateMs = device.maxTimeMs - plan.profile.time.outOfOrdernessMs + silentMs;
   const reachedMs = watermark(device, plan);
@@ -33,8 +33,12 @@ export function idleFloor(device: Device, processingMs: number): number | undefi
   return floorMs > reachedMs ? floorMs : undefined;
 }
 
-/** Processing time from which `idleFloor` says something; Infinity for never, as long as nothing comes. */
+/**
+ * Processing time from which `idleFloor` says something; Infinity for never, as long as nothing comes, and -Infinity for a
+ * device that is behind.
+ */
 export function idleFrom(device: Device): number {
+  if (isBehind(device)) return Number.NEGATIVE_INFINITY;
   const { plan } = device;
   const { idleTimeoutMs, outOfOrdernessMs } = plan.profile.time;
   if (!isWaiting(device) || idleTimeoutMs === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;

@@ -26,7 +26,10 @@ export interface Firing {
   readonly mergeable: boolean;
   /** The groups that the device is in; undefined for none, and where they have seen the block already. */
   readonly groups: GroupListener | undefined;
-  readonly emit: (summary: Summary) => void;
+  /** Where summaries go. */
+  readonly summaries: Summary[];
+  /** How much of what is due with a device is done at a time: see `Share`. */
+  readonly shareMax: number;
 }
 
 /** A window that fires. */
@@ -49,7 +52,7 @@ export interface Fired {
 }
 
 export function summarise(
-  on: Omit<Firing, "groups">,
+  on: Omit<Firing, "groups" | "shareMax">,
   device: Pick<Device, "name" | "lostThroughMs">,
   fired: Fired,
 ): Summary {

@@ -56,6 +56,31 @@ export interface Block {
   readonly groups: readonly ReadingGroup[];
 }
 
+/** A block that ends before a reading of one of its groups, and has no tick then, and what is left of its groups. */
+export function splitBlock(
+  block: Block,
+  { group, reading }: { readonly group: number; readonly reading: number },
+): { readonly begun: Block; readonly left: readonly ReadingGroup[] } {
+  const [part, rest] = splitGroup(block.groups[group]!, reading);
+  const whole = block.groups.slice(0, group);
+  const groups = reading === 0 ? whole : [...whole, part];
+  return { begun: { ...block, tick: false, groups }, left: [rest, ...block.groups.slice(group + 1)] };
+}
+
+function splitGroup(group: ReadingGroup, at: number): readonly [ReadingGroup, ReadingGroup] {
+  const { arrivals, times, values, keys, deliveries } = group;
+  const part = (from: number, to: number) => ({
+    ...group,
+    arrivals: arrivals.slice(from, to),
+    times: times.slice(from, to),
+    values: values.slice(from, to),
+    keys: keys?.slice(from, to),
+    deliveries: deliveries.slice(from, to),
+  });
+  const rest = part(at, arrivals.length);
+  return [part(0, at), at === 0 ? rest : { ...rest, rejected: [] }];
+}
+
 export function newGroup(profile: string, device: string, keyed: boolean): ReadingGroup {
   return {
     profile,

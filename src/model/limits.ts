@@ -20,10 +20,7 @@ export const LIMITS = {
    * device, and each is closed with a summary of its own.
    */
   readingWindowsMax: 10_000,
-  /**
-   * Tumbling and hopping windows that a device has open at a time. When it comes back after a long silence, or its
-   * definition changes, all are closed at once, and as many summaries are in memory.
-   */
+  /** Tumbling and hopping windows that a device has open at a time: they are in one record, and in memory together. */
   openWindowsMax: 20_000,
   /** Windows without a reading that are filled at a time: a week of minutes. */
   emptyWindowsMax: 10_080,
@@ -91,6 +88,10 @@ export const LIMITS = {
   logHeadRoomShare: 1 / 16,
   /** What the summaries that one block causes take of the log, about. */
   blockSummaryBytesMax: 1_048_576,
+  /** Summaries that one block causes before what else is in it waits for the next one; one share may go beyond. */
+  blockSummariesMax: 2_048,
+  /** Windows of one device that fire at a time, and slices that are let go: the rest comes with the next block. */
+  deviceShareMax: 1_024,
   /** What a message that waits for its commit takes beside its payload: the reading that was decoded, whom to tell. */
   waitingMessageBytes: 512,
   /** Readings in one block, but for those of one payload. */

@@ -1,4 +1,5 @@
 import type { Engine } from "../engine/engine.js";
+import type { Part } from "../engine/options.js";
 import type { TickPlan } from "../engine/tick-plan.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
@@ -58,6 +59,9 @@ export interface CommitterOptions {
 }
 
 type BlockClock = Pick<ArrivalClock, "trusted" | "bootClock">;
+
+/** What there is to be written. */
+type Given = Pick<Block, "groups" | "processingMs" | "tick" | "tickPart">;
 
 /**
  * A block of this many readings is large: what its sync writes beside them is little for each, 32 bytes of a page of
@@ -206,7 +210,7 @@ export class Committer {
     const processingMs = this.#processing.advance();
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
     if (isTick) this.#lastTickMs = processingMs;
-    const tick = this.#tick ?? (isTick ? { ...engine.planTick(processingMs), part: 0 } : undefined);
+    const tick = this.#tick ?? (isTick ? { ...engine.ticks.plan(processingMs), part: 0 } : undefined);
     // In a block of its own.
     const apart = tick !== undefined && (tick.parts > 1 || tick.throughMs < processingMs) ? tick : undefined;
     this.#tickIsBehind = apart !== undefined;
@@ -266,10 +270,22 @@ export class Committer {
     for (const builder of [...this.#full, this.#builder]) builder.shift(byMs);
   }
 
-  async #write(
+  /** In as many blocks as it takes to have no more summaries in memory at a time than there may be. */
+  async #write(clock: BlockClock, given: Given): Promise<void> {
+    let { groups, tick } = given;
+    for (;;) {
+      const { begun, left } = await this.#writePart(clock, { ...given, groups, tick });
+      tick &&= !begun.tick;
+      if (left.length === 0 && !tick && !this.#options.engine.isBehind) return;
+      groups = left;
+      await makeRoom(this.#options);
+    }
+  }
+
+  async #writePart(
     { trusted, bootClock }: BlockClock,
-    { groups, ...rest }: Pick<Block, "groups" | "processingMs" | "tick" | "tickPart">,
-  ): Promise<void> {
+    { groups, ...rest }: Given,
+  ): Promise<Omit<Part, "summaries">> {
     const { engine, store, checkpointer } = this.#options;
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     while (!store.isReadable) await store.readable();
@@ -280,10 +296,11 @@ export class Committer {
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
       groups: trusted ? groups : withinBounds(groups, engine),
     };
-    const summaries = engine.apply(block);
+    const { summaries, ...part } = engine.applyPart(block, LIMITS.blockSummariesMax);
     const share = checkpointer.nextShare(store);
-    await store.commit({ block, summaries, ...share.commit });
+    await store.commit({ block: part.begun, summaries, ...share.commit });
     share.written();
+    return part;
   }
 
   #afterCommit(): void {
@@ -310,7 +327,7 @@ export class Committer {
     const { engine, arrivals, checkpointer } = this.#options;
     this.#shift();
     const clockSet = engine.isHolding && arrivals.trusted;
-    if (checkpointer.pending || clockSet || engine.tickDue(processingMs)) {
+    if (checkpointer.pending || clockSet || engine.isBehind || engine.ticks.isDue(processingMs)) {
       this.#lastTickMs = Number.NEGATIVE_INFINITY;
       this.#cut();
     }

@@ -1,5 +1,6 @@
-import { Engine, type EngineOptions } from "../engine/engine.js";
+import { Engine } from "../engine/engine.js";
 import { restoreGroup } from "../engine/group-codec.js";
+import type { EngineOptions } from "../engine/options.js";
 import type { Replacement } from "../engine/profile-state.js";
 import { decodeDevice, decodeDeviceHeader, openSlice, type StoredSlice } from "../engine/snapshot.js";
 import { CorruptRecord, sealMark } from "../model/bytes.js";
@@ -129,6 +130,7 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
     await verify(store, header.slices);
     if (
       header.waiting > 0 ||
+      header.wakeMs === Number.NEGATIVE_INFINITY ||
       engine.residency.hasRoom ||
       engine.groups.takes(state.plan.profile.id, header.name)
     ) {

@@ -22,8 +22,8 @@ export function overlapProblems(windows: readonly WindowDocument[]): readonly Fo
 }
 
 /**
- * Windows that a device would have open too many of, from their beginning to the end of their lateness: all are closed at
- * once when it comes back after a long silence. The bound is on those of the profile together, too.
+ * Windows that a device would have open too many of, from their beginning to the end of their lateness. The bound is on
+ * those of the profile together, too.
  * @param outOfOrdernessMs how far the watermark is behind
  */
 export function opennessProblems(

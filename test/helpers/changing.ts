@@ -36,12 +36,15 @@ export class ChangingGateway {
   devicesPeak = 0;
   batches = 0;
   readonly #bytesMax: number;
+  readonly #shareMax: number;
   #store!: Store;
   #checkpointer!: Checkpointer;
   #inForce = new Map<string, Profile>();
 
-  constructor(bytesMax: number) {
+  /** @param shareMax see `EngineOptions` */
+  constructor(bytesMax: number, shareMax: number = Number.POSITIVE_INFINITY) {
     this.#bytesMax = bytesMax;
+    this.#shareMax = shareMax;
   }
 
   /** Comes up over what is on the disk, and takes on a setting. @returns whether it lived to see the end of it */
@@ -57,7 +60,8 @@ export class ChangingGateway {
       logBytesMax: 1e9,
     });
     const kept = new Map<string, Profile>();
-    const options = { gateway: "gw", devicesMax: 1e6, residency: { bytesMax: this.#bytesMax } };
+    const residency = { bytesMax: this.#bytesMax };
+    const options = { gateway: "gw", devicesMax: 1e6, shareMax: this.#shareMax, residency };
     const { engine } = await recover(this.#store, options, (definition: StoredDefinition) => {
       const { profile } = loadProfile(definition.source, definition);
       const isInForce = definition.retired !== true && definition.replaced !== true;
@@ -101,6 +105,11 @@ export class ChangingGateway {
   }
 
   async apply(block: Omit<Block, "sequence">): Promise<void> {
+    await this.#write(block);
+    while (this.engine.isBehind) await this.#write({ ...block, groups: [], tick: false });
+  }
+
+  async #write(block: Omit<Block, "sequence">): Promise<void> {
     const whole = { ...block, sequence: this.engine.sequence + 1 };
     const summaries = this.engine.apply(whole);
     const share = this.#checkpointer.nextShare(this.#store);

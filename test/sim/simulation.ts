@@ -1,4 +1,5 @@
 import type { Agent } from "../../src/agent/agent.js";
+import { LIMITS } from "../../src/model/limits.js";
 import { CANARIES } from "./canaries.js";
 import { checkEnd, checkUp } from "./checks.js";
 import { SimulatedClient } from "./client.js";
@@ -69,11 +70,24 @@ const CLOSING_MS = 4 * 24 * HOUR_MS;
 /** @throws SimulationFailure */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const undo = options.canary === undefined ? () => {} : CANARIES[options.canary]!();
+  const widen = narrowShares(new Dice(options.seed).fork("shares"));
   try {
     return await run(options);
   } finally {
+    widen();
     undo();
   }
+}
+
+/**
+ * Few of the devices here have many windows, so now and then what is said at a time is little.
+ * @returns how to undo that
+ */
+function narrowShares(dice: Dice): () => void {
+  const { deviceShareMax, blockSummariesMax } = LIMITS;
+  if (dice.chance(0.5)) return () => {};
+  Object.assign(LIMITS, { deviceShareMax: dice.whole(1, 4), blockSummariesMax: dice.whole(1, 16) });
+  return () => void Object.assign(LIMITS, { deviceShareMax, blockSummariesMax });
 }
 
 async function run(options: SimulationOptions): Promise<Outcome> {

@@ -216,7 +216,7 @@ class Player {
       const passed = Math.min(1_000, left);
       this.#processingMs += passed;
       this.#wallMs += passed;
-      if (!this.#engine.tickDue(this.#processingMs)) continue;
+      if (!this.#engine.ticks.isDue(this.#processingMs)) continue;
       summaries.push(...this.#engine.apply(this.#next([], true)));
     }
     return summaries;

@@ -195,7 +195,7 @@ describe("idle devices", () => {
     const { engine, blocks } = feed(engineProfile({ time, windows }), [at(0.5)]);
     const summaries = [];
     for (let ms = 1_000; ms <= forMs; ms += 1_000) {
-      if (engine.tickDue(ms))
+      if (engine.ticks.isDue(ms))
         summaries.push(...engine.apply(blocks.block([], { processingMs: ms, tick: true })));
     }
     return { engine, blocks, summaries };
@@ -218,7 +218,7 @@ describe("idle devices", () => {
 
   it("are not aged by time that nobody measured: a tick at the same processing time does nothing", () => {
     const { engine } = feed(engineProfile({ time, windows }), [at(0.5)]);
-    expect(engine.tickDue(0)).toBe(false);
+    expect(engine.ticks.isDue(0)).toBe(false);
   });
 });
 

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../src/engine/engine.js";
@@ -13,18 +10,10 @@ import {
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { inFolder } from "../../helpers/folder.js";
 import { settle } from "../../helpers/manual-clock.js";
 import { Pipeline } from "../../helpers/pipeline.js";
 import { seeded } from "../../helpers/seeded.js";
-
-async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
-  const path = await mkdtemp(join(tmpdir(), "weir-test-"));
-  try {
-    await body(path);
-  } finally {
-    await rm(path, { recursive: true, force: true });
-  }
-}
 
 const profile = engineProfile({
   fields: [field("x")],

@@ -123,10 +123,10 @@ describe("a block that meets a full log", () => {
       const { committer, engine, store, clock } = pipeline;
       log.bytes = 2 * BYTES_MAX;
       const blocks: number[] = [];
-      const apply = engine.apply.bind(engine);
-      engine.apply = (block) => {
+      const apply = engine.applyPart.bind(engine);
+      engine.applyPart = (block, summariesMax) => {
         blocks.push(block.processingMs);
-        return apply(block);
+        return apply(block, summariesMax);
       };
       let told = 0;
       pipeline.put({ timeMs: 1, values: [1] }, () => told++);

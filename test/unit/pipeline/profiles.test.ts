@@ -75,7 +75,8 @@ async function lived(
   bytesMax: number,
   dies?: { readonly change: number; readonly batch: number; readonly diesAfter: boolean },
 ): Promise<{ readonly gateway: ChangingGateway; readonly hasDied: boolean }> {
-  const gateway = new ChangingGateway(bytesMax);
+  // Where memory is little, a window at a time.
+  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 1);
   let hasDied = false;
   for (const [i, each] of settings.entries()) {
     if (i === 0) await gateway.start(each);
@@ -155,7 +156,7 @@ describe("a change of profiles", () => {
     for (const each of settings.slice(1)) await straight.change(each);
     const expected = await outcome(straight);
     for (let batch = 4; batch < 8; batch++) {
-      const gateway = new ChangingGateway(0);
+      const gateway = new ChangingGateway(0, 1);
       await gateway.start(settings[0]!);
       for (let round = 0; round < 8; round++) await gateway.apply(block(readings(settings[0]!, round)));
       gateway.disk.batchesLeft = batch;

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Residency } from "../../../src/engine/residency.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
+import { inFolder } from "../../helpers/folder.js";
 import { Pipeline } from "../../helpers/pipeline.js";
 
 /** Where memory has room for none. */
@@ -13,15 +11,6 @@ const profile = engineProfile({
   time: { ...engineProfile().time, idleTimeoutMs: MINUTE },
   windows: [tumbling("1m", MINUTE, [{ field: 0, names: ["count", "sum"] }])],
 });
-
-async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
-  const path = await mkdtemp(join(tmpdir(), "weir-test-"));
-  try {
-    await body(path);
-  } finally {
-    await rm(path, { recursive: true, force: true });
-  }
-}
 
 function open(path: string, memoryBytesMax: number): Promise<Pipeline> {
   return Pipeline.open(path, profile, 1e7, { memoryBytesMax, devicesMax: 100_000 });
@@ -42,10 +31,10 @@ it("makes, or brings back, no more devices in a block than may be, and acknowled
     const pipeline = await open(path, 0);
     const { engine } = pipeline;
     const groups: number[] = [];
-    const apply = engine.apply.bind(engine);
-    engine.apply = (block) => {
+    const apply = engine.applyPart.bind(engine);
+    engine.applyPart = (block, summariesMax) => {
       groups.push(block.groups.length);
-      return apply(block);
+      return apply(block, summariesMax);
     };
     const devices = 20 * MAX;
     expect(await putAll(pipeline, devices, 0)).toBe(devices);
@@ -66,12 +55,12 @@ it("closes the windows of many that fall silent in the same millisecond in sever
     const loads: number[] = [];
     for (let life = 0; life < 2; life++) {
       const { engine, committer, clock } = pipeline;
-      const apply = engine.apply.bind(engine);
-      engine.apply = (block) => {
+      const apply = engine.applyPart.bind(engine);
+      engine.applyPart = (block, summariesMax) => {
         const before = engine.residency.stats().deviceLoads;
-        const summaries = apply(block);
+        const part = apply(block, summariesMax);
         loads.push(engine.residency.stats().deviceLoads - before);
-        return summaries;
+        return part;
       };
       committer.start();
       const enough = life === 0 ? 1 : devices;
@@ -116,12 +105,12 @@ it("goes beyond its bound by no more than a part of it while many that it has to
     const bound = 4_000_000;
     const pipeline = await open(path, bound);
     const { engine } = pipeline;
-    const apply = engine.apply.bind(engine);
+    const apply = engine.applyPart.bind(engine);
     let peak = 0;
-    engine.apply = (block) => {
-      const summaries = apply(block);
+    engine.applyPart = (block, summariesMax) => {
+      const part = apply(block, summariesMax);
       peak = Math.max(peak, engine.residency.bytes);
-      return summaries;
+      return part;
     };
     for (let round = 0; round < 3; round++) await putAll(pipeline, 6_000, round * 1_000);
     expect(engine.residency.stats().deviceLoads).toBeGreaterThan(6_000);

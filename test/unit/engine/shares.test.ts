@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Engine } from "../../../src/engine/engine.js";
+import { encodeGroups, restoreGroup } from "../../../src/engine/group-codec.js";
+import type { Block } from "../../../src/model/block.js";
+import type { GroupDefinition } from "../../../src/model/group.js";
+import type { EngineProfile } from "../../../src/model/profile.js";
+import type { Summary } from "../../../src/model/summary.js";
+import type { WindowDefinition } from "../../../src/model/window.js";
+import { cases } from "../../helpers/cases.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  hopping,
+  recordsOf,
+  StoredSlices,
+  tumbling,
+} from "../../helpers/engine.js";
+
+/**
+ * A device that has more to say than one share is for: after a long silence, when its definition changes, or when its
+ * time begins anew.
+ */
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const NAMES = ["count", "sum", "min", "last", "timeAverage", "transitions"];
+const AGGREGATES = [{ field: 0, names: NAMES }];
+
+function kinds(latenessMs: number): readonly WindowDefinition[] {
+  const common = { allowedLatenessMs: latenessMs, aggregates: AGGREGATES };
+  return [
+    { ...tumbling("10s", 10 * SECOND, AGGREGATES, latenessMs), earlyMs: 4 * SECOND },
+    { ...tumbling("5s", 5 * SECOND, AGGREGATES, latenessMs), fill: "linear" },
+    hopping("over", [20 * SECOND, 5 * SECOND], AGGREGATES, latenessMs),
+    { ...common, name: "gap", kind: { type: "session", gapMs: 8 * SECOND, maxMs: 40 * SECOND } },
+    { ...common, name: "two", kind: { type: "count", size: 2, maxAgeMs: 30 * SECOND } },
+    { ...common, name: "state", kind: { type: "state", source: "x", of: (values) => values[0]!, names: undefined } },
+    { ...common, name: "high", kind: { type: "sliding", sizeMs: 15 * SECOND, source: "x > 5", emit: ([x]) => (x as number) > 5 } },
+    { ...common, name: "all", kind: { type: "global" } },
+  ]; // biome-ignore format: a table
+}
+
+const profile = fc
+  .record({
+    latenessMs: fc.constantFrom(0, 30 * SECOND, 10 * MINUTE),
+    outOfOrdernessMs: fc.constantFrom(0, 20 * SECOND),
+    mask: fc.integer({ min: 1, max: 255 }),
+  })
+  .map(({ latenessMs, outOfOrdernessMs, mask }) =>
+    engineProfile({
+      fields: [field("x", { range: [0, 10] }), field("y")],
+      time: { ...engineProfile().time, outOfOrdernessMs, maxFutureMs: 2 * MINUTE, idleTimeoutMs: 2 * MINUTE },
+      windows: kinds(latenessMs).filter((_, i) => (mask & (1 << i)) !== 0),
+    }),
+  );
+
+const groups: readonly GroupDefinition[] = [
+  {
+    name: "both",
+    members: {},
+    windows: [
+      {
+        name: "10s",
+        kind: { type: "tumbling", sizeMs: 10 * SECOND, offsetMs: 0 },
+        allowedLatenessMs: MINUTE,
+        fields: { "*": ["count", "sum", "min"] },
+      },
+    ],
+  },
+];
+
+const step = fc.record({
+  device: fc.constantFrom("a", "b"),
+  /** Mostly on, or a little back; now and then far on. */
+  stepMs: fc.oneof(
+    { weight: 12, arbitrary: fc.integer({ min: -4, max: 6 }).map((n) => n * 2 * SECOND) },
+    { weight: 1, arbitrary: fc.constantFrom(15 * MINUTE, -MINUTE) },
+  ),
+  hasOwnTime: fc.integer({ min: 0, max: 7 }).map((n) => n > 0),
+  x: fc.oneof(
+    { weight: 9, arbitrary: fc.integer({ min: 0, max: 10 }) },
+    { weight: 1, arbitrary: fc.constant(Number.NaN) },
+  ),
+});
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+const run = fc.record({
+  of: profile,
+  steps: fc.array(step, { minLength: 1, maxLength: 80 }),
+  grouped: fc.boolean(),
+  shareMax: fc.integer({ min: 1, max: 5 }),
+  summariesMax: fc.integer({ min: 1, max: 12 }),
+  cut: fc.infiniteStream(fc.integer({ min: 1, max: 20 })),
+  restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
+  waitMs: fc.infiniteStream(fc.constantFrom(SECOND, SECOND, 3 * MINUTE)),
+});
+type Run = typeof run extends fc.Arbitrary<infer T> ? T : never;
+
+function engineOf(of: EngineProfile, grouped: boolean, options: { readonly shareMax?: number } = {}): Engine {
+  const reader = new StoredSlices();
+  const engine = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader }, ...options });
+  engine.redefine({ profiles: [of], groups: grouped ? groups : [] });
+  return engine;
+}
+
+/** The engine after a restart at which every device was stored. */
+function reborn(engine: Engine, of: EngineProfile, shareMax: number): Engine {
+  const reader = new StoredSlices();
+  const next = new Engine({ gateway: "gw", devicesMax: 10, shareMax, residency: { reader } });
+  next.redefine({ profiles: [of], groups: engine.groups.definitions });
+  for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
+    restoreGroup(next.groups, record);
+  }
+  for (const device of engine.profileState(of.id)!.devices.values()) {
+    reader.adopt(next, recordsOf(device, engine.sequence));
+  }
+  next.resumeAt(engine.sequence);
+  return next;
+}
+
+/** Readings in blocks, with a tick in each. */
+function* blocksOf({ of, steps, cut, waitMs }: Run): Generator<Omit<Block, "sequence">> {
+  const maker = new BlockMaker(of);
+  const timesMs = new Map<string, number>();
+  let processingMs = 0;
+  for (let at = 0; at < steps.length; ) {
+    const part: readonly Step[] = steps.slice(at, at + cut.next().value);
+    at += part.length;
+    processingMs += waitMs.next().value;
+    const readings = part.map(({ device, stepMs, hasOwnTime, x }) => {
+      const timeMs = (timesMs.get(device) ?? 0) + stepMs;
+      timesMs.set(device, timeMs);
+      // By a clock that is set back, now and then, by as much as a step goes on.
+      return { device, timeMs: hasOwnTime ? timeMs : Number.NaN, arrivalMs: timeMs - MINUTE, values: [x, 0] };
+    });
+    yield maker.block(readings, { processingMs, tick: true });
+  }
+}
+
+/** What an engine says that does it in shares, the blocks that this took, and the most that it said at a time. */
+function inShares(of: Run): { readonly said: Summary[]; readonly blocks: Block[]; readonly most: number } {
+  let engine = engineOf(of.of, of.grouped, of);
+  const blocks: Block[] = [];
+  const said: Summary[] = [];
+  let most = 0;
+  for (const block of blocksOf(of)) {
+    let { groups: left, tick } = block;
+    do {
+      const part = engine.applyPart({ ...block, groups: left, tick, sequence: engine.sequence + 1 }, of.summariesMax);
+      blocks.push(part.begun);
+      said.push(...part.summaries);
+      most = Math.max(most, part.summaries.length);
+      left = part.left;
+      tick &&= !part.begun.tick;
+      if (of.restart.next().value === 0) engine = reborn(engine, of.of, of.shareMax);
+    } while (left.length > 0 || tick || engine.isBehind); // biome-ignore format: one line for one thing
+  }
+  said.push(...engine.flush());
+  return { said, blocks, most };
+}
+
+function byId(summaries: readonly Summary[]): Record<string, string[]> {
+  const all: Record<string, string[]> = {};
+  for (const summary of summaries) {
+    all[summary.id] ??= [];
+    all[summary.id]!.push(JSON.stringify(summary));
+  }
+  return all;
+}
+
+describe("what is due with a device", () => {
+  it("is said in shares, over blocks and restarts, as it is said at once, and no reading is lost", () => {
+    fc.assert(
+      fc.property(run, (of) => {
+        const { said, blocks } = inShares(of);
+        const atOnce = engineOf(of.of, of.grouped, { shareMax: Number.POSITIVE_INFINITY });
+        const all = blocks.flatMap((block) => atOnce.apply(block));
+        const received = atOnce.counts().reduce((sum, counts) => sum + counts.received, 0);
+        expect(received).toBe(of.steps.length);
+        all.push(...atOnce.flush());
+        expect(byId(said)).toEqual(byId(all));
+      }),
+      cases(),
+    );
+  });
+});

@@ -1,0 +1,154 @@
+import { expect, it } from "vitest";
+import { LIMITS } from "../../../src/model/limits.js";
+import { engineProfile, tumbling } from "../../helpers/engine.js";
+import { inFolder } from "../../helpers/folder.js";
+import { Pipeline } from "../../helpers/pipeline.js";
+
+const SECOND = 1_000;
+const DEVICES = ["a", "b", "c"];
+const WINDOWS = 4_000;
+const counts = [{ field: 0, names: ["count", "sum"] }];
+const profile = engineProfile({
+  time: { ...engineProfile().time, idleTimeoutMs: 3 * WINDOWS * SECOND },
+  windows: [tumbling("1s", SECOND, counts, WINDOWS * SECOND)],
+});
+
+/** Devices with many windows that wait for late readings, and the number of summaries of each commit from now on. */
+async function waiting(path: string): Promise<{ readonly pipeline: Pipeline; readonly sizes: number[] }> {
+  const pipeline = await open(path);
+  for (let i = 0; i < WINDOWS; i++) {
+    for (const device of DEVICES) pipeline.put({ device, timeMs: i * SECOND, values: [i] });
+  }
+  await pipeline.committer.drain();
+  return { pipeline, sizes: watched(pipeline) };
+}
+
+function open(path: string): Promise<Pipeline> {
+  return Pipeline.open(path, profile, 1e7, { logBytesMax: 1e9 });
+}
+
+function watched({ store }: Pipeline): number[] {
+  const sizes: number[] = [];
+  const commit = store.commit.bind(store);
+  store.commit = (what) => {
+    sizes.push(what.summaries.length);
+    return commit(what);
+  };
+  return sizes;
+}
+
+/** Nothing comes for some minutes. */
+async function silent({ clock, committer }: Pipeline): Promise<void> {
+  for (let second = 0; second < 200; second++) {
+    clock.advance(SECOND);
+    await committer.drain();
+  }
+}
+
+/** Ids of the windows that are final, in order. */
+async function finals(pipeline: Pipeline): Promise<string[]> {
+  return (await pipeline.summaries()).flatMap(({ id, final }) => (final ? [id] : [])).sort();
+}
+
+const all = DEVICES.flatMap((device) =>
+  Array.from({ length: WINDOWS }, (_, i) => `gw/p/${device}/1s/${iso(i * SECOND)}`),
+).sort();
+
+function iso(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace(".000Z", "Z");
+}
+
+/** Every window is closed, and none twice. */
+function expectEach(closed: readonly string[]): void {
+  expect(closed).toHaveLength(all.length);
+  expect(new Set(closed)).toEqual(new Set(all));
+}
+
+/** One share goes beyond what a commit is to have. */
+const COMMIT_MAX = LIMITS.blockSummariesMax + LIMITS.deviceShareMax;
+
+it("closes the windows of devices that come back after a long silence in several commits", () =>
+  inFolder(async (path) => {
+    const { pipeline, sizes } = await waiting(path);
+    let told = 0;
+    for (const device of DEVICES) {
+      pipeline.put({ device, timeMs: 10 * WINDOWS * SECOND, values: [0] }, () => told++);
+    }
+    pipeline.put({ device: "a", timeMs: 10 * WINDOWS * SECOND + 1, values: [0] }, () => told++);
+    await pipeline.committer.drain();
+    expect(told).toBe(4);
+    expectEach(await finals(pipeline));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(COMMIT_MAX);
+    expect(pipeline.engine.totals()).toMatchObject({ accepted: 3 * WINDOWS + 4 });
+    await pipeline.crash();
+  }));
+
+it("closes each of them once although it dies in between, and acknowledges nothing before its commit", () =>
+  inFolder(async (path) => {
+    const { pipeline } = await waiting(path);
+    let commits = 0;
+    const commit = pipeline.store.commit.bind(pipeline.store);
+    pipeline.store.commit = (what) => (commits++ < 2 ? commit(what) : new Promise(() => {}));
+    let told = 0;
+    for (const device of DEVICES) {
+      pipeline.put({ device, timeMs: 10 * WINDOWS * SECOND, values: [0] }, () => told++);
+    }
+    void pipeline.committer.drain();
+    while (commits < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toBe(0);
+    await pipeline.crash();
+    const next = await open(path);
+    const before = await finals(next);
+    expect(before.length).toBeGreaterThan(0);
+    expect(before.length).toBeLessThan(all.length);
+    const sizes = watched(next);
+    next.committer.start();
+    // What was not acknowledged comes again.
+    for (const device of DEVICES) next.put({ device, timeMs: 10 * WINDOWS * SECOND, values: [0] });
+    await next.committer.drain();
+    expectEach(await finals(next));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(COMMIT_MAX);
+    expect(next.engine.totals()).toMatchObject({ accepted: 3 * WINDOWS + 3 });
+    await next.crash();
+  }));
+
+it("closes the windows of devices that stay silent in several commits", () =>
+  inFolder(async (path) => {
+    const { pipeline, sizes } = await waiting(path);
+    pipeline.committer.start();
+    await pipeline.clock.run(3 * WINDOWS * SECOND - SECOND);
+    await silent(pipeline);
+    expectEach(await finals(pipeline));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(COMMIT_MAX);
+    await pipeline.crash();
+  }));
+
+it("closes the windows of many devices that stay silent in several commits", () =>
+  inFolder(async (path) => {
+    const devices = 2.5 * LIMITS.blockSummariesMax;
+    const few = engineProfile({
+      time: { ...engineProfile().time, idleTimeoutMs: 60 * SECOND },
+      windows: [tumbling("1m", 60 * SECOND, counts)],
+    });
+    const pipeline = await Pipeline.open(path, few, 1e7, { logBytesMax: 1e9, devicesMax: devices });
+    for (let i = 0; i < devices; i++) pipeline.put({ device: `d${i}`, timeMs: i % 1_000, values: [i] });
+    await pipeline.committer.drain();
+    const sizes = watched(pipeline);
+    pipeline.committer.start();
+    await silent(pipeline);
+    expect(await finals(pipeline)).toHaveLength(devices);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(COMMIT_MAX);
+    await pipeline.crash();
+  }));
+
+it("closes the windows of a definition that has changed in several portions", () =>
+  inFolder(async (path) => {
+    const { pipeline } = await waiting(path);
+    const { engine } = pipeline;
+    const after = { ...profile, hash: "hash-2", windows: [tumbling("1m", 60 * SECOND, counts)] };
+    const closed = [engine.changeover.begin({ profiles: [after] })];
+    while (engine.changeover.isUnderWay) closed.push(engine.changeover.portion().summaries);
+    expect(Math.max(...closed.map(({ length }) => length))).toBeLessThanOrEqual(LIMITS.deviceShareMax);
+    expect(closed.flatMap((some) => some.map(({ id }) => id)).sort()).toEqual(all);
+    await pipeline.crash();
+  }));
