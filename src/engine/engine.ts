@@ -302,6 +302,7 @@ export class Engine {
   #comeBack(state: ProfileState, row: number, plan = this.planFor(state, state.away.nameOf(row))): Device {
     const device = this.residency.load(state, row, plan);
     device.lostThroughMs = lostThrough(this.#options.losses, device.name);
+    this.#noteBehind(device);
     return device;
   }
 

@@ -130,7 +130,6 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
     await verify(store, header.slices);
     if (
       header.waiting > 0 ||
-      header.wakeMs === Number.NEGATIVE_INFINITY ||
       engine.residency.hasRoom ||
       engine.groups.takes(state.plan.profile.id, header.name)
     ) {
