@@ -7,7 +7,7 @@ import { messageOf } from "../model/errors.js";
 import { defineEvent } from "../model/log-event.js";
 import type { Profile } from "../model/profile.js";
 import { recover, type StoredDefinition } from "../pipeline/recovery.js";
-import { loadProfile } from "../profile/load.js";
+import { loadStoredProfile } from "../profile/load.js";
 import { setAside } from "../store/database.js";
 import type { Disk } from "../store/disk.js";
 import { Store } from "../store/store.js";
@@ -78,5 +78,5 @@ export async function openState(
 function loadedAs(definition: StoredDefinition, loaded: readonly Profile[]): Profile | undefined {
   const { source, zone } = definition;
   const same = loaded.find((profile) => profile.source === source && profile.zone === zone);
-  return same ?? loadProfile(source, { ...definition, isStored: true }).profile;
+  return same ?? loadStoredProfile(source, definition);
 }

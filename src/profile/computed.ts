@@ -1,6 +1,7 @@
 import { WeirError } from "../model/errors.js";
 import type { FieldType } from "../model/profile.js";
 import { type FieldValue, MISSING } from "../model/reading.js";
+import { isTolerant } from "../schema/tolerance.js";
 import { finishNumber } from "./coerce.js";
 import { compileExpression, type Names, resultOf } from "./expression.js";
 import { type Code, type ExpressionType, type Scope, valuesHint } from "./expression-value.js";
@@ -57,7 +58,7 @@ export function compileComputed(
   names: Names,
 ): (values: readonly FieldValue[]) => FieldValue {
   const code = compileExpression(text, names, [RESULT_TYPE[field.type]]);
-  if (field.type === "enum") refuseUnlisted(code, field.names ?? []);
+  if (field.type === "enum" && !isTolerant()) refuseUnlisted(code, field.names ?? []);
   const { run } = code;
   const scope: Scope = { values: [], message: undefined, topic: undefined };
   const evaluate = (values: readonly FieldValue[]): FieldValue => {

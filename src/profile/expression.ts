@@ -16,6 +16,7 @@ import { type ASTNode, Environment, ParseError } from "@marcbachmann/cel-js";
 import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import { nearest } from "../model/nearest.js";
+import { isTolerant } from "../schema/tolerance.js";
 import { FUNCTIONS } from "./expression-functions.js";
 import { compileBinary, isBinary } from "./expression-operators.js";
 import {
@@ -265,6 +266,18 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
   if (op === "in" && b.type !== "list" && b.type !== "any") {
     return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
   }
+  if (!isTolerant()) refusePointless(node, op, [a, b], [left, right], names);
+  return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+}
+
+/** What can be computed, and always comes to the same. */
+function refusePointless(
+  node: ASTNode,
+  op: string,
+  [a, b]: readonly [Code, Code],
+  [left, right]: readonly [ASTNode, ASTNode],
+  names: Names,
+): void {
   if (op === "==" || op === "!=") {
     refuseStrange(right, a, b);
     refuseStrange(left, b, a);
@@ -276,7 +289,6 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
       refuseElement(element, a, item);
     }
   }
-  return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
 }
 
 /** What a value that is looked for in a list is never equal to. */

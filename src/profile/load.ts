@@ -1,7 +1,9 @@
 import { basename, extname } from "node:path";
 import type { Diagnostic } from "../model/diagnostic.js";
+import { WeirError } from "../model/errors.js";
 import type { Profile } from "../model/profile.js";
 import { parseDocument } from "../schema/document.js";
+import { tolerantly } from "../schema/tolerance.js";
 import { compileProfile } from "./compile.js";
 import { opennessProblems, overlapProblems } from "./overlap.js";
 import { profileSchema } from "./schema.js";
@@ -11,11 +13,6 @@ export interface LoadOptions {
   readonly file: string;
   /** The gateway's time zone. */
   readonly zone: string;
-  /**
-   * Where it has been in force already, it may have more windows at a time than a new one: its store could not be read
-   * without it, and would count as damaged.
-   */
-  readonly isStored?: boolean;
 }
 
 export interface LoadedProfile {
@@ -26,7 +23,7 @@ export interface LoadedProfile {
 
 /** Reads a profile; everything that is wrong with it is reported at once. Its tests are not run. */
 export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
-  const { file, zone, isStored = false } = options;
+  const { file, zone } = options;
   const document = parseDocument(text, { file, schema: profileSchema });
   if (document.value === undefined) return { profile: undefined, diagnostics: document.diagnostics };
   const { id } = document.value;
@@ -40,10 +37,26 @@ export function loadProfile(text: string, options: LoadOptions): LoadedProfile {
     };
   }
   const profile = compileProfile(document.value, { source: text, zone, file });
-  if (isStored) return { profile, diagnostics: [] };
   const { windows } = document.value;
   const overlaps = overlapProblems(windows);
   const found = overlaps.length > 0 ? overlaps : opennessProblems(windows, profile.time.outOfOrdernessMs);
   const tooMany = found.map(({ path, ...problem }) => ({ file, ...document.place(path), ...problem }));
   return { profile: tooMany.length === 0 ? profile : undefined, diagnostics: tooMany };
+}
+
+/**
+ * A profile that is kept with the state: without it the state could not be read, and would count as damaged.
+ * @returns undefined when this program cannot read it any more
+ */
+export function loadStoredProfile(text: string, { file, zone }: LoadOptions): Profile | undefined {
+  return tolerantly(() => {
+    const { value } = parseDocument(text, { file, schema: profileSchema });
+    if (value === undefined) return undefined;
+    try {
+      return compileProfile(value, { source: text, zone, file });
+    } catch (error) {
+      if (error instanceof WeirError) return undefined;
+      throw error;
+    }
+  });
 }

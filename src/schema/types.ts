@@ -4,6 +4,7 @@
  */
 import { formatDuration, parseDuration } from "../model/time.js";
 import { isZone } from "../model/zone.js";
+import { isTolerant } from "./tolerance.js";
 import { report, z } from "./zod.js";
 
 export interface DurationBounds {
@@ -53,7 +54,7 @@ export function version() {
     .string()
     .meta({ pattern: VERSION.source, examples: ["1.0.0"] })
     .transform((text, context) => {
-      if (VERSION.test(text)) return text;
+      if (VERSION.test(text) || isTolerant()) return text;
       const hint = 'three numbers, such as "1.0.0"';
       report(context, { code: "bad-value", message: `"${text}" is not a version`, hint });
       return z.NEVER;

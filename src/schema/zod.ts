@@ -3,6 +3,7 @@
  * the place it belongs to) travels in the parameters of a custom issue, written by `report` and read by `issues.ts`.
  */
 import { z } from "zod";
+import { isTolerant } from "./tolerance.js";
 
 export { z };
 
@@ -54,14 +55,16 @@ export function refusedKeys(schema: z.ZodType): Readonly<Record<string, Problem>
 /**
  * Adds a rule about several keys of an object (or items of an array). Unlike a plain refinement it also runs when
  * some part has a problem already, so that all problems of a file are reported at once; hence it must look at the
- * type of everything it reads.
+ * type of everything it reads. It only refuses, so what is kept with the state is not held to it (tolerance.ts).
  */
 export function withRule<S extends z.ZodType>(
   schema: S,
   rule: (value: Unchecked, report: (problem: Problem) => void) => void,
 ): S {
   return schema.superRefine(
-    (value, context) => rule(value as Unchecked, (problem) => report(context, problem)),
+    (value, context) => {
+      if (!isTolerant()) rule(value as Unchecked, (problem) => report(context, problem));
+    },
     {
       when: ({ value }) => typeof value === "object" && value !== null,
     },

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { openState } from "../../../src/agent/state.js";
 import { parseConfig } from "../../../src/config/load.js";
 import { encodeDefinition } from "../../../src/pipeline/recovery.js";
-import { loadProfile } from "../../../src/profile/load.js";
+import { loadProfile, loadStoredProfile } from "../../../src/profile/load.js";
 import { encodeBlock } from "../../../src/store/journal-codec.js";
 import { KEYS } from "../../../src/store/keys.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -88,7 +88,7 @@ describe("the state of an agent", () => {
     }
   });
 
-  it("comes back with a profile in force whose windows overlap more than those of a new one may", async () => {
+  it("comes back with a profile in force that would be refused in a file", async () => {
     const path = await mkdtemp(join(tmpdir(), "weir-test-"));
     try {
       const source = [
@@ -99,7 +99,9 @@ describe("the state of an agent", () => {
         "fields: { x: { from: /x } }",
         "windows: [{ name: 1d, hopping: { size: 1d, slide: 1s }, fields: { x: [count] } }]",
       ].join("\n");
-      const { profile } = loadProfile(source, { file: "t", zone: "UTC", isStored: true });
+      const options = { file: "t", zone: "UTC" };
+      expect(loadProfile(source, options).profile).toBeUndefined();
+      const profile = loadStoredProfile(source, options);
       const store = await openStore(path);
       const records = [store.definitionOperation(profile!.hash, encodeDefinition(profile!))];
       await store.commit({ summaries: [], records });

@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { formatDiagnostic } from "../../../src/model/diagnostic.js";
-import { loadProfile } from "../../../src/profile/load.js";
+import { loadProfile, loadStoredProfile } from "../../../src/profile/load.js";
 
 /** A profile whose sections can be replaced line by line. */
 function load(changes: Readonly<Record<string, string>> = {}, zone = "UTC"): ReturnType<typeof loadProfile> {
+  return loadProfile(textOf(changes), { file: "t", zone });
+}
+
+function textOf(changes: Readonly<Record<string, string>>): string {
   const sections: Record<string, string> = {
     schema: "schema: device-profile/1",
     id: "id: t",
@@ -18,7 +22,7 @@ function load(changes: Readonly<Record<string, string>> = {}, zone = "UTC"): Ret
     windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count, mean, last] } }]',
     ...changes,
   };
-  return loadProfile(Object.values(sections).join("\n"), { file: "t", zone });
+  return Object.values(sections).join("\n");
 }
 
 const problems = (changes: Readonly<Record<string, string>>): string[] => {
@@ -338,13 +342,33 @@ describe("a bad profile", () => {
       );
       expect(problems(late("session: { gap: 1s }, allowedLateness: 30d"))).toEqual([]);
     });
+  });
 
-    it("is taken from a store all the same, which would count as damaged without it", () => {
-      const text = load(windows(most)).profile!.source.replace("10000s", "1d");
-      const options = { file: "t", zone: "UTC" };
-      expect(loadProfile(text, options).profile).toBeUndefined();
-      expect(loadProfile(text, { ...options, isStored: true }).profile).toBeDefined();
-    });
+  const mode = "fields: { x: { from: /x }, mode: { from: /m, type: enum, values: [off, on] }";
+  it.each([
+    ["that overlaps too much", { windows: "windows: [{ name: d, hopping: { size: 1d, slide: 1s }, fields: { x: [max] } }]" }],
+    ["with too much open", { windows: "windows: [{ name: s, tumbling: 1s, allowedLateness: 30d, fields: { x: [max] } }]" }],
+    ["that asks for nothing", { windows: "windows: [{ name: m, tumbling: 1m, fields: { x: [] } }]" }],
+    ["with a version of another form", { version: "version: 1.0-beta" }],
+    ["with a value that is listed twice", { fields: "fields: { x: { from: /x, type: enum, values: [off, on, off] } }" }],
+    ["with what is none of the values", { fields: `${mode}, b: { type: bool, compute: 'mode == "onn"' } }` }],
+    ["with what is in no list", { fields: `${mode}, b: { type: bool, compute: 'mode in ["auto", 1]' } }` }],
+    ["with a field that is never null", { fields: `${mode}, b: { type: bool, compute: "x != null" } }` }],
+    ["with what an enum cannot be", { fields: `${mode}, e: { type: enum, values: [a, b], compute: 'x > 1.0 ? "a" : "c"' } }` }],
+  ])("%s is refused in a file, and taken from a store, which could not be read without it", (_, changes) => {
+    const text = textOf(changes);
+    const options = { file: "t", zone: "UTC" };
+    expect(loadProfile(text, options).diagnostics).not.toEqual([]);
+    expect(loadStoredProfile(text, options)).toMatchObject({ id: "t", source: text });
+    expect(loadProfile(text, options).diagnostics).not.toEqual([]);
+  }); // biome-ignore format: a table
+
+  it("that cannot be read is not taken from a store either", () => {
+    const stored = (changes: Readonly<Record<string, string>>) =>
+      loadStoredProfile(textOf(changes), { file: "t", zone: "UTC" });
+    expect(stored({ schema: "schema: device-profile/9" })).toBeUndefined();
+    expect(stored({ fields: 'fields: { x: { compute: "y +" } }' })).toBeUndefined();
+    expect(stored({ windows: "windows: [" })).toBeUndefined();
   });
 
   it("in a file of another name is refused", () => {
