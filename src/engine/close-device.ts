@@ -1,10 +1,11 @@
 import type { Device } from "./device.js";
-import { closeWindow, dropAll } from "./firing.js";
+import { catchUp, closeWindow, dropAll } from "./firing.js";
 import { closeFolds, renewFolds } from "./fold-firing.js";
 import type { Firing } from "./summarise.js";
 
 /** Fires every open window of a device as final: there will be no more input. */
 export function closeDevice(on: Firing, device: Device): void {
+  catchUp(on, device);
   for (const windows of device.open) {
     for (const window of windows) closeWindow(on, device, window, false);
     windows.length = 0;

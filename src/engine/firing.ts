@@ -145,8 +145,9 @@ function letGo({ on, device, share }: Advancing, watermarkMs: number): number {
     if (retired[i]!.dueMs <= watermarkMs) older.push(...retired.splice(i--, 1));
   }
   let due = 0;
-  // Those of several epochs are gone over together.
-  while (due < slices.length && slices[due]!.dueMs <= watermarkMs && (!share.isSpent || older.length > 0)) {
+  // What is in them is wanted again, and of several epochs together.
+  const isRead = older.length === 0 && isWanted(on.plan);
+  while (due < slices.length && slices[due]!.dueMs <= watermarkMs && !(isRead && share.isSpent)) {
     due++;
     share.spend();
   }
@@ -163,6 +164,11 @@ function letGo({ on, device, share }: Advancing, watermarkMs: number): number {
   if (nextDueMs <= watermarkMs) return BEHIND;
   for (const { dueMs } of retired) nextDueMs = Math.min(nextDueMs, dueMs);
   return nextDueMs;
+}
+
+/** Whether anything takes over from slices that are let go. */
+function isWanted({ ordered, windows }: Plan): boolean {
+  return ordered.length > 0 || windows.some(({ isGlobal }) => isGlobal);
 }
 
 /** A global window outlives its slices. */

@@ -1,6 +1,6 @@
 import { LIMITS } from "../model/limits.js";
 import { type Device, watermark } from "./device.js";
-import { catchUp, closeWindow, dropRetired } from "./firing.js";
+import { closeWindow, dropRetired } from "./firing.js";
 import { closeFolds, renewFolds } from "./fold-firing.js";
 import type { ProfileState } from "./profile-state.js";
 import { redefine } from "./redefinition.js";
@@ -72,7 +72,6 @@ export function devicesAhead(
 
 function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number): void {
   // As what they were until now.
-  catchUp(on, device);
   closeFolds(on, device);
   for (const windows of device.open) {
     const from = windows.findIndex(({ startMs }) => startMs > timeMs);
