@@ -196,16 +196,12 @@ export class Committer {
   }
 
   async #commit(): Promise<void> {
-    if (this.#draining === 0 && this.#options.logRoom?.lacking) {
-      await this.#waitForRoom();
-      if (this.#stopped) return;
-    }
+    if (this.#options.logRoom?.lacking && !(await this.#waitForRoom())) return;
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     this.#shift();
     const builder = this.#next();
     const { engine, arrivals, store } = this.#options;
-    const { trusted, bootClock } = arrivals;
-    const clock = { trusted, bootClock };
+    const clock = { trusted: arrivals.trusted, bootClock: arrivals.bootClock };
     const before = store.log.appendedBytes;
     const processingMs = this.#processing.advance();
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
@@ -219,7 +215,8 @@ export class Committer {
     for (const [i, groups] of portions.entries()) {
       if (i > 0) await makeRoom(this.#options);
       const isLast = i === portions.length - 1;
-      await this.#write(clock, { groups, processingMs, tick: isTick && isLast && apart === undefined });
+      const rest = { processingMs, tick: isTick && isLast && apart === undefined };
+      if (!(await this.#write(clock, { groups, ...rest }))) return;
     }
     this.#size.learn(builder.readings, store.log.appendedBytes - before);
     for (const committed of builder.waiting) {
@@ -243,11 +240,14 @@ export class Committer {
     this.#tick = part + 1 < parts ? { throughMs, parts, part: part + 1 } : undefined;
   }
 
-  /** Nobody is silent for that long: it is we who do not listen. */
-  async #waitForRoom(): Promise<void> {
+  /** Nobody is silent for that long: it is we who do not listen. @returns whether to go on then */
+  async #waitForRoom(): Promise<boolean> {
+    const { logRoom } = this.#options;
+    if (this.#draining > 0 || !logRoom?.lacking) return true;
     this.#processing.advance();
-    await this.#options.logRoom!.made();
+    await logRoom.made();
     this.#processing.leaveOutWait();
+    return !this.#stopped;
   }
 
   #next(): BlockBuilder {
@@ -270,15 +270,16 @@ export class Committer {
     for (const builder of [...this.#full, this.#builder]) builder.shift(byMs);
   }
 
-  /** In as many blocks as it takes to have no more summaries in memory at a time than there may be. */
-  async #write(clock: BlockClock, given: Given): Promise<void> {
+  /** In as many blocks as memory and log want. @returns whether all of it is durable, and not left because of the end */
+  async #write(clock: BlockClock, given: Given): Promise<boolean> {
     let { groups, tick } = given;
     for (;;) {
       const { begun, left } = await this.#writePart(clock, { ...given, groups, tick });
       tick &&= !begun.tick;
-      if (left.length === 0 && !tick && !this.#options.engine.isBehind) return;
+      if (left.length === 0 && !tick && !this.#options.engine.isBehind) return true;
       groups = left;
       await makeRoom(this.#options);
+      if (!(await this.#waitForRoom())) return false;
     }
   }
 

@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/model/limits.js";
 import { BlockSize } from "../../../src/pipeline/block-size.js";
 import { LogRoom } from "../../../src/pipeline/log-room.js";
 import { engineProfile, field, tumbling } from "../../helpers/engine.js";
+import { inFolder } from "../../helpers/folder.js";
 import { ManualClock, settle } from "../../helpers/manual-clock.js";
 import { Pipeline } from "../../helpers/pipeline.js";
 import { Recorder } from "../../helpers/recorder.js";
@@ -105,16 +103,16 @@ const profile = engineProfile({
   windows: [tumbling("1s", 1_000, [{ field: 0, names: ["count", "sum"] }])],
 });
 
-async function withPipeline(body: (pipeline: Pipeline, world: ReturnType<typeof scene>) => Promise<void>) {
-  const path = await mkdtemp(join(tmpdir(), "weir-test-"));
-  try {
+async function withPipeline(
+  body: (pipeline: Pipeline, world: ReturnType<typeof scene>) => Promise<void>,
+  of = profile,
+): Promise<void> {
+  await inFolder(async (path) => {
     const world = scene();
-    const pipeline = await Pipeline.open(path, profile, 1e9, { logRoom: world.room, clock: world.clock });
+    const pipeline = await Pipeline.open(path, of, 1e9, { logRoom: world.room, clock: world.clock });
     await body(pipeline, world);
     await pipeline.crash();
-  } finally {
-    await rm(path, { recursive: true, force: true });
-  }
+  });
 }
 
 describe("a block that meets a full log", () => {
@@ -152,6 +150,37 @@ describe("a block that meets a full log", () => {
       expect(rounds).toHaveLength(1);
       expect(pipeline.store.journalBlocks).toBeLessThanOrEqual(2);
     }));
+});
+
+describe("many windows that close at once", () => {
+  it("wait for room in the log between the blocks that they are divided into, and are not acknowledged before", () =>
+    withPipeline(
+      async (pipeline, { log, room, rewrite }) => {
+        const { committer, store, clock } = pipeline;
+        const windows = 3.5 * LIMITS.deviceShareMax;
+        for (let i = 0; i < windows; i++) pipeline.put({ timeMs: i * 1_000, values: [i] });
+        await committer.drain();
+        let commits = 0;
+        const commit = store.commit.bind(store);
+        store.commit = (what) => {
+          commits++;
+          log.bytes = 2 * BYTES_MAX;
+          return commit(what);
+        };
+        let told = 0;
+        pipeline.put({ timeMs: 1e9, values: [0] }, () => told++);
+        const waits: number[] = [];
+        while (told === 0) {
+          await clock.run(100);
+          if (room.waitingMs === 0) continue;
+          waits.push(commits);
+          rewrite(BYTES_MAX);
+        }
+        expect(waits).toEqual([1, 2, 3]);
+        expect((await pipeline.summaries()).filter(({ final }) => final)).toHaveLength(windows);
+      },
+      { ...profile, windows: [tumbling("1s", 1_000, [{ field: 0, names: ["count"] }], 1e7)] },
+    ));
 });
 
 describe("the size of a block", () => {
