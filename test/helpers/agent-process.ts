@@ -158,10 +158,8 @@ export class AgentProcess {
         if (!this.running) throw new Error(`the agent ended before ${event}:\n${this.tail()}`);
         return false;
       },
-      { what: `the agent logs ${event}` },
-    ).catch((error: Error) => {
-      throw new Error(`${error.message}\n${this.tail()}`);
-    });
+      { what: `the agent logs ${event}`, tell: () => this.tail() },
+    );
     return this.events(event)[count - 1]!;
   }
 

@@ -52,16 +52,18 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** Waits for something outside that gives no event; looks every few milliseconds. */
+/** Waits for something outside that gives no event; looks every few milliseconds. What `tell` says goes with a failure. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  options: { readonly what: string; readonly timeoutMs?: number },
+  options: { readonly what: string; readonly timeoutMs?: number; readonly tell?: () => string },
 ): Promise<void> {
   const timeoutMs = options.timeoutMs ?? PATIENCE_MS;
   const startMs = performance.now();
   while (!(await condition())) {
     if (performance.now() - startMs > timeoutMs) {
-      throw new Error(`waited ${timeoutMs} ms in vain until ${options.what}`);
+      throw new Error(
+        `waited ${timeoutMs} ms in vain until ${options.what}\n${options.tell?.() ?? ""}`.trim(),
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

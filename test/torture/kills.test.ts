@@ -139,7 +139,8 @@ describeWithTools(["mosquitto"], "an agent that is killed", () => {
       if (i % Math.ceil(KILLS_COARSENING / 2) === 0) {
         if (i > 0) await upstream.start();
         const before = received.first.length;
-        await until(() => received.first.length > before, { what: "summaries go upstream" });
+        const tell = () => agent.tail();
+        await until(() => received.first.length > before, { what: "summaries go upstream", tell });
         await upstream.stop();
       }
       fleet.load.allow(FILLING);
