@@ -75,8 +75,8 @@ async function lived(
   bytesMax: number,
   dies?: { readonly change: number; readonly batch: number; readonly diesAfter: boolean },
 ): Promise<{ readonly gateway: ChangingGateway; readonly hasDied: boolean }> {
-  // Where memory is little, a window at a time.
-  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 1);
+  // Where memory is little, few windows at a time.
+  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 3);
   let hasDied = false;
   for (const [i, each] of settings.entries()) {
     if (i === 0) await gateway.start(each);
