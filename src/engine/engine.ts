@@ -15,7 +15,7 @@ import { advance } from "./firing.js";
 import { Groups } from "./groups.js";
 import { inOrder, placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, isFull, reject, rejectGroup } from "./ingest.js";
-import type { EngineOptions, Part } from "./options.js";
+import type { Cut, EngineOptions, Part } from "./options.js";
 import type { Plan } from "./plan.js";
 import { Prefetch } from "./prefetch.js";
 import type { ProfileState, Redefining } from "./profile-state.js";
@@ -24,6 +24,7 @@ import { reconfigureDevice } from "./reconfigure.js";
 import { lostThrough } from "./redefinition.js";
 import { RefusedDevices } from "./refused.js";
 import { Residency } from "./residency.js";
+import { isInPart } from "./roster.js";
 import { devicesAhead } from "./set-back.js";
 import type { DeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
@@ -132,6 +133,11 @@ export class Engine {
     return [...this.#holding].reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
+  /** How many there are. */
+  get heldReadings(): number {
+    return [...this.#holding].reduce((sum, { held }) => sum + held.length, 0);
+  }
+
   get deviceCount(): number {
     return this.#deviceCount;
   }
@@ -184,7 +190,7 @@ export class Engine {
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(on, clock);
     const { groups } = block;
-    let part: Omit<Part, "summaries"> = { begun: block, left: [] };
+    let part: Cut = { begun: block, left: [] };
     for (let i = 0; i < groups.length; i++) {
       this.#prefetch.before(groups, i, this.#deviceCount);
       const taken = this.#applyGroup(on, groups[i]!);
@@ -247,11 +253,11 @@ export class Engine {
     return this.#last;
   }
 
-  /** Gives the readings that waited for the clock the times at which they came. */
+  /** Gives the readings that waited for the clock the times at which they came; of one part of the devices, if it says so. */
   #place({ block, summaries }: Applying, clock: BootClock): void {
     const on = { block, summaries, summariesMax: Number.POSITIVE_INFINITY };
     for (const device of inOrder(this.#holding)) {
-      if (device.replayedThrough >= block.sequence) continue;
+      if (device.replayedThrough >= block.sequence || !isInPart(device.name, block.tickPart)) continue;
       const state = this.#profiles.get(device.profileId)!;
       const of = { clock, profile: state.definition.hash, device: device.name };
       const group = placed(release(device), of);

@@ -11,7 +11,8 @@ import type { Plan } from "./plan.js";
  * like any other. So it is held, part of its device's state, with the time that the machine had been up when it came,
  * and the boot of the machine in which that was. The first block by a clock that is set says where the wall clock
  * stands against the machine's own; with that every reading that waited gets the time at which it came, and goes its
- * normal way, in the order of arrival, before everything else in the block. Block and journal carry both clocks, so a
+ * normal way, in the order of arrival, before everything else in the block. Where many waited, there are several such
+ * blocks, each for a part of the devices. Block and journal carry both clocks, so a
  * replay does the same.
  *
  * - Processes of one boot share the machine's own clock: a crash or restart of the agent costs no exactness.

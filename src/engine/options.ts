@@ -19,12 +19,16 @@ export interface EngineOptions {
   readonly residency?: ResidencyOptions;
 }
 
-/** What became of a block. */
-export interface Part {
+/** How far a block was applied. */
+export interface Cut {
   /** What was applied, which is what a journal has to repeat: all of it, or a block with less in it and no tick. */
   readonly begun: Block;
   /** What has to come in another block, with the tick, if there was to be one. */
   readonly left: readonly ReadingGroup[];
+}
+
+/** What became of a block. */
+export interface Part extends Cut {
   /** What it caused, in the order in which it fired. */
   readonly summaries: Summary[];
 }

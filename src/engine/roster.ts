@@ -171,7 +171,7 @@ function grown<T extends Uint32Array | Float64Array>(from: T, to: T): T {
 }
 
 /** Whether a device belongs to a part of the devices. */
-export function isInPart(name: string, part: TickPart): boolean {
+export function isInPart(name: string, part: TickPart = ALL): boolean {
   return part.parts === 1 || isHashIn(hashOf(name), part);
 }
 

@@ -45,7 +45,7 @@ export class Ticks {
    * @param advance fires what is due with one
    */
   apply(block: Block, advance: (device: Device) => void): void {
-    const { processingMs, tickPart = { part: 0, parts: 1 } } = block;
+    const { processingMs, tickPart } = block;
     for (const state of this.#on.profiles.all()) {
       for (const device of state.devices.values()) {
         if (isInPart(device.name, tickPart) && hasMovedOn(device, block)) advance(device);

@@ -51,7 +51,10 @@ export interface Block {
   readonly bootClock?: BootClock;
   /** Whether silence is to be looked at after the readings: about once a second, not in every block. */
   readonly tick: boolean;
-  /** Which devices it is looked at for: where so many fall silent at once that one block cannot bring back all. */
+  /**
+   * Which devices it is looked at for: where so many fall silent at once that one block cannot bring back all. And whose
+   * readings get their time, where so many have waited for the clock.
+   */
   readonly tickPart?: TickPart;
   readonly groups: readonly ReadingGroup[];
 }

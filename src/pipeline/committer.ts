@@ -1,5 +1,5 @@
 import type { Engine } from "../engine/engine.js";
-import type { Part } from "../engine/options.js";
+import type { Cut } from "../engine/options.js";
 import type { TickPlan } from "../engine/tick-plan.js";
 import type { Block } from "../model/block.js";
 import type { Clock, Timer, Timers } from "../model/clock.js";
@@ -11,7 +11,7 @@ import type { ArrivalClock } from "./arrival-clock.js";
 import { BlockBuilder } from "./block-builder.js";
 import { BlockSize } from "./block-size.js";
 import type { Checkpointer } from "./checkpoint.js";
-import { withinBounds } from "./held-bounds.js";
+import { placingParts, withinBounds } from "./held-bounds.js";
 import type { LogRoom } from "./log-room.js";
 import { ProcessingClock } from "./processing-clock.js";
 import { inPortions, makeRoom } from "./room.js";
@@ -212,6 +212,9 @@ export class Committer {
     this.#tickIsBehind = apart !== undefined;
     const portions = inPortions(builder.groups(), engine);
     if (portions.length === 0 && apart === undefined) portions.push([]);
+    for (const tickPart of clock.trusted ? placingParts(engine) : []) {
+      if (!(await this.#write(clock, { groups: [], processingMs, tick: false, tickPart }))) return;
+    }
     for (const [i, groups] of portions.entries()) {
       if (i > 0) await makeRoom(this.#options);
       const isLast = i === portions.length - 1;
@@ -283,10 +286,7 @@ export class Committer {
     }
   }
 
-  async #writePart(
-    { trusted, bootClock }: BlockClock,
-    { groups, ...rest }: Given,
-  ): Promise<Omit<Part, "summaries">> {
+  async #writePart({ trusted, bootClock }: BlockClock, { groups, ...rest }: Given): Promise<Cut> {
     const { engine, store, checkpointer } = this.#options;
     this.#lastCommitMs = this.#options.clock.monotonicMs();
     while (!store.isReadable) await store.readable();

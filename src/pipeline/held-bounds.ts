@@ -1,6 +1,6 @@
 import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
 import { heldBytesOf } from "../engine/held.js";
-import type { ReadingGroup } from "../model/block.js";
+import type { ReadingGroup, TickPart } from "../model/block.js";
 import { LIMITS } from "../model/limits.js";
 import { REASON_CODE } from "../model/reasons.js";
 
@@ -27,6 +27,16 @@ export function withinBounds(
     });
     return stays.includes(false) ? without(group, stays) : group;
   });
+}
+
+/**
+ * In how many blocks the readings that waited get their time, each for a part of the devices, so that none causes too many
+ * summaries; none where it may be the block that comes next.
+ */
+export function placingParts({ heldReadings }: Pick<Engine, "heldReadings">): readonly TickPart[] {
+  let parts = 1;
+  while (heldReadings > parts * LIMITS.blockSummariesMax) parts *= 2;
+  return parts === 1 ? [] : Array.from({ length: parts }, (_, part) => ({ part, parts }));
 }
 
 /** What does not stay is rejected. */

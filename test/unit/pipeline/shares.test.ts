@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { LIMITS } from "../../../src/model/limits.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
 import { inFolder } from "../../helpers/folder.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
 import { Pipeline } from "../../helpers/pipeline.js";
 
 const SECOND = 1_000;
@@ -150,5 +151,46 @@ it("closes the windows of a definition that has changed in several portions", ()
     while (engine.changeover.isUnderWay) closed.push(engine.changeover.portion().summaries);
     expect(Math.max(...closed.map(({ length }) => length))).toBeLessThanOrEqual(LIMITS.deviceShareMax);
     expect(closed.flatMap((some) => some.map(({ id }) => id)).sort()).toEqual(all);
+    await pipeline.crash();
+  }));
+
+it("gives readings that waited for the clock their times in several commits, also when it dies in between", () =>
+  inFolder(async (path) => {
+    const seconds = engineProfile({
+      time: { ...engineProfile().time, maxFutureMs: 0 },
+      windows: [tumbling("1s", SECOND, counts)],
+    });
+    const opened = () => Pipeline.open(path, seconds, 1e7, { logBytesMax: 1e9, clock });
+    const clock = new ManualClock({ trusted: false });
+    const devices = ["a", "b", "c", "d", "e", "f"];
+    const readings = 1_500;
+    let pipeline = await opened();
+    for (let i = 0; i < readings; i++) {
+      for (const device of devices)
+        pipeline.put({ device, timeMs: Number.NaN, arrivalMs: i * SECOND, values: [i] });
+    }
+    await pipeline.committer.drain();
+    expect(pipeline.engine.heldReadings).toBe(devices.length * readings);
+    clock.stepWall(Date.UTC(2026, 10, 22), { trusted: true });
+    let commits = 0;
+    const commit = pipeline.store.commit.bind(pipeline.store);
+    pipeline.store.commit = (what) => (commits++ < 2 ? commit(what) : new Promise(() => {}));
+    pipeline.committer.start();
+    while (commits < 3) await pipeline.clock.run(SECOND);
+    await pipeline.crash();
+    pipeline = await opened();
+    const left = pipeline.engine.heldReadings;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(devices.length * readings);
+    const sizes = watched(pipeline);
+    pipeline.committer.start();
+    while (pipeline.engine.isHolding) await pipeline.clock.run(SECOND);
+    await pipeline.committer.drain();
+    // All but the newest window of each.
+    const said = await pipeline.summaries();
+    expect(new Set(said.map(({ id }) => id)).size).toBe(devices.length * (readings - 1));
+    expect(said).toHaveLength(devices.length * (readings - 1));
+    expect(pipeline.engine.totals()).toMatchObject({ accepted: devices.length * readings });
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * LIMITS.blockSummariesMax);
     await pipeline.crash();
   }));
