@@ -89,9 +89,9 @@ export const LIMITS = {
   /** What the summaries that one block causes take of the log, about. */
   blockSummaryBytesMax: 1_048_576,
   /** Summaries that one block causes before what else is in it waits for the next one; one share may go beyond. */
-  blockSummariesMax: 2_048,
+  blockSummariesMax: 1_536,
   /** Windows of one device that fire at a time, and slices that are let go: the rest comes with the next block. */
-  deviceShareMax: 1_024,
+  deviceShareMax: 512,
   /** What a message that waits for its commit takes beside its payload: the reading that was decoded, whom to tell. */
   waitingMessageBytes: 512,
   /** Readings in one block, but for those of one payload. */
