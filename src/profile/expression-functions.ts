@@ -1,4 +1,5 @@
 import { LIMITS } from "../model/limits.js";
+import { isTolerant } from "../schema/tolerance.js";
 import {
   asNumber,
   asText,
@@ -72,11 +73,11 @@ function textTest(
   };
 }
 
-/** From anything to one type; `argument` may be of any type. */
+/** From some types to one: of any other there is nothing to be had. */
 function conversion(
   name: string,
   description: string,
-  type: ExpressionType,
+  [from, type]: readonly [readonly ExpressionType[], ExpressionType],
   apply: (value: unknown) => unknown,
 ): ExpressionFunction {
   return {
@@ -85,7 +86,8 @@ function conversion(
     argumentsMin: 1,
     argumentsMax: 1,
     compile(args) {
-      const { run } = args[0]!;
+      const { type: given, run } = args[0]!;
+      if (given !== "any" && !from.includes(given) && !isTolerant()) return undefined;
       return { type, run: (scope) => apply(run(scope)) };
     },
   };
@@ -102,6 +104,8 @@ function toText(value: unknown): string | undefined {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return typeof value === "string" && value.length <= LIMITS.textValueCharactersMax ? value : undefined;
 }
+
+const SCALAR = ["number", "text", "bool"] as const;
 
 const ALL: readonly ExpressionFunction[] = [
   unary("abs", "Magnitude.", Math.abs),
@@ -138,10 +142,12 @@ const ALL: readonly ExpressionFunction[] = [
   numeric("clamp(x, low, high)", "x, or the bound that it is beyond.", [3, 3], ([x, low, high]) => {
     return (scope) => Math.min(Math.max(x!(scope), low!(scope)), high!(scope));
   }),
-  conversion("double", "Number from a number, text or truth value.", "number", toNumber),
-  conversion("int", "The same, without the fraction.", "number", (value) => Math.trunc(toNumber(value))),
-  conversion("string", "Text of a number, text or truth value.", "text", toText),
-  conversion("size", "Number of characters, elements or members.", "number", sizeOf),
+  conversion("double", "Number from a number, text or truth value.", [SCALAR, "number"], toNumber),
+  conversion("int", "The same, without the fraction.", [SCALAR, "number"], (value) =>
+    Math.trunc(toNumber(value)),
+  ),
+  conversion("string", "Text of a number, text or truth value.", [SCALAR, "text"], toText),
+  conversion("size", "Number of characters, elements or members.", [["text", "list"], "number"], sizeOf),
   textTest("startsWith", "Whether the text begins with the part.", (a, b) => a.startsWith(b)),
   textTest("endsWith", "Whether the text ends with the part.", (a, b) => a.endsWith(b)),
   textTest("contains", "Whether the part occurs in the text.", (a, b) => a.includes(b)),

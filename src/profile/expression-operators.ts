@@ -115,14 +115,15 @@ function equality(positive: boolean, a: Code, b: Code): Code | undefined {
   return { type: "bool", run };
 }
 
-/** Whether a list has the value, or an object the member. */
+/** Whether a list has the value, or an object the member. What is absent in a list could be anything. */
 function contains(a: Code, b: Code): Code | undefined {
   if (a.type === "list" || (b.type !== "list" && b.type !== "any")) return undefined;
   const run = (scope: Scope): boolean | undefined => {
     const item = a.run(scope);
     const container = b.run(scope);
     if (isAbsent(item)) return undefined;
-    if (Array.isArray(container)) return container.includes(item);
+    if (Array.isArray(container))
+      return container.includes(item) || (container.some(isAbsent) ? undefined : false);
     if (typeof container !== "object" || container === null) return undefined;
     return member(container, item) !== undefined;
   };

@@ -79,7 +79,16 @@ describe("absence in expressions", () => {
     for (const text of ["x + y", "-x", "min(x, y)", "max(y, x)", "round(x)", "x > 1 ? 1 : 2", "size(s)"]) {
       expect(value(text, absent), text).toBeNaN();
     }
-    for (const text of ["x < y", "x == y", "x != y", "!(x > y)", 's == "a"', 's + "b"', "s in [s]"]) {
+    for (const text of [
+      "x < y",
+      "x == y",
+      "x != y",
+      "!(x > y)",
+      's == "a"',
+      's + "b"',
+      "s in [s]",
+      "y in [x, 5]",
+    ]) {
       expect(value(text, absent), text).toBeUndefined();
     }
   });
@@ -90,6 +99,7 @@ describe("absence in expressions", () => {
     expect(value("x > 1 || y > 1", absent)).toBe(true);
     expect(value("y > 1 || x > 1", absent)).toBe(true);
     expect(value("x > 1 || y > 100", absent)).toBeUndefined();
+    expect(value("y in [x, 4]", absent)).toBe(true);
     expect(value("y > 1 && x > 1", absent)).toBeUndefined();
   });
 
@@ -189,6 +199,8 @@ describe("a bad expression", () => {
     ['mode in ["off", 1]', /a text is never a number, at character 17/],
     ['"zz" in [mode]', /"zz" is none of the field's values at character 1/],
     ["x > 1 AND x < 3", /unexpected character: 'A' at character 7/],
+    ["size(x) == 2", /size does not take \(number\)/],
+    ["double([x]) > 1", /double does not take \(list\)/],
     ["x in [1, null]", /never null, it is there or not at character 10/],
     ['(x > 1 ? mode : "none") == "haet"', /"haet" is none of the field's values/],
     ['orElse(mode, "none") == "nine"', /"nine" is none/],

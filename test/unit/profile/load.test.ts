@@ -353,6 +353,7 @@ describe("a bad profile", () => {
     ["with a value that is listed twice", { fields: "fields: { x: { from: /x, type: enum, values: [off, on, off] } }" }],
     ["with what is none of the values", { fields: `${mode}, b: { type: bool, compute: 'mode == "onn"' } }` }],
     ["with what is in no list", { fields: `${mode}, b: { type: bool, compute: 'mode in ["auto", 1]' } }` }],
+    ["with the size of a number", { fields: 'fields: { x: { from: /x }, n: { compute: "size(x)" } }' }],
     ["with a field that is never null", { fields: `${mode}, b: { type: bool, compute: "x != null" } }` }],
     ["with what an enum cannot be", { fields: `${mode}, e: { type: enum, values: [a, b], compute: 'x > 1.0 ? "a" : "c"' } }` }],
   ])("%s is refused in a file, and taken from a store, which could not be read without it", (_, changes) => {
