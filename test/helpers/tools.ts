@@ -32,17 +32,31 @@ export function describeWithTools(tools: readonly string[], name: string, body: 
   else describe.skip(`${name} (skipped: ${missing.join(" and ")} not installed)`, body);
 }
 
-/** A TCP port of the loopback that nobody listens on at this moment. */
+/**
+ * A TCP port of the loopback that nobody listens on at this moment. Not one of those that the system gives to outgoing
+ * connections: tests beside this one open many, and while one lives nobody can listen on its port.
+ */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));
+    if (!given.has(port) && (await isFree(port))) {
+      given.add(port);
+      return port;
+    }
+  }
+}
+
+const PORTS = { first: 10_000, last: 32_768 };
+const given = new Set<number>();
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+  const free = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
   });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
+  if (free) await new Promise((resolve) => server.close(resolve));
+  return free;
 }
 
 /** A folder that goes away with the test it is made in. */
