@@ -227,7 +227,7 @@ export class Engine {
 
   #advance(device: Device, { block, summaries }: Applying): void {
     if (device.replayedThrough >= block.sequence) return;
-    advance(this.#firing(device, summaries, block.sequence), device);
+    advance(this.#firing(device, summaries, block), device);
     this.#touched(device);
     this.residency.relieve();
   }
@@ -248,7 +248,7 @@ export class Engine {
     const { plan } = device;
     const groups = this.groups.listenerOf(device, block.sequence);
     if (this.#last?.plan === plan && this.#last.firing.groups === groups) return this.#last;
-    const firing = this.#firing(device, summaries, block.sequence);
+    const firing = this.#firing(device, summaries, block);
     this.#last = { plan, cleaner, block, firing, summariesMax };
     return this.#last;
   }
@@ -259,8 +259,7 @@ export class Engine {
     for (const device of inOrder(this.#holding)) {
       if (device.replayedThrough >= block.sequence || !isInPart(device.name, block.tickPart)) continue;
       const state = this.#profiles.get(device.profileId)!;
-      const of = { clock, profile: state.definition.hash, device: device.name };
-      const group = placed(release(device), of);
+      const group = placed(release(device), clock, { profile: state.definition.hash, device: device.name });
       ingestGroup(this.#ingestOf(device, state.cleaner, on), device, group);
       this.#touched(device);
       this.#holding.delete(device);
@@ -323,7 +322,7 @@ export class Engine {
     const summaries = this.#summaries();
     for (const state of this.#profiles.all()) {
       for (const device of this.#everyOf(state)) {
-        closeDevice(this.#firing(device, summaries), device);
+        closeDevice(this.#firing(device, summaries, {}), device);
         this.#touched(device);
       }
     }
@@ -350,7 +349,8 @@ export class Engine {
   }
 
   #move(device: Device, to: Plan, summaries: Summary[]): boolean {
-    const hasMoved = reconfigureDevice(this.#firing(device, summaries), device, to);
+    const { shareMax = LIMITS.deviceShareMax } = this.#options;
+    const hasMoved = reconfigureDevice(this.#firing(device, summaries, { shareMax }), device, to);
     if (hasMoved && this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
     this.#touched(device);
     return hasMoved;
@@ -384,8 +384,9 @@ export class Engine {
     return summaries;
   }
 
-  /** @param sequence of the block; Infinity outside of one */
-  #firing(device: Device, summaries: Summary[], sequence = Number.POSITIVE_INFINITY): Firing {
+  /** @param of a block, or what else makes it fire, all at once unless it says otherwise */
+  #firing(device: Device, summaries: Summary[], of: Partial<Pick<Block, "sequence" | "shareMax">>): Firing {
+    const { sequence = Number.POSITIVE_INFINITY, shareMax = Number.POSITIVE_INFINITY } = of;
     return {
       gateway: this.#options.gateway,
       plan: device.plan,
@@ -393,7 +394,7 @@ export class Engine {
       mergeable: this.#options.mergeable === true,
       groups: this.groups.listenerOf(device, sequence),
       summaries,
-      shareMax: this.#options.shareMax ?? LIMITS.deviceShareMax,
+      shareMax,
     };
   }
 }

@@ -86,10 +86,11 @@ export function inOrder<T extends { readonly profileId: string; readonly name: s
 /** What was held, as a group of readings that arrive now, at the times at which they came. */
 export function placed(
   held: readonly HeldReading[],
-  of: { readonly clock: BootClock; readonly profile: string; readonly device: string },
+  clock: BootClock,
+  of: Pick<ReadingGroup, "profile" | "device">,
 ): ReadingGroup {
   const arrivals = new Array<number>(held.length);
-  let { boot, offsetMs } = of.clock;
+  let { boot, offsetMs } = clock;
   for (let i = held.length - 1; i >= 0; i--) {
     const reading = held[i]!;
     if (reading.boot !== boot) {

@@ -56,6 +56,8 @@ export interface Block {
    * readings get their time, where so many have waited for the clock.
    */
   readonly tickPart?: TickPart;
+  /** How much of what is due with a device is done (engine/share.ts); all of it unless given, as before there were shares. */
+  readonly shareMax?: number;
   readonly groups: readonly ReadingGroup[];
 }
 

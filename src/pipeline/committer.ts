@@ -279,7 +279,9 @@ export class Committer {
     for (;;) {
       const { begun, left } = await this.#writePart(clock, { ...given, groups, tick });
       tick &&= !begun.tick;
-      if (left.length === 0 && !tick && !this.#options.engine.isBehind) return true;
+      // What a device has yet to say can wait for the next life, which knows of it.
+      const goesOn = this.#options.engine.isBehind && this.#draining === 0;
+      if (left.length === 0 && !tick && !goesOn) return true;
       groups = left;
       await makeRoom(this.#options);
       if (!(await this.#waitForRoom())) return false;
@@ -294,6 +296,7 @@ export class Committer {
       ...rest,
       sequence: engine.sequence + 1,
       clockTrusted: trusted,
+      shareMax: LIMITS.deviceShareMax,
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
       groups: trusted ? groups : withinBounds(groups, engine),
     };
@@ -373,10 +376,7 @@ export class Committer {
     const changing = change(() => {
       this.#lastCommitMs = this.#options.clock.monotonicMs();
     });
-    this.#inFlight = changing.then(
-      () => {},
-      () => {},
-    );
+    this.#inFlight = changing.then(() => {}).catch(() => {});
     if (this.#holdingBack === 0) for (const committed of this.#heldBack.splice(0)) committed();
     try {
       return await changing;

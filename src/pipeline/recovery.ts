@@ -130,6 +130,8 @@ async function restoreDevices(store: Store, engine: Engine): Promise<number> {
     await verify(store, header.slices);
     if (
       header.waiting > 0 ||
+      // A replay goes on with it, as the blocks did.
+      header.wakeMs === Number.NEGATIVE_INFINITY ||
       engine.residency.hasRoom ||
       engine.groups.takes(state.plan.profile.id, header.name)
     ) {

@@ -8,8 +8,8 @@ import { KEYS } from "./keys.js";
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: its place in the store, sequence, processing time, flags, the boot's clock and the part of a tick where they
- * matter, table of profile hashes, groups. A group: flags with the number of readings, device, what kind of columns it
+ * Record: its place in the store, sequence, processing time, flags, the boot's clock, the part of a tick and the size of
+ * shares where they matter, table of profile hashes, groups. A group: flags with the number of readings, device, what kind of columns it
  * has, rejections by reason, arrivals, times, fields, keys, packet identities. Most groups of a busy gateway hold one
  * reading, so a group leans on the one before it: its device's name says only how it differs, kinds of columns are
  * written where they are others, arrivals count from that group's first, event times from where they stood to its
@@ -20,6 +20,7 @@ const BLOCK_TICK = 1;
 const BLOCK_TRUSTED = 2;
 const BLOCK_BOOT_CLOCK = 4;
 const BLOCK_TICK_PART = 8;
+const BLOCK_SHARES = 16;
 const GROUP_TIMED = 1;
 const GROUP_KEYED = 2;
 const GROUP_DELIVERED = 4;
@@ -60,12 +61,13 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
   writer.varint(logHead);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
-  const { bootClock: clock, tickPart } = block;
+  const { bootClock: clock, tickPart, shareMax } = block;
   writer.byte(
     (block.tick ? BLOCK_TICK : 0) |
       (block.clockTrusted ? BLOCK_TRUSTED : 0) |
       (clock === undefined ? 0 : BLOCK_BOOT_CLOCK) |
-      (tickPart === undefined ? 0 : BLOCK_TICK_PART),
+      (tickPart === undefined ? 0 : BLOCK_TICK_PART) |
+      (shareMax === undefined ? 0 : BLOCK_SHARES),
   );
   if (clock !== undefined) {
     writer.varint(clock.boot);
@@ -75,6 +77,7 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
     writer.varint(tickPart.part);
     writer.varint(tickPart.parts);
   }
+  if (shareMax !== undefined) writer.varint(shareMax);
   const profiles = [...new Set(block.groups.map((group) => group.profile))];
   writer.varint(profiles.length);
   for (const profile of profiles) writer.text(profile);
@@ -273,12 +276,14 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const flags = reader.byte();
   const clock = (flags & BLOCK_BOOT_CLOCK) !== 0 ? readBootClock(reader) : {};
   const tickPart = (flags & BLOCK_TICK_PART) !== 0 ? readTickPart(reader) : {};
+  const shares = (flags & BLOCK_SHARES) !== 0 ? { shareMax: reader.varint() } : {};
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
   const before = new Before();
   const groups = Array.from({ length: reader.count() }, () => readGroup(reader, profiles, before));
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
-  return { block: { sequence, processingMs, tick, clockTrusted, ...clock, ...tickPart, groups }, place };
+  const timing = { processingMs, tick, clockTrusted, ...clock, ...tickPart, ...shares };
+  return { block: { sequence, ...timing, groups }, place };
 }
 
 function readTickPart(reader: ByteReader): Pick<Block, "tickPart"> {

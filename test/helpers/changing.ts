@@ -110,7 +110,8 @@ export class ChangingGateway {
   }
 
   async #write(block: Omit<Block, "sequence">): Promise<void> {
-    const whole = { ...block, sequence: this.engine.sequence + 1 };
+    const shares = Number.isFinite(this.#shareMax) ? { shareMax: this.#shareMax } : {};
+    const whole = { ...block, ...shares, sequence: this.engine.sequence + 1 };
     const summaries = this.engine.apply(whole);
     const share = this.#checkpointer.nextShare(this.#store);
     await this.#store.commit({ block: whole, summaries, ...share.commit });

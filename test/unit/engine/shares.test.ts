@@ -97,17 +97,17 @@ const run = fc.record({
 });
 type Run = typeof run extends fc.Arbitrary<infer T> ? T : never;
 
-function engineOf(of: EngineProfile, grouped: boolean, options: { readonly shareMax?: number } = {}): Engine {
+function engineOf(of: EngineProfile, grouped: boolean): Engine {
   const reader = new StoredSlices();
-  const engine = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader }, ...options });
+  const engine = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader } });
   engine.redefine({ profiles: [of], groups: grouped ? groups : [] });
   return engine;
 }
 
 /** The engine after a restart at which every device was stored. */
-function reborn(engine: Engine, of: EngineProfile, shareMax: number): Engine {
+function reborn(engine: Engine, of: EngineProfile): Engine {
   const reader = new StoredSlices();
-  const next = new Engine({ gateway: "gw", devicesMax: 10, shareMax, residency: { reader } });
+  const next = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader } });
   next.redefine({ profiles: [of], groups: engine.groups.definitions });
   for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
     restoreGroup(next.groups, record);
@@ -120,7 +120,7 @@ function reborn(engine: Engine, of: EngineProfile, shareMax: number): Engine {
 }
 
 /** Readings in blocks, with a tick in each. */
-function* blocksOf({ of, steps, cut, waitMs }: Run): Generator<Omit<Block, "sequence">> {
+function* blocksOf({ of, steps, shareMax, cut, waitMs }: Run): Generator<Omit<Block, "sequence">> {
   const maker = new BlockMaker(of);
   const timesMs = new Map<string, number>();
   let processingMs = 0;
@@ -134,13 +134,13 @@ function* blocksOf({ of, steps, cut, waitMs }: Run): Generator<Omit<Block, "sequ
       // By a clock that is set back, now and then, by as much as a step goes on.
       return { device, timeMs: hasOwnTime ? timeMs : Number.NaN, arrivalMs: timeMs - MINUTE, values: [x, 0] };
     });
-    yield maker.block(readings, { processingMs, tick: true });
+    yield maker.block(readings, { processingMs, tick: true, shareMax });
   }
 }
 
 /** What an engine says that does it in shares, and the blocks that this took. */
 function inShares(of: Run): { readonly said: Summary[]; readonly blocks: Block[] } {
-  let engine = engineOf(of.of, of.grouped, of);
+  let engine = engineOf(of.of, of.grouped);
   const blocks: Block[] = [];
   const said: Summary[] = [];
   for (const block of blocksOf(of)) {
@@ -151,7 +151,7 @@ function inShares(of: Run): { readonly said: Summary[]; readonly blocks: Block[]
       said.push(...part.summaries);
       left = part.left;
       tick &&= !part.begun.tick;
-      if (of.restart.next().value === 0) engine = reborn(engine, of.of, of.shareMax);
+      if (of.restart.next().value === 0) engine = reborn(engine, of.of);
     } while (left.length > 0 || tick || engine.isBehind); // biome-ignore format: one line for one thing
   }
   said.push(...engine.flush());
@@ -169,8 +169,8 @@ function byId(summaries: readonly Summary[]): Record<string, string[]> {
 
 /** What an engine says to whole blocks. */
 function wholly(of: Run, shareMax: number, blocks: readonly Block[]): Summary[] {
-  const engine = engineOf(of.of, of.grouped, { shareMax });
-  const said = blocks.flatMap((block) => engine.apply(block));
+  const engine = engineOf(of.of, of.grouped);
+  const said = blocks.flatMap((block) => engine.apply({ ...block, shareMax }));
   expect(engine.counts().reduce((sum, { received }) => sum + received, 0)).toBe(of.steps.length);
   return [...said, ...engine.flush()];
 }
@@ -205,30 +205,32 @@ describe("what is due with a device", () => {
   const late = engineProfile({ windows: [tumbling("10s", 10 * SECOND, AGGREGATES, 5 * MINUTE)] });
   const first = Array.from({ length: 10 }, (_, i) => ({ timeMs: 10 * SECOND * i, values: [i] }));
   const maker = new BlockMaker(late);
-  const both = [maker.block(first), maker.block([{ timeMs: 20 * MINUTE, values: [0] }])];
+  const shares = { shareMax: 3 };
+  const both = [maker.block(first, shares), maker.block([{ timeMs: 20 * MINUTE, values: [0] }], shares)];
   const starts = (summaries: readonly Summary[]) =>
     summaries.flatMap(({ window, final }) => (final ? [Date.parse(window.start!) / SECOND] : []));
 
   it("is not said in blocks that a stored device has seen: what they caused has been said", () => {
-    const engine = engineOf(late, false, { shareMax: 3 });
+    const engine = engineOf(late, false);
     expect(both.map((block) => starts(engine.apply(block)))).toEqual([[], [0, 10, 20]]);
     const reader = new StoredSlices();
-    const next = new Engine({ gateway: "gw", devicesMax: 10, shareMax: 3, residency: { reader } });
+    const next = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader } });
     next.addProfile(late);
     reader.adopt(next, recordsOf(engine.present(late.hash, "d")!, 2));
     expect(both.flatMap((block) => next.apply(block))).toEqual([]);
     expect(next.isBehind).toBe(true);
     const maker = new BlockMaker(late, 2);
     const rest: number[][] = [];
-    while (next.isBehind) rest.push(starts(next.apply(maker.block([]))));
+    while (next.isBehind) rest.push(starts(next.apply(maker.block([], shares))));
     expect(rest.filter(({ length }) => length > 0)).toEqual([[30, 40, 50], [60, 70, 80], [90]]);
   });
 
   it("is said by the definition under which it was due, where the definition changes before", () => {
     const after = { ...late, hash: "hash-2", windows: [tumbling("1m", MINUTE, AGGREGATES)] };
     const changed = (shareMax: number) => {
-      const engine = engineOf(late, false, { shareMax });
-      return [...both.flatMap((block) => engine.apply(block)), ...engine.redefine({ profiles: [after] })];
+      const engine = engineOf(late, false);
+      const said = both.flatMap((block) => engine.apply({ ...block, shareMax }));
+      return [...said, ...engine.redefine({ profiles: [after] })];
     };
     expect(changed(3)).toEqual(changed(Number.POSITIVE_INFINITY));
     expect(starts(changed(3))).toHaveLength(11);

@@ -61,6 +61,7 @@ const block = fc.record(
     clockTrusted: fc.boolean(),
     tick: fc.boolean(),
     tickPart: fc.record({ part: fc.nat({ max: 63 }), parts: fc.constantFrom(64, 1_024) }),
+    shareMax: fc.integer({ min: 1, max: 1_024 }),
     groups: fc.array(group, { maxLength: 4 }),
     bootClock,
   },
