@@ -60,7 +60,6 @@ export interface CommitterOptions {
 
 type BlockClock = Pick<ArrivalClock, "trusted" | "bootClock">;
 
-/** What there is to be written. */
 type Given = Pick<Block, "groups" | "processingMs" | "tick" | "tickPart">;
 
 /**
@@ -280,8 +279,8 @@ export class Committer {
       const { begun, left } = await this.#writePart(clock, { ...given, groups, tick });
       tick &&= !begun.tick;
       // What a device has yet to say can wait for the next life, which knows of it.
-      const goesOn = this.#options.engine.isBehind && this.#draining === 0;
-      if (left.length === 0 && !tick && !goesOn) return true;
+      const isDone = this.#draining > 0 || !this.#options.engine.isBehind;
+      if (isDone && left.length === 0 && !tick) return true;
       groups = left;
       await makeRoom(this.#options);
       if (!(await this.#waitForRoom())) return false;
@@ -300,7 +299,8 @@ export class Committer {
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
       groups: trusted ? groups : withinBounds(groups, engine),
     };
-    const { summaries, ...part } = engine.applyPart(block, LIMITS.blockSummariesMax);
+    const summariesMax = this.#draining > 0 ? Number.POSITIVE_INFINITY : LIMITS.blockSummariesMax;
+    const { summaries, ...part } = engine.applyPart(block, summariesMax);
     const share = checkpointer.nextShare(store);
     await store.commit({ block: part.begun, summaries, ...share.commit });
     share.written();
