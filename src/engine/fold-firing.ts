@@ -28,7 +28,11 @@ export function closeFolds(on: Firing, device: Device): void {
   for (const fold of device.folds) closeFold(on, device, fold);
 }
 
-/** @param closing for as long as there is more to say; all at once, and not because of another definition, unless given */
+/**
+ * Fires everything of one fold as final.
+ * @param closing because of another definition, and as far as a share goes; neither unless given
+ * @returns whether all of it has been said
+ */
 export function closeFold(
   on: Firing,
   device: Device,
