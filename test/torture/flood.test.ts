@@ -78,7 +78,8 @@ const ALL = Object.fromEntries(
 /** An agent with its upstream away, and devices that have much to say. */
 async function scene() {
   const port = await freePort();
-  const upstream = await startMosquitto();
+  // Who is subscribed to it may be back later than the agent.
+  const upstream = await startMosquitto({ persistent: true });
   const received = await subscribeUpstream(upstream.url);
   await upstream.stop();
   const agent = await AgentProcess.prepare({
