@@ -58,7 +58,7 @@ describeWithTools(CONTAINER_TOOLS, "the service under systemd", () => {
     expect((await on.run("systemctl", "reload", "weir")).code).toBe(0);
     await until(async () => (await journal(on)).includes("reload"), { what: "the reload is in the journal" });
     expect(await property(on, "MainPID")).toBe(before);
-    expect(await property(on, "ActiveState")).toBe("active");
+    await until(async () => (await property(on, "ActiveState")) === "active", { what: "it is active again" });
   });
 
   it("comes back after a kill -9", async (context) => {
