@@ -17,8 +17,8 @@ export interface SmallDisk {
   readonly mountPoint: string;
   /** An empty folder on it; where there is a quota, the quota is the folder's. */
   readonly folder: string;
-  /** Of a loop device, its name in /dev and /sys. */
-  readonly device: string | undefined;
+  /** The file that a loop device makes a disk of. */
+  readonly image: string | undefined;
 }
 
 const run = (program: string, ...args: readonly string[]): string =>
@@ -55,8 +55,7 @@ export async function smallDisk(kind: DiskKind, megabytes: number): Promise<Smal
       run("btrfs", "subvolume", "create", folder);
       run("btrfs", "qgroup", "limit", `${megabytes}M`, folder);
     } else mkdirSync(folder);
-    const device = kind === "tmpfs" ? undefined : run("losetup", "-n", "-O", "NAME", "-j", image).trim();
-    return { kind, mountPoint, folder, device: device?.replace("/dev/", "") };
+    return { kind, mountPoint, folder, image: kind === "tmpfs" ? undefined : image };
   } catch (error) {
     return `no ${kind}: ${error instanceof Error ? error.message.split("\n").at(-2) : String(error)}`;
   }
@@ -133,16 +132,21 @@ export function freeze(disk: SmallDisk): () => void {
   return thaw;
 }
 
+/** Of the loop device, in /dev and /sys: another one behind every mount, when tests beside this one have disks, too. */
+function deviceName({ image }: SmallDisk): string {
+  return run("losetup", "-n", "-O", "NAME", "-j", image!).trim().replace("/dev/", "");
+}
+
 /** ext4 finds itself damaged, and becomes read-only as it was mounted to; only mounting it again ends that. */
 export function breakFileSystem(disk: SmallDisk): void {
-  const trigger = openSync(`/sys/fs/ext4/${disk.device}/trigger_fs_error`, "w");
+  const trigger = openSync(`/sys/fs/ext4/${deviceName(disk)}/trigger_fs_error`, "w");
   writeSync(trigger, "a test");
   closeSync(trigger);
 }
 
 /** Mounts it again, as a reboot does; nobody may have a file of it open. */
 export async function remount(disk: SmallDisk): Promise<void> {
-  const image = run("losetup", "-n", "-O", "BACK-FILE", `/dev/${disk.device}`).trim();
+  const image = disk.image!;
   run("umount", disk.mountPoint);
   // It goes with the last mount, and namespaces of other tests may have one: the file system would be the same still.
   await until(() => run("losetup", "-n", "-j", image).trim() === "", { what: "the loop device has gone" });
