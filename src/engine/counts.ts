@@ -16,6 +16,7 @@ export interface DeviceCounts {
   readonly conflicting: number;
   /** Highest event time, milliseconds since the epoch; undefined before the first. */
   readonly lastTimeMs: number | undefined;
+  /** Windows that are not final; of those whose bounds follow from the readings, the ones that begin before the watermark. */
   readonly openWindows: number;
 }
 
@@ -48,9 +49,20 @@ export function countsOf(of: Counted): DeviceCounts {
 
 export function counted(device: Device): Counted {
   const { profileId, name, accepted, rejected, partlyLate, conflicting, maxTimeMs } = device;
-  const openWindows = device.open.reduce((sum, windows) => sum + windows.length, 0);
+  const openWindows = openWindowsOf(device);
   const waiting = device.held.length;
   return { profileId, name, accepted, rejected, partlyLate, conflicting, maxTimeMs, waiting, openWindows };
+}
+
+/** See `DeviceCounts.openWindows`. */
+export function openWindowsOf({ open, folds }: Pick<Device, "open" | "folds">): number {
+  let count = 0;
+  for (const windows of open) count += windows.length;
+  for (const { settled, ahead = settled, told } of folds) {
+    if (ahead.run !== undefined) count++;
+    for (const { digest } of told) if (digest !== undefined) count++;
+  }
+  return count;
 }
 
 /** Counts of devices that come and go. */

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } from "../model/bytes.js";
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
-import type { Counted } from "./counts.js";
+import { type Counted, openWindowsOf } from "./counts.js";
 import type { Device, OpenWindow, Series } from "./device.js";
 import { newDevice } from "./device.js";
 import { goAhead, readFold, writeFold } from "./fold-codec.js";
@@ -46,7 +46,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key }: Devi
   writer.double(device.maxTimeMs);
   writer.double(device.idleFloorMs);
   writer.varint(device.held.length);
-  writer.varint(device.open.reduce((sum, windows) => sum + windows.length, 0));
+  writer.varint(openWindowsOf(device));
   writer.double(idleFrom(device));
   writeSlices([...device.slices, ...device.retired]);
   writer.double(device.lastSeenMs);

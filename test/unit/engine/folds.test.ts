@@ -131,11 +131,30 @@ describe("windows whose bounds follow from the readings", () => {
           at += size;
           expect(interrupted.apply(block)).toEqual(uninterrupted.apply(block));
           interrupted = restored(interrupted, profile);
+          expect(interrupted.counts()).toEqual(uninterrupted.counts());
         }
         expect(interrupted.flush()).toEqual(uninterrupted.flush());
       }),
       cases(),
     );
+  });
+
+  it("are counted as open from when the watermark is past their first reading until they are final", () => {
+    const gap: FoldedKind = { type: "session", gapMs: 10 * SECOND, maxMs: Number.POSITIVE_INFINITY };
+    const fields = [field("x"), field("mode", { type: "string" })];
+    const profile = engineProfile({ fields, windows: [definition("gap", gap, 20 * SECOND)] });
+    const engine = newEngine(profile);
+    const blocks = new BlockMaker(profile);
+    const open = (...seconds: number[]) => {
+      const readings = seconds.map((s) => ({ device: "a", timeMs: s * SECOND, values: [s, "on"] }));
+      const said = engine.apply(blocks.block(readings)).map(({ final }) => (final ? "final" : "on time"));
+      return [...said, engine.counts()[0]!.openWindows];
+    };
+    expect(open(0, 5)).toEqual([1]);
+    expect(open(16)).toEqual(["on time", 1]);
+    expect(open(20)).toEqual([2]);
+    expect(open(45)).toEqual(["final", "on time", 1]);
+    expect(open(90)).toEqual(["final", "final", 0]);
   });
 });
 
