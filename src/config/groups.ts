@@ -4,7 +4,13 @@ import { LIMITS } from "../model/limits.js";
 import { formatDuration } from "../model/time.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name, timeZone } from "../schema/types.js";
-import { aggregatesSchema, boundedKind, checkPlacement, hoppingSchema } from "../schema/window.js";
+import {
+  aggregatesSchema,
+  boundedKind,
+  checkPlacement,
+  hoppingSchema,
+  offsetSchema,
+} from "../schema/window.js";
 import { type Problem, type Unchecked, withRefused, withRule, z } from "../schema/zod.js";
 
 const KINDS = ["tumbling", "hopping", "global"] as const;
@@ -46,9 +52,7 @@ const windowSchema = withRefused(
       zone: timeZone()
         .optional()
         .meta({ description: "For tumbling windows of whole days: they are local days of this zone." }),
-      offset: duration()
-        .optional()
-        .meta({ description: "Start of the windows after a multiple of their size." }),
+      offset: offsetSchema,
       allowedLateness: duration().prefault("0s").meta({
         description:
           "How long after a window was due a reading of a member still changes it; each change is a new revision.",

@@ -33,8 +33,8 @@ export function windowTimes(kind: BoundedKind): WindowTimes {
     case "hopping":
       return hopping(kind.sizeMs, kind.slideMs, kind.offsetMs);
     case "day": {
-      const start = (timeMs: number) => localDayStart(kind.zone, timeMs, kind.days);
-      const end = (startMs: number) => localDayEnd(kind.zone, startMs, kind.days);
+      const start = (timeMs: number) => localDayStart(kind.zone, timeMs, kind);
+      const end = (startMs: number) => localDayEnd(kind.zone, startMs, kind);
       return {
         first: start,
         last: start,

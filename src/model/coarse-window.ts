@@ -24,9 +24,9 @@ export function coarseWindow(
 ): CoarseWindow | undefined {
   const whole = sizeMs >= DAY_MS;
   const days = whole ? sizeMs / DAY_MS : 1;
-  const dayMs = localDayStart(zone, startMs, days);
+  const dayMs = localDayStart(zone, startMs, { days });
   const fromMs = whole ? dayMs : dayMs + Math.floor((startMs - dayMs) / sizeMs) * sizeMs;
-  const dayEndMs = localDayEnd(zone, dayMs, days);
+  const dayEndMs = localDayEnd(zone, dayMs, { days });
   const toMs = whole ? dayEndMs : Math.min(fromMs + sizeMs, dayEndMs);
   return endMs > toMs ? undefined : { sizeMs, startMs: fromMs, endMs: toMs };
 }

@@ -1,4 +1,5 @@
 import type { FieldValue } from "./reading.js";
+import type { DayGroup } from "./zone.js";
 
 /** A window as a profile defines it. Times are milliseconds. Windows are half-open: `[start, end)`. */
 export interface WindowDefinition {
@@ -45,7 +46,7 @@ export type BoundedKind =
       readonly offsetMs: number;
     }
   /** Whole calendar days of an IANA time zone; 23 or 25 hours long where the clock changes. */
-  | { readonly type: "day"; readonly days: number; readonly zone: string }
+  | ({ readonly type: "day"; readonly zone: string } & DayGroup)
   /** Everything there is; fires when the input ends. */
   | { readonly type: "global" };
 

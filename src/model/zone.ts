@@ -24,6 +24,20 @@ interface OffsetBlock {
   readonly at: number;
 }
 
+/** So many days that belong together. */
+export interface DayGroup {
+  readonly days: number;
+  /** First day of one of the groups, in days since 1970-01-01; default 0. */
+  readonly offsetDays?: number | undefined;
+}
+
+const DAY: DayGroup = { days: 1 };
+
+/** The first day of the group that a day is in. */
+function firstOf({ days, offsetDays = 0 }: DayGroup, day: number): number {
+  return Math.floor((day - offsetDays) / days) * days + offsetDays;
+}
+
 /** One zone with what is known of it so far. Get it from `zoneNamed`. */
 export class Zone {
   readonly name: string;
@@ -79,18 +93,20 @@ export class Zone {
     return early < at || late < at ? early : late;
   }
 
-  /** Start of the local day (of `days` days, counted from 1970-01-01) that contains the instant. */
-  dayStart(utcMs: number, days = 1): number {
-    if (this.#format === undefined) return Math.floor(utcMs / (days * DAY_MS)) * days * DAY_MS;
+  /** Start of the local day, or of the group of days, that contains the instant. */
+  dayStart(utcMs: number, group: DayGroup = DAY): number {
+    if (this.#format === undefined) return firstOf(group, Math.floor(utcMs / DAY_MS)) * DAY_MS;
     const day = this.#dayOf(utcMs);
-    return days === 1 ? this.#dayFrom : this.#startOfDay(Math.floor(day / days) * days);
+    return group.days === 1 ? this.#dayFrom : this.#startOfDay(firstOf(group, day));
   }
 
-  /** End of the local day (of `days` days, counted from 1970-01-01) that contains the instant. */
-  dayEnd(utcMs: number, days = 1): number {
-    if (this.#format === undefined) return (Math.floor(utcMs / (days * DAY_MS)) + 1) * days * DAY_MS;
+  /** End of the local day, or of the group of days, that contains the instant. */
+  dayEnd(utcMs: number, group: DayGroup = DAY): number {
+    if (this.#format === undefined) {
+      return (firstOf(group, Math.floor(utcMs / DAY_MS)) + group.days) * DAY_MS;
+    }
     const day = this.#dayOf(utcMs);
-    return days === 1 ? this.#dayTo : this.#startOfDay((Math.floor(day / days) + 1) * days);
+    return group.days === 1 ? this.#dayTo : this.#startOfDay(firstOf(group, day) + group.days);
   }
 
   /** Number of the local day that contains the instant; leaves its bounds in `#dayFrom` and `#dayTo`. */
@@ -188,12 +204,12 @@ export function zoneOffsetMs(zone: string, utcMs: number): number {
   return zoneNamed(zone).offset(utcMs);
 }
 
-/** Start of the local day that contains the instant, or of its group of `days` days counted from 1970-01-01. */
-export function localDayStart(zone: string, utcMs: number, days = 1): number {
-  return zoneNamed(zone).dayStart(utcMs, days);
+/** Start of the local day, or of the group of days, that contains the instant. */
+export function localDayStart(zone: string, utcMs: number, group?: DayGroup): number {
+  return zoneNamed(zone).dayStart(utcMs, group);
 }
 
-/** End of the local day (or group of days) that `localDayStart` gave the start of. */
-export function localDayEnd(zone: string, dayStartMs: number, days = 1): number {
-  return zoneNamed(zone).dayEnd(dayStartMs, days);
+/** End of the local day, or of the group of days, that `localDayStart` gave the start of. */
+export function localDayEnd(zone: string, dayStartMs: number, group?: DayGroup): number {
+  return zoneNamed(zone).dayEnd(dayStartMs, group);
 }

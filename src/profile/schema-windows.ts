@@ -1,7 +1,7 @@
 import { LIMITS } from "../model/limits.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name } from "../schema/types.js";
-import { aggregatesSchema, checkPlacement, hoppingSchema } from "../schema/window.js";
+import { aggregatesSchema, checkPlacement, hoppingSchema, offsetSchema } from "../schema/window.js";
 import { type Problem, type Unchecked, withRule, z } from "../schema/zod.js";
 import { fieldName, profileZone } from "./schema-parts.js";
 
@@ -113,9 +113,7 @@ export const windowSchema = withRule(
       .optional()
       .meta({ description: "The last so long up to, and with, each reading that fulfils a condition." }),
     zone: profileZone("For tumbling windows of whole days: they are local days of this zone.").optional(),
-    offset: duration()
-      .optional()
-      .meta({ description: "Start of the windows after a multiple of their size." }),
+    offset: offsetSchema,
     global: z
       .literal(true)
       .optional()

@@ -21,6 +21,11 @@ export const hoppingSchema = withRule(
   },
 );
 
+export const offsetSchema = duration().optional().meta({
+  description:
+    "Start of the windows after a multiple of their size, counted from 1970-01-01, a Thursday: with 4d, weeks begin on Mondays. Whole days where there is a zone.",
+});
+
 /** Aggregates by field, as a window asks for them. */
 export function aggregatesSchema<K extends z.core.$ZodRecordKey>(fieldName: K) {
   return z.record(z.union([z.literal("*"), fieldName]), z.array(z.string().max(96)).max(64));
@@ -28,29 +33,30 @@ export function aggregatesSchema<K extends z.core.$ZodRecordKey>(fieldName: K) {
 
 /** Reports a `zone` or an `offset` on a window that can have none. */
 export function checkPlacement(window: Unchecked, report: (problem: Problem) => void): void {
-  for (const key of ["zone", "offset"].filter((key) => window[key] !== undefined)) {
-    const days = Number(window.tumbling) % 86_400_000 === 0;
-    if (
-      (window.tumbling === undefined && (key === "zone" || window.hopping === undefined)) ||
-      (key === "zone" && !days) ||
-      (key === "offset" && window.zone !== undefined)
-    ) {
-      const hint =
-        key === "zone"
-          ? "zones are for tumbling windows of whole days"
-          : "offsets are for tumbling and hopping windows without a zone";
-      report({
-        code: "bad-window",
-        message: `"${key}" does not go with this window`,
-        path: [key],
-        at: "key",
-        hint,
-      });
-    }
+  const { tumbling, hopping, zone, offset } = window;
+  const refuse = (key: string, hint: string) =>
+    report({
+      code: "bad-window",
+      message: `"${key}" does not go with this window`,
+      path: [key],
+      at: "key",
+      hint,
+    });
+  if (zone !== undefined && !isWholeDays(tumbling))
+    refuse("zone", "zones are for tumbling windows of whole days");
+  if (offset === undefined) return;
+  if (tumbling === undefined && hopping === undefined) {
+    refuse("offset", "offsets are for tumbling and hopping windows");
+  } else if (zone !== undefined && !isWholeDays(offset)) {
+    refuse("offset", "windows with a zone begin at midnight: give an offset of whole days");
   }
 }
 
 const DAY_MS = 86_400_000;
+
+function isWholeDays(duration: unknown): boolean {
+  return Number(duration) % DAY_MS === 0;
+}
 
 /** @param window as written, with durations in milliseconds; global where it is nothing else */
 export function boundedKind(window: {
@@ -67,5 +73,7 @@ export function boundedKind(window: {
   }
   if (tumbling === undefined) return { type: "global" };
   if (zone === undefined) return { type: "tumbling", sizeMs: tumbling, offsetMs: offset % tumbling };
-  return { type: "day", days: tumbling / DAY_MS, zone };
+  const days = tumbling / DAY_MS;
+  const offsetDays = (offset / DAY_MS) % days;
+  return { type: "day", days, zone, ...(offsetDays === 0 ? {} : { offsetDays }) };
 }

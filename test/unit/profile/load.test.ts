@@ -78,6 +78,7 @@ describe("loading a profile", () => {
         windows: `windows:
   - { name: day, tumbling: 1d, zone: gateway, fields: { x: [mean] } }
   - { name: week, tumbling: 7d, zone: Asia/Tokyo, fields: { x: [mean] } }
+  - { name: monday, tumbling: 7d, zone: gateway, offset: 11d, fields: { x: [mean] } }
   - { name: shift, tumbling: 8h, offset: 6h, allowedLateness: 1h, fields: { x: [mean] } }
   - { name: all, global: true, fields: { x: [mean] } }`,
       },
@@ -86,10 +87,11 @@ describe("loading a profile", () => {
     expect(profile!.windows.map((window) => window.kind)).toEqual([
       { type: "day", days: 1, zone: "Europe/Berlin" },
       { type: "day", days: 7, zone: "Asia/Tokyo" },
+      { type: "day", days: 7, offsetDays: 4, zone: "Europe/Berlin" },
       { type: "tumbling", sizeMs: 28_800_000, offsetMs: 21_600_000 },
       { type: "global" },
     ]);
-    expect(profile!.windows[2]!.allowedLatenessMs).toBe(3_600_000);
+    expect(profile!.windows[3]!.allowedLatenessMs).toBe(3_600_000);
   });
 
   it("reports everything that is wrong at once, each at its place", () => {
@@ -267,6 +269,16 @@ describe("a bad profile", () => {
       "with hours in a zone",
       { windows: "windows: [{ name: a, tumbling: 1h, zone: UTC, fields: { x: [max] } }]" },
       /zones are for tumbling windows of whole days/,
+    ],
+    [
+      "with local days that do not begin at midnight",
+      { windows: "windows: [{ name: a, tumbling: 1d, zone: UTC, offset: 6h, fields: { x: [max] } }]" },
+      /"offset" does not go .*windows with a zone begin at midnight: give an offset of whole days/,
+    ],
+    [
+      "with an offset of what has no size",
+      { windows: "windows: [{ name: a, global: true, offset: 6h, fields: { x: [max] } }]" },
+      /"offset" does not go .*offsets are for tumbling and hopping windows/,
     ],
     [
       "with a zero window",
