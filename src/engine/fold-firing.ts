@@ -23,6 +23,17 @@ export function advanceFolds(on: Firing, device: Device, share: Share): boolean 
   return true;
 }
 
+/**
+ * Goes on to where no reading can come any more, as the end of a block does: to be called before a reading is taken in
+ * that comes too late for a fold, and not for other windows. It must not be in the fold, however blocks are cut.
+ */
+export function passLate(on: Firing, device: Device): void {
+  const watermarkMs = watermark(device, on.plan);
+  for (const fold of device.folds) {
+    settle({ on, device, fold }, watermarkMs - fold.plan.definition.allowedLatenessMs);
+  }
+}
+
 /** Fires everything as final: nothing comes any more. */
 export function closeFolds(on: Firing, device: Device): void {
   for (const fold of device.folds) closeFold(on, device, fold);

@@ -7,7 +7,7 @@ import type { Cleaner } from "./clean.js";
 import { type Device, isBehind, noteWatermark, type OpenWindow } from "./device.js";
 import { fireEarly } from "./early.js";
 import { advance, advanceFoldsOf, boundOf, catchUp, fireChanged } from "./firing.js";
-import { disturb } from "./fold-firing.js";
+import { disturb, passLate } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import { newPassing, type Passing } from "./passing.js";
@@ -108,6 +108,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   noteWatermark(device, plan, passing);
   // Mostly it is ahead of the watermark, and then none of that has to be asked.
   const late = isBehindWatermark() ? latenessOf(on, device, group.arrivals[index]!) : "none";
+  if (late === "some" && device.folds.length > 0) passLate(on.firing, device);
   const slice = late === "all" ? undefined : assign(device, plan, passing);
   if (slice === undefined) return "late";
   if (isBehindWatermark()) plan.running?.forget(device);

@@ -139,6 +139,31 @@ describe("windows whose bounds follow from the readings", () => {
     );
   });
 
+  it("say the same however blocks are cut, also of readings that are too late for them and not for other windows", () => {
+    const { windows, ...rest } = profileOf(3_600 * SECOND);
+    const latenesses = [0, 12 * SECOND, 45 * SECOND, 3 * SECOND, 30 * SECOND, 8 * SECOND];
+    const profile: EngineProfile = {
+      ...rest,
+      windows: windows.map((window, i) => ({
+        ...window,
+        allowedLatenessMs: latenesses[i] ?? window.allowedLatenessMs,
+      })),
+    };
+    let partlyLate = 0;
+    fc.assert(
+      fc.property(run, fc.boolean(), ({ readings, ...journey }, near) => {
+        const arriving = near ? nearlySorted(readings, journey.order) : shuffled(readings, journey);
+        const { summaries, engine } = travel(profile, arriving, journey);
+        const oneByOne = newEngine(profile);
+        expect(truth(inBlocks(oneByOne, profile, arriving, () => 1))).toEqual(truth(summaries));
+        expect(engine.counts()).toEqual(oneByOne.counts());
+        for (const counts of engine.counts()) partlyLate += counts.partlyLate;
+      }),
+      cases(),
+    );
+    expect(partlyLate).toBeGreaterThan(0);
+  });
+
   it("are counted as open from when the watermark is past their first reading until they are final", () => {
     const gap: FoldedKind = { type: "session", gapMs: 10 * SECOND, maxMs: Number.POSITIVE_INFINITY };
     const fields = [field("x"), field("mode", { type: "string" })];
