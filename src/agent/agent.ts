@@ -356,7 +356,6 @@ export class Agent {
    */
   async stop(): Promise<boolean> {
     this.#stopTimers();
-    this.#refusals.stop();
     const drained = this.#drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
     const inTime = await this.#within(
@@ -365,6 +364,7 @@ export class Agent {
     );
     if (inTime) await this.#committer.exclusively(() => this.#checkpoint());
     this.#committer.stop();
+    this.#refusals.stop();
     await Promise.all([...this.#outlets.values()].map(({ part }) => part.forwarder.stop()));
     await this.#api?.close();
     await this.#store.close();

@@ -1,12 +1,13 @@
 import type { Config } from "../config/load.js";
 import type { DeviceCounts, TotalCounts } from "../engine/counts.js";
-import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { Engine } from "../engine/engine.js";
 import type { GroupCounts } from "../engine/groups.js";
 import type { RefusedDevice } from "../engine/refused.js";
 import type { ResidencyStats } from "../engine/residency.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
 import { CorruptRecord } from "../model/bytes.js";
 import type { Source } from "../model/delivery.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { RejectReason } from "../model/reasons.js";

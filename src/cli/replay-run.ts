@@ -1,7 +1,8 @@
 import { compilePointer } from "../decode/json-pointer.js";
 import type { DeviceCounts } from "../engine/counts.js";
-import { Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import { Engine } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { messageOf, WeirError } from "../model/errors.js";
 import type { Profile } from "../model/profile.js";
 import type { FieldValue, ReadingSink } from "../model/reading.js";

@@ -1,4 +1,5 @@
 import { type Block, type BootClock, type ReadingGroup, splitBlock } from "../model/block.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { WeirError } from "../model/errors.js";
 import { greatest } from "../model/extremes.js";
 import { LIMITS } from "../model/limits.js";
@@ -35,9 +36,6 @@ interface Applying {
   readonly summaries: Summary[];
   readonly summariesMax: number;
 }
-
-/** The device that readings are booked under when `devicesMax` is reached, or when their device is not known. */
-export const UNKNOWN_DEVICE = "?";
 
 /**
  * The engine: a deterministic state machine from blocks of readings to summaries. It does no I/O, reads no clock
@@ -84,7 +82,7 @@ export class Engine {
     this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
     this.residency.groups = this.groups;
     this.#profiles = new ProfileStates(this.residency, (profile, device) =>
-      device === UNKNOWN_DEVICE ? [] : this.groups.partsFor(profile, device),
+      this.groups.partsFor(profile, device),
     );
     this.#prefetch = new Prefetch(this.#profiles);
     this.changeover = new Changeover({

@@ -1,5 +1,6 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import { shapeGroup } from "../aggregate/group.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { type GroupDefinition, takesDevice } from "../model/group.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
@@ -125,6 +126,7 @@ export class Groups implements GroupListener, ResidencyHold {
 
   /** The windows that a device has for its groups. */
   partsFor(profileId: string, device: string): readonly WindowDefinition[] {
+    if (device === UNKNOWN_DEVICE) return [];
     return this.#shaped.flatMap(({ definition, parts }) => {
       const own = parts.get(profileId);
       return own !== undefined && takesDevice(definition.members, device) ? own : [];

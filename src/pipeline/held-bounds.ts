@@ -1,6 +1,7 @@
-import { type Engine, UNKNOWN_DEVICE } from "../engine/engine.js";
+import type { Engine } from "../engine/engine.js";
 import { heldBytesOf } from "../engine/held.js";
 import type { ReadingGroup, TickPart } from "../model/block.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { LIMITS } from "../model/limits.js";
 import { REASON_CODE } from "../model/reasons.js";
 

@@ -1,5 +1,5 @@
-import { UNKNOWN_DEVICE } from "../engine/engine.js";
 import type { Delivery } from "../model/delivery.js";
+import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
 import type { PayloadContext, Profile } from "../model/profile.js";
 import type { FieldValue, ReadingSink } from "../model/reading.js";

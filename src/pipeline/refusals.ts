@@ -83,6 +83,7 @@ export class Refusals {
   /** Readings of devices for which there was no room, as of the last look. */
   readonly #refused = new Map<string, number>();
   #timer: Timer | undefined;
+  #lookAtAll: () => void = () => undefined;
 
   constructor(options: RefusalsOptions) {
     this.#options = options;
@@ -102,14 +103,17 @@ export class Refusals {
       },
       cameBack: (device) => this.#note([countsOf(counted(device))]),
     };
-    this.#timer = this.#options.timers.every(LOOK_EVERY_MS, () => {
+    this.#lookAtAll = () => {
       this.#look(present());
       this.#noteRefused(engine.refused.all(), (of, more) => this.#sayRefused(of, more));
-    });
+    };
+    this.#timer = this.#options.timers.every(LOOK_EVERY_MS, this.#lookAtAll);
   }
 
+  /** Says what there is to say yet. */
   stop(): void {
     this.#timer?.cancel();
+    this.#lookAtAll();
   }
 
   unclaimed(source: string, topic: string | undefined): void {

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Engine } from "../../../src/engine/engine.js";
+import { Engine } from "../../../src/engine/engine.js";
 import { encodeGroups, restoreGroup } from "../../../src/engine/group-codec.js";
 import type { Block } from "../../../src/model/block.js";
+import { UNKNOWN_DEVICE } from "../../../src/model/device-name.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
@@ -244,6 +245,17 @@ describe("a group", () => {
     expect(late.filter(({ members }) => members !== undefined)).toEqual([]);
     expect(engine.groups.counts()).toMatchObject([{ late: 1 }]);
     expect(engine.counts().map(({ accepted }) => accepted)).toEqual([4, 2]);
+  });
+
+  it("has nobody in it for whom there was no room", () => {
+    const engine = new Engine({ gateway: "gw", devicesMax: 1 });
+    engine.redefine({ profiles: profilesOf(0), groups: groupsOf(0).slice(0, 1) });
+    const blocks = new BlockMaker(profilesOf(0)[0]!);
+    const send = (device: string, timeMs: number) =>
+      engine.apply(blocks.block([{ device, timeMs, values: [1, "on"] }]));
+    for (const device of ["a", "b", "a"]) send(device, 1_000);
+    expect(engine.counts().map(({ device }) => device)).toEqual(["a", UNKNOWN_DEVICE]);
+    expect(engine.groups.counts()).toMatchObject([{ members: 1 }]);
   });
 
   it("keeps no more windows than it may, however long a member that is never silent stays behind", () => {

@@ -114,7 +114,10 @@ describe("what is acknowledged and not kept", () => {
       { name: "device-refused", profile: "p", device: "fourth", count: 1 },
     ]);
     expect(engine.counts().find(({ device }) => device === "?")?.rejected).toEqual({ overLimit: 5 });
+    send("fifth");
+    // There is no next look.
     refusals.stop();
+    expect(warned().at(-1)).toEqual({ name: "device-refused", profile: "p", device: "fifth", count: 1 });
   });
 
   it("is not told again of a device that has left memory and come back", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { UNKNOWN_DEVICE } from "../../../src/engine/engine.js";
+import { UNKNOWN_DEVICE } from "../../../src/model/device-name.js";
 import { formatDiagnostic } from "../../../src/model/diagnostic.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import type { PayloadContext, Profile } from "../../../src/model/profile.js";
