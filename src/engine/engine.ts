@@ -5,12 +5,13 @@ import { greatest } from "../model/extremes.js";
 import { LIMITS } from "../model/limits.js";
 import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
+import { BehindDevices, type Going } from "./behind.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
 import { Changeover } from "./changeover.js";
 import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
-import { type Device, isBehind, newDevice } from "./device.js";
+import { type Device, newDevice } from "./device.js";
 import { DirtyDevices } from "./dirty.js";
 import { advance } from "./firing.js";
 import { Groups } from "./groups.js";
@@ -31,10 +32,8 @@ import type { DeviceHeader } from "./snapshot.js";
 import type { Firing } from "./summarise.js";
 import { Ticks } from "./ticks.js";
 
-interface Applying {
-  readonly block: Block;
+interface Applying extends Going {
   readonly summaries: Summary[];
-  readonly summariesMax: number;
 }
 
 /**
@@ -60,8 +59,7 @@ export class Engine {
   readonly dirty = new DirtyDevices();
   /** Devices with readings that wait for the clock to be set. */
   readonly #holding = new Set<Device>();
-  /** Devices that have more to say than one share is for. */
-  readonly #behind = new Set<Device>();
+  readonly #behind = new BehindDevices();
 
   /** What is in memory and what is not. */
   readonly residency: Residency;
@@ -113,7 +111,7 @@ export class Engine {
 
   /** Whether devices have more to say, which they do in the blocks that come, with readings in them or none. */
   get isBehind(): boolean {
-    return this.#behind.size > 0;
+    return !this.#behind.isEmpty;
   }
 
   /** Whether readings wait for the clock to be set. */
@@ -184,22 +182,29 @@ export class Engine {
     const on: Applying = { block, summaries: this.#summaries(), summariesMax };
     this.residency.now = block.sequence;
     this.#last = undefined;
-    for (const device of inOrder(this.#behind)) this.#advance(device, on);
+    const behindThrough = this.#behind.goOn(on, (device) => this.#advance(device, on));
+    const cut = behindThrough
+      ? { begun: { ...block, tick: false, groups: [], behindThrough }, left: block.groups }
+      : this.#takeIn(on);
+    this.groups.afterBlock(block.sequence, block.processingMs);
+    this.#sequence = block.sequence;
+    return { ...cut, summaries: on.summaries };
+  }
+
+  #takeIn(on: Applying): Cut {
+    const { block } = on;
     const clock = settingClock(block);
     if (clock !== undefined) this.#place(on, clock);
-    const { groups } = block;
     let part: Cut = { begun: block, left: [] };
-    for (let i = 0; i < groups.length; i++) {
-      this.#prefetch.before(groups, i, this.#deviceCount);
-      const taken = this.#applyGroup(on, groups[i]!);
-      if (taken === groups[i]!.arrivals.length) continue;
+    for (let i = 0; i < block.groups.length; i++) {
+      this.#prefetch.before(block.groups, i, this.#deviceCount);
+      const taken = this.#applyGroup(on, block.groups[i]!);
+      if (taken === block.groups[i]!.arrivals.length) continue;
       part = splitBlock(block, { group: i, reading: taken ?? 0 });
       break;
     }
     if (part.begun.tick) this.ticks.apply(block, (device) => this.#advance(device, on));
-    this.groups.afterBlock(block.sequence, block.processingMs);
-    this.#sequence = block.sequence;
-    return { ...part, summaries: on.summaries };
+    return part;
   }
 
   /** @returns how many readings were taken in; undefined where the group has to wait as a whole */
@@ -233,12 +238,7 @@ export class Engine {
   #touched(device: Device): void {
     this.dirty.add(device);
     this.residency.touched(device);
-    this.#noteBehind(device);
-  }
-
-  #noteBehind(device: Device): void {
-    if (isBehind(device)) this.#behind.add(device);
-    else if (this.#behind.size > 0) this.#behind.delete(device);
+    this.#behind.note(device);
   }
 
   /** Groups of one profile come one after the other: what they have in common is made once. */
@@ -291,7 +291,7 @@ export class Engine {
     state.devices.set(device.name, device);
     this.residency.weigh(device);
     if (device.held.length > 0) this.#holding.add(device);
-    this.#noteBehind(device);
+    this.#behind.note(device);
     if (device.name !== UNKNOWN_DEVICE) this.#deviceCount++;
     this.groups.join(device);
   }
@@ -305,7 +305,7 @@ export class Engine {
   #comeBack(state: ProfileState, row: number, plan = this.planFor(state, state.away.nameOf(row))): Device {
     const device = this.residency.load(state, row, plan);
     device.lostThroughMs = lostThrough(this.#options.losses, device.name);
-    this.#noteBehind(device);
+    this.#behind.note(device);
     return device;
   }
 
@@ -347,7 +347,7 @@ export class Engine {
   }
 
   #move(device: Device, to: Plan, summaries: Summary[]): boolean {
-    const { shareMax = LIMITS.deviceShareMax } = this.#options;
+    const { shareMax = LIMITS.changeShareMax } = this.#options;
     const hasMoved = reconfigureDevice(this.#firing(device, summaries, { shareMax }), device, to);
     if (hasMoved && this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
     this.#touched(device);

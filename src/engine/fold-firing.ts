@@ -3,7 +3,17 @@ import { canonicalJson, type Summary, type SummaryWindow } from "../model/summar
 import { formatInstant } from "../model/time.js";
 
 import { type Device, watermark } from "./device.js";
-import { branch, type Ended, end, type Fold, foldTo, inOrder, newFold, type Told } from "./fold.js";
+import {
+  branch,
+  type Ended,
+  end,
+  type Fold,
+  foldTo,
+  inOrder,
+  newFold,
+  type Position,
+  type Told,
+} from "./fold.js";
 import { partOf } from "./redefinition.js";
 import type { Share } from "./share.js";
 import type { Slice } from "./slice.js";
@@ -18,7 +28,8 @@ export function advanceFolds(on: Firing, device: Device, share: Share): boolean 
   for (const fold of device.folds) {
     const { allowedLatenessMs } = fold.plan.definition;
     if (!settle({ on, device, fold }, watermarkMs - allowedLatenessMs, share)) return false;
-    if (allowedLatenessMs > 0 && !on.finalOnly) lookAhead({ on, device, fold }, watermarkMs);
+    if (allowedLatenessMs === 0 || on.finalOnly) continue;
+    if (!lookAhead({ on, device, fold }, watermarkMs, share)) return false;
   }
   return true;
 }
@@ -93,6 +104,18 @@ export function foldDues(device: Device): number[] {
   return dues;
 }
 
+/** How many folded windows of a device may fire at a time: one for each reading that they have not come to, and what was told. */
+export function foldFiringsMax({ folds, slices }: Device): number {
+  let count = 0;
+  for (const { settled, told } of folds) {
+    count += 1 + told.length;
+    for (const { endMs, held, spilled } of slices) {
+      if (endMs > settled.throughMs) count += spilled ? Number.POSITIVE_INFINITY : held;
+    }
+  }
+  return count;
+}
+
 interface Where {
   readonly on: Firing;
   readonly device: Device;
@@ -159,26 +182,39 @@ function addTold(told: Told[], added: Told): void {
   else told.splice(place, 0, added);
 }
 
-/** Says what has ended on time; where a late reading has come since, says anew what it has changed. */
-function lookAhead(where: Where, watermarkMs: number): void {
-  const { on, device, fold } = where;
-  const { plan } = on;
-  const before = fold.ahead === undefined ? fold.told : [];
-  if (fold.ahead === undefined) fold.told = [];
+/**
+ * Says what has ended on time; where a late reading has come since, says anew what it has changed.
+ * @returns whether it has come there, and was not stopped because the share is spent
+ */
+function lookAhead(where: Where, watermarkMs: number, share: Share): boolean {
+  const { on, fold } = where;
+  if (fold.ahead === undefined) lookAgain(where, watermarkMs);
   // The other one may have overtaken it in a great step of time.
   if (fold.ahead === undefined || fold.ahead.throughMs < fold.settled.throughMs) {
-    fold.ahead = branch(plan, fold.settled);
+    fold.ahead = branch(on.plan, fold.settled);
   }
-  foldTo({ plan, device, fold, at: fold.ahead }, { toMs: watermarkMs }, (window) => {
-    const { startMs, nth, endedMs } = window;
-    const earlier = findTold(before, window) ?? takeTold(fold, window);
-    const summary = say(where, window, { revision: 0, final: false });
-    const digest = hashText(canonicalJson(summary));
-    const changed = earlier === undefined || earlier.digest !== digest;
-    const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
-    if (changed) on.summaries.push({ ...summary, revision });
-    addTold(fold.told, { startMs, nth, endedMs, revision, digest });
+  let ended = 0;
+  // What it has gone over in an earlier life has nothing that ends.
+  const isEnough = () => ended > 0 && share.isSpent;
+  tellAhead(where, fold.ahead, { toMs: watermarkMs, isEnough }, () => {
+    ended++;
+    share.spend();
+    return undefined;
   });
+  return fold.ahead.throughMs >= watermarkMs;
+}
+
+/** Goes over what has been said so far once more, since a late reading has come, and takes back what is not there. */
+function lookAgain(where: Where, watermarkMs: number): void {
+  const { on, fold } = where;
+  const before = fold.told;
+  if (before.length === 0) return;
+  fold.told = [];
+  fold.ahead = branch(on.plan, fold.settled);
+  const saidMs = before.reduce((last, { endedMs }) => Math.max(last, endedMs), Number.NEGATIVE_INFINITY);
+  tellAhead(where, fold.ahead, { toMs: Math.min(saidMs + 1, watermarkMs) }, (window) =>
+    findTold(before, window),
+  );
   const { run } = fold.ahead;
   for (const told of before) {
     if (findTold(fold.told, told) !== undefined) continue;
@@ -186,6 +222,26 @@ function lookAhead(where: Where, watermarkMs: number): void {
     const stays = told.digest === undefined || (run !== undefined && isSame(run, told));
     addTold(fold.told, stays ? told : retract(where, told, false));
   }
+}
+
+/** @param toldOf what an ended window has said, where that is not in `Fold.told` */
+function tellAhead(
+  where: Where,
+  ahead: Position,
+  target: Parameters<typeof foldTo>[1],
+  toldOf: (window: Ended) => Told | undefined,
+): void {
+  const { on, device, fold } = where;
+  foldTo({ plan: on.plan, device, fold, at: ahead }, target, (window) => {
+    const { startMs, nth, endedMs } = window;
+    const earlier = toldOf(window) ?? takeTold(fold, window);
+    const summary = say(where, window, { revision: 0, final: false });
+    const digest = hashText(canonicalJson(summary));
+    const changed = earlier === undefined || earlier.digest !== digest;
+    const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
+    if (changed) on.summaries.push({ ...summary, revision });
+    addTold(fold.told, { startMs, nth, endedMs, revision, digest });
+  });
 }
 
 /** What was taken back earlier and is there after all. */

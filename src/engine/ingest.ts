@@ -70,9 +70,12 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): nu
 }
 
 /** Whether no more readings of a device should be taken in in this block. */
-export function isFull({ firing, summariesMax }: Ingest, device: Device): boolean {
+export function isFull({ block, firing, summariesMax }: Ingest, device: Device): boolean {
   if (summariesMax === Number.POSITIVE_INFINITY) return false;
-  return isBehind(device) || firing.summaries.length + device.changed.length >= summariesMax;
+  return (
+    (isBehind(device) && block.behindThrough !== "") ||
+    firing.summaries.length + device.changed.length >= summariesMax
+  );
 }
 
 export function reject(device: Device, reason: RejectReason): void {

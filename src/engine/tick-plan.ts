@@ -1,6 +1,6 @@
 import { LIMITS } from "../model/limits.js";
 import { firingsAt } from "./firing.js";
-import { foldDues } from "./fold-firing.js";
+import { foldDues, foldFiringsMax } from "./fold-firing.js";
 import type { ProfileState } from "./profile-state.js";
 import { idleFloor } from "./silence.js";
 
@@ -30,15 +30,15 @@ export function planTick(states: readonly ProfileState[], processingMs: number, 
   return { throughMs, parts };
 }
 
-/** What those in memory would say, about. */
+/** What those in memory would say, or more. */
 function firingsOf(states: readonly ProfileState[], processingMs: number): number {
   let firings = 0;
   for (const { devices } of states) {
     for (const device of devices.values()) {
       const floorMs = idleFloor(device, processingMs);
       if (floorMs === undefined) continue;
-      const dueFolds = foldDues(device).filter((dueMs) => dueMs <= floorMs);
-      firings += Math.min(LIMITS.deviceShareMax, firingsAt(device, floorMs) + dueFolds.length);
+      const folds = foldDues(device).some((dueMs) => dueMs <= floorMs) ? foldFiringsMax(device) : 0;
+      firings += Math.min(LIMITS.deviceShareMax, firingsAt(device, floorMs) + folds);
     }
   }
   return firings;

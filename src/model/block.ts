@@ -58,6 +58,12 @@ export interface Block {
   readonly tickPart?: TickPart;
   /** How much of what is due with a device is done (engine/share.ts); all of it unless given, as before there were shares. */
   readonly shareMax?: number;
+  /**
+   * Devices with more to say than one share is for (engine/behind.ts) go on up to this one, of which it has profile and
+   * name with a zero between them, and nothing else is in the block. All of them go on unless it is given, and none where it
+   * is empty: then their readings do not wait for them.
+   */
+  readonly behindThrough?: string;
   readonly groups: readonly ReadingGroup[];
 }
 

@@ -91,7 +91,9 @@ export const LIMITS = {
   /** Summaries that one block causes before what else is in it waits for the next one; one share may go beyond. */
   blockSummariesMax: 1_536,
   /** Windows of one device that fire at a time, and slices that are let go: the rest comes with the next block. */
-  deviceShareMax: 512,
+  deviceShareMax: 64,
+  /** The same where its definition changes, which stores the device each time. */
+  changeShareMax: 512,
   /** What a message that waits for its commit takes beside its payload: the reading that was decoded, whom to tell. */
   waitingMessageBytes: 512,
   /** Readings in one block, but for those of one payload. */

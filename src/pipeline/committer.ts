@@ -296,11 +296,11 @@ export class Committer {
       sequence: engine.sequence + 1,
       clockTrusted: trusted,
       shareMax: LIMITS.deviceShareMax,
+      ...(this.#draining > 0 ? { behindThrough: "" } : {}),
       ...(trusted && !engine.isHolding ? {} : { bootClock }),
       groups: trusted ? groups : withinBounds(groups, engine),
     };
-    const summariesMax = this.#draining > 0 ? Number.POSITIVE_INFINITY : LIMITS.blockSummariesMax;
-    const { summaries, ...part } = engine.applyPart(block, summariesMax);
+    const { summaries, ...part } = engine.applyPart(block, LIMITS.blockSummariesMax);
     const share = checkpointer.nextShare(store);
     await store.commit({ block: part.begun, summaries, ...share.commit });
     share.written();

@@ -21,6 +21,7 @@ const BLOCK_TRUSTED = 2;
 const BLOCK_BOOT_CLOCK = 4;
 const BLOCK_TICK_PART = 8;
 const BLOCK_SHARES = 16;
+const BLOCK_BEHIND = 32;
 const GROUP_TIMED = 1;
 const GROUP_KEYED = 2;
 const GROUP_DELIVERED = 4;
@@ -61,13 +62,14 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
   writer.varint(logHead);
   writer.varint(block.sequence);
   writer.double(block.processingMs);
-  const { bootClock: clock, tickPart, shareMax } = block;
+  const { bootClock: clock, tickPart, shareMax, behindThrough } = block;
   writer.byte(
     (block.tick ? BLOCK_TICK : 0) |
       (block.clockTrusted ? BLOCK_TRUSTED : 0) |
       (clock === undefined ? 0 : BLOCK_BOOT_CLOCK) |
       (tickPart === undefined ? 0 : BLOCK_TICK_PART) |
-      (shareMax === undefined ? 0 : BLOCK_SHARES),
+      (shareMax === undefined ? 0 : BLOCK_SHARES) |
+      (behindThrough === undefined ? 0 : BLOCK_BEHIND),
   );
   if (clock !== undefined) {
     writer.varint(clock.boot);
@@ -78,6 +80,7 @@ export function encodeBlock(block: Block, { state, logHead }: BlockPlace): Uint8
     writer.varint(tickPart.parts);
   }
   if (shareMax !== undefined) writer.varint(shareMax);
+  if (behindThrough !== undefined) writer.text(behindThrough);
   const profiles = [...new Set(block.groups.map((group) => group.profile))];
   writer.varint(profiles.length);
   for (const profile of profiles) writer.text(profile);
@@ -277,12 +280,13 @@ export function decodeBlock(bytes: Uint8Array, key: string): StoredBlock {
   const clock = (flags & BLOCK_BOOT_CLOCK) !== 0 ? readBootClock(reader) : {};
   const tickPart = (flags & BLOCK_TICK_PART) !== 0 ? readTickPart(reader) : {};
   const shares = (flags & BLOCK_SHARES) !== 0 ? { shareMax: reader.varint() } : {};
+  const behind = (flags & BLOCK_BEHIND) !== 0 ? { behindThrough: reader.text() } : {};
   const profiles = Array.from({ length: reader.count() }, () => reader.text());
   const before = new Before();
   const groups = Array.from({ length: reader.count() }, () => readGroup(reader, profiles, before));
   const tick = (flags & BLOCK_TICK) !== 0;
   const clockTrusted = (flags & BLOCK_TRUSTED) !== 0;
-  const timing = { processingMs, tick, clockTrusted, ...clock, ...tickPart, ...shares };
+  const timing = { processingMs, tick, clockTrusted, ...clock, ...tickPart, ...shares, ...behind };
   return { block: { sequence, ...timing, groups }, place };
 }
 

@@ -62,6 +62,7 @@ const block = fc.record(
     tick: fc.boolean(),
     tickPart: fc.record({ part: fc.nat({ max: 63 }), parts: fc.constantFrom(64, 1_024) }),
     shareMax: fc.integer({ min: 1, max: 1_024 }),
+    behindThrough: fc.constantFrom("", "p\0d", "profile\0device 7"),
     groups: fc.array(group, { maxLength: 4 }),
     bootClock,
   },
