@@ -93,6 +93,7 @@ export class Agent {
   #config: Config;
   #profiles: readonly Profile[];
   #api: LocalApi | undefined;
+  #isEnding = false;
   #stopTimers = () => {};
 
   private constructor(options: AgentOptions, state: OpenState) {
@@ -180,6 +181,7 @@ export class Agent {
     const change = await this.#committer.exclusively((onProgress) => {
       const changing = changeProfiles({
         onProgress,
+        isEnding: () => this.#isEnding,
         logRoom: this.#logRoom,
         engine: this.#engine,
         store: this.#store,
@@ -280,6 +282,7 @@ export class Agent {
     await this.#stopSources(({ config }) => config.type === "serial" && changed.has(config.profile));
     const { groups, sources, targets } = next.config;
     await this.#useProfiles(profiles, present, groups);
+    if (this.#isEnding) return;
     this.#config = { ...this.#config, groups, sources, targets };
     await this.#reloadSources();
     await this.#reloadOutlets();
@@ -355,24 +358,21 @@ export class Agent {
    * @returns false when the store could not take the last readings in time; none of them was acknowledged
    */
   async stop(): Promise<boolean> {
+    this.#isEnding = true;
     this.#stopTimers();
-    const drained = this.#drain();
+    const drain = () => this.#committer.drain();
+    const drained = drain();
     const stopping = [...this.#sources.values()].map(({ part }) => part.stop());
-    const inTime = await this.#within(
-      DRAIN_MS_MAX,
-      Promise.all([...stopping, drained]).then(() => this.#drain()),
-    );
-    if (inTime) await this.#committer.exclusively(() => this.#checkpoint());
+    const inTime = await this.#within(DRAIN_MS_MAX, Promise.all([...stopping, drained]).then(drain));
+    // A change of profiles that is not done goes on in the next life.
+    const isWhole = !this.#engine.changeover.isUnderWay;
+    if (inTime && isWhole) await this.#committer.exclusively(() => this.#checkpoint());
     this.#committer.stop();
     this.#refusals.stop();
     await Promise.all([...this.#outlets.values()].map(({ part }) => part.forwarder.stop()));
     await this.#api?.close();
     await this.#store.close();
-    return inTime;
-  }
-
-  #drain(): Promise<void> {
-    return this.#committer.drain();
+    return inTime && (isWhole || this.#committer.isEmpty);
   }
 
   async #checkpoint(): Promise<void> {

@@ -30,8 +30,7 @@ import { inPortions, makeRoom } from "./room.js";
  * A block is full with `maxBytes` of payload, or with as many readings as cause no more summaries than memory and log
  * are to take at a time (block-size.ts). Full ones wait for one another in the order in which they were filled; their
  * number is bounded by what the sources let wait. Before a block is applied the summary log has to have room
- * (log-room.ts), except when everything has to be committed because the agent ends or its profiles change: then what
- * has gathered goes in few blocks, at once.
+ * (log-room.ts), except when everything has to be committed because the agent ends or its profiles change.
  *
  * Cutting is: apply the block to the engine, write block and summaries in one synced batch, and only then tell the
  * sources, who acknowledge. A failed write is tried again by the store until it succeeds; meanwhile nothing is
@@ -181,7 +180,7 @@ export class Committer {
     this.#quiet?.cancel();
     this.#delay = undefined;
     this.#quiet = undefined;
-    if (this.#inFlight !== undefined || this.#failed) return;
+    if (this.#inFlight !== undefined || this.#failed || this.#options.engine.changeover.isUnderWay) return;
     if (this.#budget.waitMs(1) === 0) this.#budget.take(1);
     this.#inFlight = this.#commit()
       .catch((error: unknown) => {
@@ -206,7 +205,6 @@ export class Committer {
     const isTick = processingMs - this.#lastTickMs >= TICK_MS;
     if (isTick) this.#lastTickMs = processingMs;
     const tick = this.#tick ?? (isTick ? { ...engine.ticks.plan(processingMs), part: 0 } : undefined);
-    // In a block of its own.
     const apart = tick !== undefined && (tick.parts > 1 || tick.throughMs < processingMs) ? tick : undefined;
     this.#tickIsBehind = apart !== undefined;
     const portions = inPortions(builder.groups(), engine);
@@ -346,6 +344,8 @@ export class Committer {
         if (this.#failed)
           throw new WeirError("commit-failed", "an earlier commit failed; nothing more can be committed");
         if (this.#inFlight === undefined) this.#cut();
+        // Devices have yet to change over, and the agent ends.
+        if (this.#inFlight === undefined) return;
         await this.#inFlight;
       }
     } finally {

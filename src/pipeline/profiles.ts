@@ -26,6 +26,8 @@ interface Changes {
   readonly logRoom?: Pick<LogRoom, "lacking" | "made">;
   /** To be told that it gets on. */
   readonly onProgress?: () => void;
+  /** Whether the agent ends: then the rest is left to the next life, as by a crash. */
+  readonly isEnding?: () => boolean;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function changeProfiles(
 ): Promise<ProfileChange> {
   const { engine, store, profiles } = on;
   let closedWindows = await changeOver(on);
+  if (engine.changeover.isUnderWay) return { added: [], changed: [], removed: [], closedWindows };
   const before = new Map(engine.profiles().map((profile) => [profile.id, profile.hash]));
   const wanted = new Set(profiles.map((profile) => profile.id));
   const redefined = profiles.filter(({ id, hash }) => before.get(id) !== hash);
@@ -100,10 +103,10 @@ function retirement(
 
 /** Lets the devices change over that have yet to. @returns how many windows that closed */
 async function changeOver(on: Changes): Promise<number> {
-  const { engine, store, logRoom, onProgress } = on;
+  const { engine, store, logRoom, onProgress, isEnding = () => false } = on;
   const replaced = engine.changeover.replacements();
   let closed = 0;
-  while (engine.changeover.isUnderWay) {
+  while (engine.changeover.isUnderWay && !isEnding()) {
     if (logRoom?.lacking) await logRoom.made();
     onProgress?.();
     while (!store.isReadable) await store.readable();
