@@ -153,7 +153,7 @@ export class MergeSeries {
     throw refused(
       line,
       `the window ${name} from ${start} to ${end} does not lie in one window of ${formatDuration(windowMs)}`,
-      `longer windows begin at midnight of --zone, which is ${zone}; choose a --window that is a multiple of ${name}`,
+      `longer windows begin at midnight of --zone, which is ${zone}; choose a --window that is a multiple of ${name}, and a zone in which one of these begins at midnight`,
     );
   }
 

@@ -98,7 +98,7 @@ export class Replay implements ReadingSink {
   reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
     const arrivalMs = Number.isNaN(this.#arrivalMs) ? timeMs : this.#arrivalMs;
     if (Number.isNaN(arrivalMs)) {
-      this.reject(device, "invalidTime", "there is no time in it");
+      this.reject(device, "invalidTime", "there is no time in it, and no --arrival says when it came");
       return;
     }
     const profile = this.#options.profile.hash;

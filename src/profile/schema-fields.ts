@@ -62,7 +62,7 @@ const fieldObject = z.strictObject({
     .optional()
     .meta({
       description:
-        "Of a counter: what it counts up to, in the unit kept, before it goes on from 0; `16bit` is 65536, `32bit` is 4294967296. A value lower than the one before by more than half of it has rolled over: the increase is their difference plus `rollover`. Any other fall, and every one without `rollover`, is a reset: the increase is the new value, counted from 0.",
+        "Of a counter: what it counts up to, in the unit kept, before it goes on from 0; `16bit` is 65536, `32bit` is 4294967296. A value lower than the one before by more than half of it has rolled over: the increase is their difference plus `rollover`. Any other fall, and every one without `rollover`, is a reset: the increase is the new value, counted from 0 (nothing, if that is negative).",
       examples: ["32bit", 99999.9],
     }),
   maxGap: duration({ minMs: 1 })
