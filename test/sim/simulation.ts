@@ -84,10 +84,12 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
  * @returns how to undo that
  */
 function narrowShares(dice: Dice): () => void {
-  const { deviceShareMax, blockSummariesMax } = LIMITS;
+  const { deviceShareMax, changeShareMax, blockSummariesMax } = LIMITS;
   if (dice.chance(0.5)) return () => {};
-  Object.assign(LIMITS, { deviceShareMax: dice.whole(1, 4), blockSummariesMax: dice.whole(1, 16) });
-  return () => void Object.assign(LIMITS, { deviceShareMax, blockSummariesMax });
+  const share = dice.whole(1, 4);
+  const narrow = { deviceShareMax: share, changeShareMax: share, blockSummariesMax: dice.whole(1, 16) };
+  Object.assign(LIMITS, narrow);
+  return () => void Object.assign(LIMITS, { deviceShareMax, changeShareMax, blockSummariesMax });
 }
 
 async function run(options: SimulationOptions): Promise<Outcome> {

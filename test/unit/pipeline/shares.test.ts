@@ -174,9 +174,9 @@ const LATE_MS = 3_600 * SECOND;
 /** Longer than any window waits. */
 const IDLE_MS = 2 * LATE_MS;
 const NUMBERED = Array.from({ length: 60 }, (_, i) => `d${i}`);
-const EACH = 100;
+const EACH = 150;
 
-/** A hundred windows of each of sixty devices, that wait for readings which are out of order; one for ten seconds. */
+/** Windows of sixty devices that wait for readings which are out of order; each of ten seconds. */
 async function many(path: string, of: WindowDefinition) {
   const fleet = engineProfile({
     time: { ...engineProfile().time, outOfOrdernessMs: LATE_MS, idleTimeoutMs: IDLE_MS },
@@ -231,6 +231,36 @@ describe.each([
       expect(new Set(closed).size).toBe(closed.length);
       expect(Math.max(...sizes, ...later)).toBeLessThanOrEqual(COMMIT_MAX);
       await next.crash();
+    }));
+
+  it("says each once, whichever of these commits that life dies at", () =>
+    inFolder(async (path) => {
+      for (let last = 1; ; last++) {
+        const folder = `${path}/${last}`;
+        await mkdir(folder);
+        const { opened, pipeline } = await many(folder, of);
+        for (const device of NUMBERED) pipeline.put({ device, timeMs: 10 * LATE_MS, values: [0] });
+        await pipeline.committer.drain();
+        await pipeline.crash();
+        const second = await opened();
+        let commits = 0;
+        const commit = second.store.commit.bind(second.store);
+        second.store.commit = (what) => (commits++ < last ? commit(what) : new Promise(() => {}));
+        second.committer.start();
+        while (commits <= last && second.engine.isBehind) await second.clock.run(SECOND);
+        await second.crash();
+        const third = await opened();
+        third.committer.start();
+        while (third.engine.isBehind) await third.clock.run(SECOND);
+        await third.committer.drain();
+        const closed = await finals(third);
+        expect(closed).toHaveLength(NUMBERED.length * EACH);
+        expect(new Set(closed).size).toBe(closed.length);
+        await third.crash();
+        if (commits > last) continue;
+        expect(last).toBeGreaterThan(2);
+        break;
+      }
     }));
 });
 
