@@ -97,6 +97,10 @@ suite(name, () => {
       }
       pipeline.put(last);
       await commit();
+      // A share of the windows at a time.
+      pipeline.committer.start();
+      while (pipeline.engine.isBehind) await pipeline.clock.run(MINUTE);
+      await commit();
       noteLoads();
       const finals = finalBodies(await pipeline.summaries());
       await pipeline.crash();
