@@ -193,14 +193,7 @@ function lookAhead(where: Where, watermarkMs: number, share: Share): boolean {
   if (fold.ahead === undefined || fold.ahead.throughMs < fold.settled.throughMs) {
     fold.ahead = branch(on.plan, fold.settled);
   }
-  let ended = 0;
-  // What it has gone over in an earlier life has nothing that ends.
-  const isEnough = () => ended > 0 && share.isSpent;
-  tellAhead(where, fold.ahead, { toMs: watermarkMs, isEnough }, () => {
-    ended++;
-    share.spend();
-    return undefined;
-  });
+  tellAhead(where, { ahead: fold.ahead, toMs: watermarkMs, share });
   return fold.ahead.throughMs >= watermarkMs;
 }
 
@@ -212,9 +205,7 @@ function lookAgain(where: Where, watermarkMs: number): void {
   fold.told = [];
   fold.ahead = branch(on.plan, fold.settled);
   const saidMs = before.reduce((last, { endedMs }) => Math.max(last, endedMs), Number.NEGATIVE_INFINITY);
-  tellAhead(where, fold.ahead, { toMs: Math.min(saidMs + 1, watermarkMs) }, (window) =>
-    findTold(before, window),
-  );
+  tellAhead(where, { ahead: fold.ahead, toMs: Math.min(saidMs + 1, watermarkMs), before });
   const { run } = fold.ahead;
   for (const told of before) {
     if (findTold(fold.told, told) !== undefined) continue;
@@ -224,17 +215,25 @@ function lookAgain(where: Where, watermarkMs: number): void {
   }
 }
 
-/** @param toldOf what an ended window has said, where that is not in `Fold.told` */
-function tellAhead(
-  where: Where,
-  ahead: Position,
-  target: Parameters<typeof foldTo>[1],
-  toldOf: (window: Ended) => Told | undefined,
-): void {
+interface Ahead {
+  readonly ahead: Position;
+  readonly toMs: number;
+  /** Until it is spent, or to the end unless given. */
+  readonly share?: Share;
+  /** What was said before it is gone over once more. */
+  readonly before?: readonly Told[];
+}
+
+function tellAhead(where: Where, { ahead, toMs, share, before = [] }: Ahead): void {
   const { on, device, fold } = where;
-  foldTo({ plan: on.plan, device, fold, at: ahead }, target, (window) => {
+  let ended = 0;
+  // Between two that end there is no stop: a machine that was stored, and goes over less, stops at the same ones.
+  const isEnough = () => ended > 0 && share?.isSpent === true;
+  foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, (window) => {
+    ended++;
+    share?.spend();
     const { startMs, nth, endedMs } = window;
-    const earlier = toldOf(window) ?? takeTold(fold, window);
+    const earlier = findTold(before, window) ?? takeTold(fold, window);
     const summary = say(where, window, { revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
