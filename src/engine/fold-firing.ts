@@ -229,7 +229,7 @@ function tellAhead(where: Where, { ahead, toMs, share, before = [] }: Ahead): vo
   let ended = 0;
   // Between two that end there is no stop: a machine that was stored, and goes over less, stops at the same ones.
   const isEnough = () => ended > 0 && share?.isSpent === true;
-  foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, (window) => {
+  const tell = (window: Ended) => {
     ended++;
     share?.spend();
     const { startMs, nth, endedMs } = window;
@@ -240,7 +240,11 @@ function tellAhead(where: Where, { ahead, toMs, share, before = [] }: Ahead): vo
     const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
     if (changed) on.summaries.push({ ...summary, revision });
     addTold(fold.told, { startMs, nth, endedMs, revision, digest });
-  });
+  };
+  foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, tell);
+  // Where it has stopped, too: a machine that is brought back goes up to that time (fold-codec.ts).
+  const dueMs = ahead.run === undefined ? Number.POSITIVE_INFINITY : fold.plan.kind.dueMs(ahead.run);
+  if (dueMs <= ahead.throughMs) end(ahead, dueMs, dueMs, tell);
 }
 
 /** What was taken back earlier and is there after all. */
