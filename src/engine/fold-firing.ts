@@ -41,7 +41,8 @@ export function advanceFolds(on: Firing, device: Device, share: Share): boolean 
 export function passLate(on: Firing, device: Device): void {
   const watermarkMs = watermark(device, on.plan);
   for (const fold of device.folds) {
-    settle({ on, device, fold }, watermarkMs - fold.plan.definition.allowedLatenessMs);
+    const toMs = watermarkMs - fold.plan.definition.allowedLatenessMs;
+    if (fold.settled.throughMs < toMs) settle({ on, device, fold }, toMs);
   }
 }
 
