@@ -1,42 +1,51 @@
 import { WeirError } from "../model/errors.js";
-import { type GroupDefinition, takesDevice, takesProfile } from "../model/group.js";
+import { type GroupDefinition, takesProfile } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
-import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import type { Device } from "./device.js";
+import type { MemberClock } from "./group.js";
 import type { Groups } from "./groups.js";
 import type { Plan } from "./plan.js";
 import type { ProfileState, Redefining, Replacement } from "./profile-state.js";
 import type { ProfileStates } from "./profile-states.js";
 import type { Residency } from "./residency.js";
 import { decodeDeviceHeader } from "./snapshot.js";
+import type { Firing } from "./summarise.js";
 
 /**
  * How the devices of an engine change over to other definitions, with no more of them in memory at a time than the
  * bound allows.
  *
- * It begins between two blocks, and no block is applied until it has ended. First the new definitions are in force, and
- * groups are rearranged where it concerns them. What a member closes it hands over, and a group closes its windows
- * when it has all of that; so the members of these groups change over in this step, all of them in memory. The other
- * devices follow in portions. A portion ends when memory has no room for more, or when what it has to store is enough
- * for one batch; of a device with more windows to close than one share is for (share.ts) it has only these. Each
+ * It begins between two blocks, and no block is applied until it has ended. First the new definitions are in force.
+ * Then the devices follow in portions. A portion ends when memory has no room for more, or when what it has to store is
+ * enough for one batch; of a device with more windows to close than one share is for (share.ts) it has only these. Each
  * device is a machine of its own, so what it closes is the same bytes whenever its turn comes.
  *
- * Whoever stores the state writes the beginning in one batch: new definitions, what they replace, groups and members;
- * then each portion with the summaries that it caused. So after a crash a device is found either under the definition of
- * before, with nothing said, or under that of after. `resume` takes up what was begun.
+ * What a member closes it hands over to its groups, which stay as they were until all members have changed over. Then they
+ * close what does not go on, in portions too, and with the last one they are rearranged. What members hand over is merged
+ * exactly and in any order, so it does not matter how they fell into portions either.
+ *
+ * Whoever stores the state writes the beginning in one batch: new definitions, and what was in force before; then each
+ * portion with the summaries that it caused. So after a crash a device is found either under the definition of
+ * before, with nothing said, or under that of after, and groups are found under that of before. An engine that is given
+ * what was before, and then begins the same change, goes on with it.
  */
 export interface Changing {
   readonly profiles: ProfileStates;
   readonly groups: Groups;
   readonly residency: Residency;
-  /** A new place for summaries. */
+  /** A new place for summaries, of groups too. */
   readonly listen: () => Summary[];
   /** Brings back a device that is in the store only. @param plan that it was stored under */
   readonly comeBack: (state: ProfileState, row: number, plan: Plan) => Device;
   /** Moves a device to another plan. @returns whether it has, or else has more to say before */
-  readonly move: (device: Device, to: Plan, summaries: Summary[]) => boolean;
+  readonly move: (device: Device, to: Plan, on: Moving) => boolean;
+  /** Windows of a device, or of groups, that are closed at a time. */
+  readonly shareMax: number;
 }
+
+/** Where a device says what it closes, and how much of it at a time. */
+export type Moving = Pick<Firing, "summaries" | "shareMax">;
 
 /** Some devices that have changed over; to be stored before the next. */
 export interface Portion {
@@ -45,8 +54,19 @@ export interface Portion {
   readonly isLast: boolean;
 }
 
+/** What was in force before a change that is under way, as far as it is not now; kept with the state. */
+export interface Before {
+  readonly profiles: readonly Replacement[];
+  /** Hashes of profiles that were not there. */
+  readonly added: readonly string[];
+  readonly groups: readonly GroupDefinition[];
+}
+
 export class Changeover {
   readonly #on: Changing;
+  #added: readonly string[] = [];
+  /** Whether groups may get another shape, or devices other plans because of them. */
+  #regroups = false;
   /** Is told whether the device of before has moved. */
   #left: Iterator<Device, void, boolean> | undefined;
   #hasMoved = true;
@@ -60,62 +80,61 @@ export class Changeover {
     return this.#left !== undefined;
   }
 
-  /** The definitions that devices may still be stored under. */
-  replacements(): readonly Replacement[] {
-    return [...this.#on.profiles.all()].flatMap(({ earlier, definition }) =>
-      earlier === undefined ? [] : [{ from: earlier.hash, to: definition.hash, retired: earlier.retired }],
-    );
+  /** What was in force before. */
+  before(): Before {
+    const { profiles, groups } = this.#on;
+    return {
+      profiles: profiles.replacements(),
+      added: this.#added,
+      groups: groups.shapes.definitionsBefore,
+    };
   }
 
-  /**
-   * Takes on new definitions of profiles and groups. @returns what the groups concerned have closed
-   * @throws WeirError `change-unfinished`
-   */
-  begin(change: Redefining): Summary[] {
+  /** Takes on new definitions of profiles and groups. @throws WeirError `change-unfinished` */
+  begin(change: Redefining): void {
     if (this.isUnderWay) throw new WeirError("change-unfinished", "devices are still changing over");
-    const { profiles, groups, listen } = this.#on;
-    const summaries = listen();
-    const isRegrouped = this.#concernsGroups(change);
-    // By the definitions that they were stored under.
-    if (isRegrouped) this.#bringBackMembers(change);
-    for (const profile of change.profiles ?? []) profiles.define(profile);
-    for (const id of change.retired ?? []) profiles.retire(id);
-    if (isRegrouped) this.#regroup(change.groups ?? groups.definitions, summaries);
-    this.#goOn();
-    return summaries;
+    const { profiles, groups } = this.#on;
+    const { profiles: defined = [], retired = [] } = change;
+    this.#regroups = this.#concernsGroups(change);
+    this.#added = defined.filter(({ id }) => profiles.get(id) === undefined).map(({ hash }) => hash);
+    for (const profile of defined) profiles.define(profile);
+    for (const id of retired) profiles.retire(id);
+    if (this.#regroups) groups.shapes.prepare(change.groups ?? groups.shapes.definitions, profiles.inForce());
+    this.#hasMoved = true;
+    if (this.#regroups || profiles.replacements().length > 0) this.#left = this.#unmoved();
   }
 
-  /** Says that devices may be stored under a definition of before, because a crash came while they changed over. */
-  resume(earlier: EngineProfile, { retired }: Pick<Replacement, "retired">): void {
-    this.#on.profiles.setEarlier(earlier, retired);
-    this.#goOn();
-  }
-
-  #goOn(): void {
-    if (this.replacements().length > 0) this.#left = this.#unmoved();
-  }
-
-  /** Moves the next devices. */
+  /** Moves the next devices, or closes what groups do not go on with. */
   portion(): Portion {
-    const { profiles, residency, listen, move } = this.#on;
+    const { profiles, groups, residency, listen, move, shareMax } = this.#on;
     const summaries = listen();
     let bytes = 0;
     for (;;) {
       const device = this.#left?.next(this.#hasMoved).value;
-      if (device === undefined) {
-        this.#left = undefined;
-        profiles.forgetEarlier();
-        return { summaries, isLast: true };
-      }
+      if (device === undefined) return { summaries, isLast: this.#end() };
       const { usedAt } = device;
       const to = profiles.planFor(profiles.get(device.profileId)!, device.name);
-      this.#hasMoved = move(device, to, summaries);
+      this.#hasMoved = move(device, to, { summaries, shareMax });
+      groups.afterPortion();
       // Who was cold is cold.
       device.usedAt = usedAt;
       bytes += residency.bytesOf(device);
       const isFull = bytes >= LIMITS.portionBytesMax || summaries.length >= LIMITS.portionSummariesMax;
       if (!residency.relieve() || isFull || !this.#hasMoved) return { summaries, isLast: false };
     }
+  }
+
+  /** When every device has changed over. @returns whether groups have too, or else have more to close */
+  #end(): boolean {
+    const { profiles, groups, shareMax } = this.#on;
+    if (this.#regroups) {
+      if (!groups.closeEnded(shareMax)) return false;
+      const inMemory = [...profiles.all()].flatMap(({ devices }) => [...devices.values()]);
+      groups.rearrange(inMemory, this.#awayMembers());
+    }
+    this.#left = undefined;
+    profiles.forgetEarlier();
+    return true;
   }
 
   /**
@@ -125,14 +144,17 @@ export class Changeover {
   *#unmoved(): Generator<Device, void, boolean> {
     const { profiles, residency } = this.#on;
     for (const state of profiles.all()) {
-      const { earlier, devices, away } = state;
-      if (earlier === undefined) continue;
-      for (const device of devices.values()) {
-        if (device.plan === earlier.plan) yield* this.#untilMoved(state, device, earlier.plan);
+      if (state.earlier === undefined && !this.#regroups) continue;
+      for (const device of state.devices.values()) {
+        if (device.plan !== profiles.planFor(state, device.name))
+          yield* this.#untilMoved(state, device, device.plan);
       }
-      for (const row of away.rows()) {
+      for (const row of state.away.rows()) {
+        const name = state.away.nameOf(row);
+        const plan = profiles.planBefore(state, name);
+        if (plan === profiles.planFor(state, name)) continue;
         const { profileHash } = decodeDeviceHeader(residency.recordOf(state, row));
-        if (profileHash === earlier.plan.profile.hash) yield* this.#untilMoved(state, row, earlier.plan);
+        if (profileHash === plan.profile.hash) yield* this.#untilMoved(state, row, plan);
       }
     }
   }
@@ -149,7 +171,7 @@ export class Changeover {
 
   /** Whether a change may give a group another shape, or a device of a group another plan. */
   #concernsGroups({ profiles = [], retired = [], groups }: Redefining): boolean {
-    const { definitions } = this.#on.groups;
+    const { definitions } = this.#on.groups.shapes;
     if (groups !== undefined && JSON.stringify(groups) !== JSON.stringify(definitions)) return true;
     const ids = [...profiles.map(({ id }) => id), ...retired];
     const before = ids.flatMap((id) => this.#on.profiles.get(id)?.definition ?? []);
@@ -158,32 +180,19 @@ export class Changeover {
     );
   }
 
-  /** Those of today, and those of the definitions to come. */
-  #bringBackMembers({ profiles = [], groups = [] }: Redefining): void {
-    const all = [...this.#on.groups.definitions, ...groups];
-    for (const state of this.#on.profiles.all()) {
-      const forms = [state.definition, ...profiles.filter(({ id }) => id === state.definition.id)];
-      const own = all.filter(({ members }) => forms.some((profile) => takesProfile(members, profile)));
-      if (own.length === 0) continue;
+  /** Of members that are in the store only, by the new definitions, what decides whether they hold a group up. */
+  *#awayMembers(): Generator<MemberClock> {
+    const { profiles, groups, residency } = this.#on;
+    for (const state of profiles.all()) {
       for (const row of state.away.rows()) {
         const name = state.away.nameOf(row);
-        if (!own.some(({ members }) => takesDevice(members, name))) continue;
-        this.#on.comeBack(state, row, this.#on.profiles.planFor(state, name));
+        if (groups.shapes.partsFor(state.definition.id, name).length === 0) continue;
+        const { profileId, maxTimeMs, idleFloorMs, lastSeenMs } = decodeDeviceHeader(
+          residency.recordOf(state, row),
+        );
+        const plan = profiles.planFor(state, name);
+        yield { profileId, name, plan, maxTimeMs, idleFloorMs, lastSeenMs };
       }
     }
-  }
-
-  #regroup(definitions: readonly GroupDefinition[], summaries: Summary[]): void {
-    const { profiles, groups, move } = this.#on;
-    groups.prepare(definitions, profiles.inForce());
-    for (const state of profiles.all()) {
-      for (const device of state.devices.values()) {
-        if (!groups.has(device) && !groups.takes(device.profileId, device.name)) continue;
-        const to = profiles.planFor(state, device.name);
-        // What is told to groups that are rearranged, in one step.
-        if (to !== device.plan) while (!move(device, to, summaries));
-      }
-    }
-    groups.rearrange([...profiles.all()].flatMap(({ devices }) => [...devices.values()]));
   }
 }

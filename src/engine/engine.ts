@@ -7,7 +7,7 @@ import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
 import { BehindDevices, type Going } from "./behind.js";
 import { countsOfAll, totalsOfAll } from "./census.js";
-import { Changeover } from "./changeover.js";
+import { Changeover, type Moving } from "./changeover.js";
 import type { Cleaner } from "./clean.js";
 import { closeDevice } from "./close-device.js";
 import type { DeviceCounts, TotalCounts } from "./counts.js";
@@ -79,9 +79,7 @@ export class Engine {
     const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, greatest(ahead.values())));
     this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
     this.residency.groups = this.groups;
-    this.#profiles = new ProfileStates(this.residency, (profile, device) =>
-      this.groups.partsFor(profile, device),
-    );
+    this.#profiles = new ProfileStates(this.residency, this.groups.shapes);
     this.#prefetch = new Prefetch(this.#profiles);
     this.changeover = new Changeover({
       profiles: this.#profiles,
@@ -89,7 +87,8 @@ export class Engine {
       residency: this.residency,
       listen: () => this.#summaries(),
       comeBack: (state, row, plan) => this.#comeBack(state, row, plan),
-      move: (device, to, summaries) => this.#move(device, to, summaries),
+      move: (device, to, on) => this.#move(device, to, on),
+      shareMax: options.shareMax ?? LIMITS.changeShareMax,
     });
     this.ticks = new Ticks({
       profiles: this.#profiles,
@@ -339,15 +338,15 @@ export class Engine {
    * next block is journaled, since a journal does not say which definition came when.
    */
   redefine(change: Redefining): Summary[] {
-    const summaries = this.changeover.begin(change);
+    this.changeover.begin(change);
+    const summaries: Summary[] = [];
     while (this.changeover.isUnderWay) {
       for (const summary of this.changeover.portion().summaries) summaries.push(summary);
     }
     return summaries;
   }
 
-  #move(device: Device, to: Plan, summaries: Summary[]): boolean {
-    const { shareMax = LIMITS.changeShareMax } = this.#options;
+  #move(device: Device, to: Plan, { summaries, shareMax }: Moving): boolean {
     const hasMoved = reconfigureDevice(this.#firing(device, summaries, { shareMax }), device, to);
     if (hasMoved && this.#profiles.get(device.profileId)?.retired) this.#letGo(device);
     this.#touched(device);

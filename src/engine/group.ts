@@ -24,7 +24,8 @@ import { isIdle } from "./silence.js";
  * that gathers for a window of the group stays in memory until it has handed over; its slices may go, and are read back
  * when they are merged.
  *
- * When a definition changes that concerns the group, all of its members are brought back at once (changeover.ts).
+ * When a definition changes that concerns the group, it stays as it was until its members have changed over one after the
+ * other (changeover.ts), and takes what they hand over.
  *
  * What is told goes one way, from members to group (listener.ts), because they are stored at different journal
  * positions. The group's record is written with every record of a device, so it has always seen at least as much as any
@@ -125,8 +126,8 @@ export function newGroup(definition: GroupDefinition, plan: Plan, past: GroupPas
   };
 }
 
-export function join(group: Group, device: Device): Member {
-  const member = { clock: device, device, place: group.members.length, sliceId: 0 };
+export function join(group: Group, clock: MemberClock, device: Device | undefined): Member {
+  const member = { clock, device, place: group.members.length, sliceId: 0 };
   group.members.push(member);
   return member;
 }

@@ -1,10 +1,5 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
-import { shapeGroup } from "../aggregate/group.js";
-import { UNKNOWN_DEVICE } from "../model/device-name.js";
-import { type GroupDefinition, takesDevice } from "../model/group.js";
-import type { EngineProfile } from "../model/profile.js";
 import type { Summary } from "../model/summary.js";
-import type { WindowDefinition } from "../model/window.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
 import {
   finalAtMs,
@@ -15,6 +10,7 @@ import {
   isSpent,
   join,
   type Member,
+  type MemberClock,
   NO_PAST,
   newGroup,
   partKey,
@@ -32,8 +28,9 @@ import {
   nextDueMs,
   openWindow,
 } from "./group-firing.js";
+import { GroupShapes, type Shaped } from "./group-shapes.js";
 import type { GroupListener } from "./listener.js";
-import { ACCEPTED_CELL, mergeUnordered, type Plan, planProfile, translateCells } from "./plan.js";
+import { ACCEPTED_CELL, type BoundedPlan, mergeUnordered, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import type { Residency, ResidencyHold } from "./residency.js";
 
@@ -51,14 +48,6 @@ export interface GroupCounts {
   readonly waitsFor?: string;
 }
 
-/** A group as its definition and the profiles make it, before it has members. */
-interface Shaped {
-  readonly definition: GroupDefinition;
-  readonly plan: Plan;
-  /** See `GroupShape.parts`. */
-  readonly parts: ReadonlyMap<string, readonly WindowDefinition[]>;
-}
-
 interface Membership {
   readonly group: Group;
   readonly member: Member;
@@ -68,11 +57,11 @@ interface Membership {
 export class Groups implements GroupListener, ResidencyHold {
   readonly #on: Omit<GroupFiring, "summaries">;
   readonly #room: Residency;
+  /** What there is to be: what is prepared there counts when devices have been moved, and groups `rearrange`d. */
+  readonly shapes: GroupShapes;
   /** See `Device.lostThroughMs`. */
   readonly lostThroughMs: readonly number[];
   #summaries: Summary[] = [];
-  #definitions: readonly GroupDefinition[] = [];
-  #shaped: readonly Shaped[] = [];
   #groups: Group[] = [];
   /** What groups of names that are not defined now remember: their ids must not come again. */
   readonly #past = new Map<string, GroupPast>();
@@ -86,6 +75,7 @@ export class Groups implements GroupListener, ResidencyHold {
   constructor(on: Omit<GroupFiring, "summaries">, room: Residency, lostThroughMs: readonly number[]) {
     this.#on = on;
     this.#room = room;
+    this.shapes = new GroupShapes(room);
     this.lostThroughMs = lostThroughMs;
   }
 
@@ -93,9 +83,9 @@ export class Groups implements GroupListener, ResidencyHold {
     return { ...this.#on, summaries: this.#summaries };
   }
 
-  /** As they were given, also those that cannot be with the present profiles. */
-  get definitions(): readonly GroupDefinition[] {
-    return this.#definitions;
+  /** Where nothing of a device is in use. */
+  get #firingBetween(): GroupFiring {
+    return { ...this.#firing, relieve: () => void this.#room.relieve() };
   }
 
   get groups(): readonly Group[] {
@@ -113,41 +103,44 @@ export class Groups implements GroupListener, ResidencyHold {
   }
 
   /**
-   * Takes definitions and profiles to work with from now on. Devices have to be moved to the plans that `partsFor` then
-   * gives, while the present groups hear what ends by that; `rearrange` has to follow. A group that cannot be with these profiles is left out.
+   * Closes windows that do not go on as what was prepared: their definition has ended, or a member's part in them.
+   * @param windowsMax so many, at most @returns whether these were all
    */
-  prepare(definitions: readonly GroupDefinition[], profiles: readonly EngineProfile[]): void {
-    this.#definitions = definitions;
-    this.#shaped = definitions.flatMap((definition): Shaped[] => {
-      const { problems, profile, parts } = shapeGroup(definition, profiles);
-      return problems.length > 0 ? [] : [{ definition, plan: planProfile(profile, this.#room), parts }];
-    });
+  closeEnded(windowsMax: number): boolean {
+    let left = windowsMax;
+    for (const group of this.#groups) {
+      const ends = ({ plan, reconfigured }: GroupWindow) => reconfigured || !this.#goesOn(group, plan);
+      const ended = group.open.flat().filter(ends);
+      if (ended.length === 0) continue;
+      if (left === 0) return false;
+      const now = new Set(ended.slice(0, left));
+      closeEarly(this.#firingBetween, group, (window) => now.has(window), { reconfigured: true });
+      left -= now.size;
+      if (now.size < ended.length) return false;
+    }
+    return true;
   }
 
-  /** The windows that a device has for its groups. */
-  partsFor(profileId: string, device: string): readonly WindowDefinition[] {
-    if (device === UNKNOWN_DEVICE) return [];
-    return this.#shaped.flatMap(({ definition, parts }) => {
-      const own = parts.get(profileId);
-      return own !== undefined && takesDevice(definition.members, device) ? own : [];
-    });
-  }
-
-  /** Changes over to what was prepared. Windows that mean the same go on with what they have, the others are closed. */
-  rearrange(devices: Iterable<Device>): void {
+  /**
+   * Changes over to what was prepared, when what does not go on is closed. Windows that mean the same go on with what they have.
+   * @param away devices that are in the store only
+   */
+  rearrange(devices: Iterable<Device>, away: Iterable<MemberClock> = []): void {
     const before = this.#groups;
-    const heirs = this.#shaped.map((shaped) => {
+    const heirs = this.shapes.shaped.map((shaped) => {
       const old = before.find(({ definition }) => definition.name === shaped.definition.name);
       return { old, shaped, heir: this.#heir(old, shaped) };
     });
     for (const group of before) {
-      if (heirs.every(({ old }) => old !== group)) this.#past.set(group.definition.name, this.#end(group));
+      if (heirs.every(({ old }) => old !== group)) this.#past.set(group.definition.name, this.#pastOf(group));
     }
     this.#groups = heirs.map(({ heir }) => heir);
     for (const { heir } of heirs) this.#past.delete(heir.definition.name);
+    this.shapes.settle();
     this.#of.clear();
     this.#away.clear();
     for (const device of devices) this.join(device);
+    for (const clock of away) this.#joinAway(clock);
   }
 
   #heir(old: Group | undefined, { definition, plan }: Shaped): Group {
@@ -156,12 +149,9 @@ export class Groups implements GroupListener, ResidencyHold {
       const fresh = { ...NO_PAST, spent: new Set<string>(), lostThroughMs: this.lostThroughMs };
       return newGroup(definition, plan, this.#past.get(name) ?? fresh);
     }
-    const heirOf = (window: GroupWindow) =>
-      plan.windows.find(({ signature }) => signature === window.plan.signature);
-    const past = this.#end(old, (window) => window.reconfigured || heirOf(window) === undefined);
-    const heir = newGroup(definition, plan, past);
+    const heir = newGroup(definition, plan, this.#pastOf(old));
     for (const window of old.open.flat()) {
-      const to = heirOf(window)!;
+      const to = this.shapes.heirOf(definition, window.plan)!;
       const { sealed } = window;
       const cells = newCells(plan.cellCount);
       heir.open[to.index]!.push({
@@ -175,17 +165,16 @@ export class Groups implements GroupListener, ResidencyHold {
     return heir;
   }
 
-  /** Closes windows because their definition has ended. @returns what goes on */
-  #end(group: Group, which: (window: GroupWindow) => boolean = () => true): GroupPast {
-    const closed = closeEarly(this.#firing, group, which, { reconfigured: true });
-    const names = [...new Set(closed.map(({ plan }) => plan.definition.name))];
+  #goesOn({ definition }: Group, plan: BoundedPlan): boolean {
+    return this.shapes.heirOf(definition, plan) !== undefined;
+  }
+
+  /** What a group has to remember whose windows are closed that do not go on. */
+  #pastOf(group: Group): GroupPast {
     const { reachedMs, maxTimeMs, late, hurried, spent, lostThroughMs } = group;
-    const throughMs = Math.max(maxTimeMs, reachedMs);
-    const kept = this.#shaped.find(({ definition }) => definition.name === group.definition.name);
-    const gone = group.plan.windows
-      .filter(({ signature }) => kept?.plan.windows.every((plan) => plan.signature !== signature) !== false)
-      .map(({ definition }) => definition.name);
-    const redefined = redefine(group.redefined, [...new Set([...names, ...gone])], throughMs);
+    const gone = group.plan.windows.filter((plan) => !this.#goesOn(group, plan));
+    const names = gone.map(({ definition }) => definition.name);
+    const redefined = redefine(group.redefined, names, throughMsOf(group));
     return { reachedMs, maxTimeMs, late, hurried, redefined, spent, lostThroughMs };
   }
 
@@ -206,14 +195,9 @@ export class Groups implements GroupListener, ResidencyHold {
     this.#groups[place] = back;
   }
 
-  /** Whether a device in memory is a member of one. */
-  has(device: Device): boolean {
-    return this.#of.has(device);
-  }
-
-  /** Whether a device of this name is to be one. */
+  /** Whether a device of this name is a member of one that there is. */
   takes(profileId: string, device: string): boolean {
-    return this.partsFor(profileId, device).length > 0;
+    return this.shapes.partsBefore(profileId, device).length > 0;
   }
 
   /** Whether a device gathers for a window of a group, or has told what groups have not looked at yet. */
@@ -245,13 +229,26 @@ export class Groups implements GroupListener, ResidencyHold {
 
   /** Takes in a device that has come up or was stored. */
   join(device: Device): void {
-    const own = new Set(this.partsFor(device.profileId, device.name).map(({ name }) => name));
-    if (own.size === 0) return;
-    const groups = this.#groups.filter(({ parts }) => [...parts.keys()].some((name) => own.has(name)));
+    const groups = this.#groupsOf(device);
+    if (groups.length === 0) return;
     this.#of.set(
       device,
-      groups.map((group) => ({ group, member: join(group, device) })),
+      groups.map((group) => ({ group, member: join(group, device, device) })),
     );
+  }
+
+  #joinAway(clock: MemberClock): void {
+    const groups = this.#groupsOf(clock);
+    if (groups.length === 0) return;
+    this.#away.set(
+      memberKey(clock),
+      groups.map((group) => ({ group, member: join(group, clock, undefined) })),
+    );
+  }
+
+  #groupsOf({ profileId, name }: MemberClock): Group[] {
+    const own = new Set(this.shapes.partsBefore(profileId, name).map((part) => part.name));
+    return this.#groups.filter(({ parts }) => [...parts.keys()].some((part) => own.has(part)));
   }
 
   /** Whom a device has to tell in a block; undefined where nobody listens. */
@@ -268,8 +265,13 @@ export class Groups implements GroupListener, ResidencyHold {
       for (const { group, member } of this.#of.get(device) ?? []) look(group, member, processingMs);
     }
     this.#touched.clear();
-    const firing = { ...this.#firing, relieve: () => void this.#room.relieve() };
+    const firing = this.#firingBetween;
     for (const group of this.#groups) advanceGroup(firing, group, processingMs);
+  }
+
+  /** To be called where devices have told what they close because of a change: nothing of it has to be looked at. */
+  afterPortion(): void {
+    this.#touched.clear();
   }
 
   /** Whether time that has passed in silence lets something fire. */
@@ -291,8 +293,18 @@ export class Groups implements GroupListener, ResidencyHold {
       if (cellOf(cells, ACCEPTED_CELL) > 0) window.members++;
       window.sealed ??= newCells(group.plan.cellCount);
       mergeUnordered(group.plan, window.sealed, translated(group, device.plan, cells));
-      window.reconfigured ||= reconfigured;
+      if (reconfigured) this.#endsBefore(group, window);
     }
+  }
+
+  /** A part in a window has ended: the window is to be closed, and others of its definition have ids of their own. */
+  #endsBefore(group: Group, window: GroupWindow): void {
+    const { definition, index } = window.plan;
+    const isFirst = group.open[index]!.every((each) => !each.reconfigured);
+    window.reconfigured = true;
+    // Where the definition goes, that is remembered when it has.
+    if (!isFirst || !this.#goesOn(group, window.plan)) return;
+    group.redefined = redefine(group.redefined, [definition.name], throughMsOf(group));
   }
 
   accepted(device: Device, timeMs: number): void {
@@ -322,7 +334,12 @@ export class Groups implements GroupListener, ResidencyHold {
   }
 }
 
-function memberKey({ profileId, name }: Device): string {
+/** Windows that begin by then may have been emitted. */
+function throughMsOf({ maxTimeMs, reachedMs }: Group): number {
+  return Math.max(maxTimeMs, reachedMs);
+}
+
+function memberKey({ profileId, name }: MemberClock): string {
   return `${profileId}\0${name}`;
 }
 

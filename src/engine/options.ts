@@ -13,7 +13,7 @@ export interface EngineOptions {
   readonly losses?: readonly LostState[];
   /** Emit summaries with the state that merging them needs; it costs about as much as the rest of a firing. */
   readonly mergeable?: boolean;
-  /** How much of what a device has to close for another definition it closes at a time (share.ts); as usual unless given. */
+  /** How much of what devices and groups have to close for another definition is closed at a time (share.ts); as usual unless given. */
   readonly shareMax?: number;
   /** How much of the state may be in memory; all of it unless given. */
   readonly residency?: ResidencyOptions;

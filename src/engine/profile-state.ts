@@ -12,7 +12,7 @@ export interface ProfileState {
   /** Of its devices that are in no group. */
   plan: Plan;
   /** Of those that are, by the windows that they have for their groups. */
-  readonly plans: Map<string, Plan>;
+  plans: Map<string, Plan>;
   /** What devices may still be under while they change over (changeover.ts). */
   earlier: Earlier | undefined;
   cleaner: Cleaner;
@@ -27,6 +27,7 @@ export interface ProfileState {
 /** A definition in whose place another has come. */
 export interface Earlier {
   readonly plan: Plan;
+  readonly plans: Map<string, Plan>;
   readonly hash: string;
   readonly retired: boolean;
 }

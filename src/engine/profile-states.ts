@@ -4,25 +4,28 @@ import type { WindowDefinition } from "../model/window.js";
 import { createCleaner } from "./clean.js";
 import type { Device } from "./device.js";
 import { type Plan, planProfile } from "./plan.js";
-import type { ProfileState } from "./profile-state.js";
+import type { Earlier, ProfileState, Replacement } from "./profile-state.js";
 import type { Residency } from "./residency.js";
 import { Roster } from "./roster.js";
 import { hashText } from "./value-hash.js";
 
+/** Tells the windows that a device has for its groups. */
+export interface Parts {
+  partsFor(profileId: string, device: string): readonly WindowDefinition[];
+  /** Those that it had before a change that is under way. */
+  partsBefore(profileId: string, device: string): readonly WindowDefinition[];
+}
+
 /** The profiles that an engine knows, and the plans of their devices. */
 export class ProfileStates {
   readonly #residency: Residency;
-  readonly #partsFor: (profileId: string, device: string) => readonly WindowDefinition[];
+  readonly #groups: Parts;
   readonly #byId = new Map<string, ProfileState>();
   readonly #byHash = new Map<string, ProfileState>();
 
-  /** @param partsFor the windows that a device has for its groups */
-  constructor(
-    residency: Residency,
-    partsFor: (profileId: string, device: string) => readonly WindowDefinition[],
-  ) {
+  constructor(residency: Residency, groups: Parts) {
     this.#residency = residency;
-    this.#partsFor = partsFor;
+    this.#groups = groups;
   }
 
   all(): Iterable<ProfileState> {
@@ -82,28 +85,24 @@ export class ProfileStates {
   }
 
   #replace(state: ProfileState, profile: EngineProfile, retired: boolean): void {
-    if (state.devices.size + state.away.size > 0) {
-      state.earlier = { plan: state.plan, hash: state.definition.hash, retired: state.retired };
-    }
+    const { plan, plans, retired: wasRetired } = state;
+    state.earlier = { plan, plans, hash: state.definition.hash, retired: wasRetired };
     this.#byHash.delete(state.definition.hash);
     this.#byHash.set(profile.hash, state);
     state.definition = profile;
-    state.plan = this.#plan(profile, retired);
-    state.plans.clear();
+    // With a hash of its own, so that records tell which of the two they were stored under.
+    const form = retired ? { ...profile, hash: `${profile.hash}/retired`, windows: [] } : profile;
+    state.plan = planProfile(form, this.#residency);
+    state.plans = new Map();
     state.cleaner = createCleaner(profile);
     state.retired = retired;
   }
 
-  #plan(profile: EngineProfile, retired: boolean): Plan {
-    // With a hash of its own, so that records tell which of the two they were stored under.
-    const form = retired ? { ...profile, hash: `${profile.hash}/retired`, windows: [] } : profile;
-    return planProfile(form, this.#residency);
-  }
-
-  /** Says what devices of a profile may still be under. */
-  setEarlier(profile: EngineProfile, retired: boolean): void {
-    const state = this.#byId.get(profile.id)!;
-    state.earlier = { plan: this.#plan(profile, retired), hash: profile.hash, retired };
+  /** The definitions in whose place others have come that devices are changing over to. */
+  replacements(): Replacement[] {
+    return [...this.#byId.values()].flatMap(({ earlier, definition }) =>
+      earlier === undefined ? [] : [{ from: earlier.hash, to: definition.hash, retired: earlier.retired }],
+    );
   }
 
   forgetEarlier(): void {
@@ -112,23 +111,32 @@ export class ProfileStates {
 
   /** How a stored device is laid out; undefined where no definition is known that it could have been stored under. */
   planOfStored(state: ProfileState, device: string, hash: string): Plan | undefined {
-    const { earlier } = state;
-    if (hash === earlier?.plan.profile.hash) return earlier.plan;
-    const plan = this.planFor(state, device);
-    return plan.profile.hash === hash ? plan : undefined;
+    const plans = [this.planBefore(state, device), this.planFor(state, device)];
+    return plans.find(({ profile }) => profile.hash === hash);
   }
 
   /** How slices of a device of this name are laid out and cut. */
   planFor(state: ProfileState, device: string): Plan {
-    const { profile } = state.plan;
-    const parts = this.#partsFor(profile.id, device);
-    if (parts.length === 0) return state.plan;
+    return this.#planWith(state, this.#groups.partsFor(state.definition.id, device));
+  }
+
+  /** The same before a change that is under way. */
+  planBefore(state: ProfileState, device: string): Plan {
+    return this.#planWith(state.earlier ?? state, this.#groups.partsBefore(state.definition.id, device));
+  }
+
+  #planWith(
+    { plan: alone, plans }: Pick<Earlier, "plan" | "plans">,
+    parts: readonly WindowDefinition[],
+  ): Plan {
+    if (parts.length === 0) return alone;
     const key = hashText(JSON.stringify(parts)).toString(36);
-    const known = state.plans.get(key);
+    const known = plans.get(key);
     if (known !== undefined) return known;
+    const { profile } = alone;
     const windows = [...profile.windows, ...parts];
     const plan = planProfile({ ...profile, hash: `${profile.hash}+${key}`, windows }, this.#residency);
-    state.plans.set(key, plan);
+    plans.set(key, plan);
     return plan;
   }
 }

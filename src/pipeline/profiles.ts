@@ -36,14 +36,14 @@ interface Changes {
  * definition, because none is written between the beginning and the end:
  *
  * 1. What has changed is stored, as by a checkpoint, under the definitions that it was under.
- * 2. One batch begins the change: the new definitions, what they replace, groups with their members. Nothing of
- *    the journal is left.
- * 3. The other devices change over in portions (changeover.ts), each in one batch with the summaries of what it closed.
- * 4. The batch of the last portion takes away what was replaced.
+ * 2. One batch begins the change: the new definitions, and what was in force before. Nothing of the journal is left.
+ * 3. The devices, and then the groups, change over in portions (changeover.ts), each in one batch with the summaries of
+ *    what it closed.
+ * 4. The batch of the last portion takes away what was in force before.
  *
- * A crash before the second is one before the change. After one behind it recovery finds what is replaced, and the change
- * is finished first, before today's profiles are compared with those of then. A device that has changed over is in the
- * store as such, with its summaries in the log; so none says anything twice.
+ * A crash before the second is one before the change. After one behind it recovery finds what was in force before, and
+ * the change is finished first, before today's profiles are compared with those of then. A device that has changed over is
+ * in the store as such, with its summaries in the log; so none says anything twice.
  *
  * Must run while no commit is under way.
  */
@@ -63,29 +63,25 @@ export async function changeProfiles(
   const wanted = new Set(profiles.map((profile) => profile.id));
   const redefined = profiles.filter(({ id, hash }) => before.get(id) !== hash);
   const removed = [...before.keys()].filter((id) => !wanted.has(id));
-  const { definitions } = engine.groups;
+  const { definitions } = engine.groups.shapes;
   const groups = on.groups ?? definitions;
   const isRegrouped = JSON.stringify(groups) !== JSON.stringify(definitions);
   if (redefined.length + removed.length > 0 || isRegrouped) {
     await storeChanges(on);
-    // What came of an earlier life of theirs, when they were removed; nothing may be stored under it any more.
-    const unused = redefined.flatMap(({ id, hash }) => {
-      const earlier = engine.profileState(id)?.definition.hash;
-      return earlier === undefined || earlier === hash ? [] : [earlier];
-    });
-    while (!store.isReadable) await store.readable();
-    const summaries = engine.changeover.begin({ profiles: redefined, retired: removed, groups });
-    const replacements = engine.changeover.replacements();
-    const kept = new Set(replacements.map(({ from }) => from));
-    await write(on, summaries, [
-      ...redefined.map((profile) => store.definitionOperation(profile.hash, encodeDefinition(profile))),
-      // Their devices keep their counts.
-      ...removed.flatMap((id) => retirement(on, id)),
-      ...unused.filter((hash) => !kept.has(hash)).map((hash) => store.definitionOperation(hash, undefined)),
-      ...(isRegrouped ? [store.groupDefinitionsOperation(JSON.stringify(groups))] : []),
-      ...(replacements.length > 0 ? [store.replacementsOperation(JSON.stringify(replacements))] : []),
-    ]);
-    closedWindows += summaries.length + (await changeOver(on));
+    engine.changeover.begin({ profiles: redefined, retired: removed, groups });
+    const { isUnderWay } = engine.changeover;
+    await write(
+      on,
+      [],
+      [
+        ...redefined.map((profile) => store.definitionOperation(profile.hash, encodeDefinition(profile))),
+        // Their devices keep their counts.
+        ...removed.flatMap((id) => retirement(on, id)),
+        ...(isRegrouped ? [store.groupDefinitionsOperation(JSON.stringify(groups))] : []),
+        ...(isUnderWay ? [store.changeOperation(JSON.stringify(engine.changeover.before()))] : []),
+      ],
+    );
+    closedWindows += await changeOver(on);
   }
   const ids = (isKnown: boolean) =>
     redefined.filter(({ id }) => before.has(id) === isKnown).map(({ id }) => id);
@@ -104,7 +100,7 @@ function retirement(
 /** Lets the devices change over that have yet to. @returns how many windows that closed */
 async function changeOver(on: Changes): Promise<number> {
   const { engine, store, logRoom, onProgress, isEnding = () => false } = on;
-  const replaced = engine.changeover.replacements();
+  const { profiles: replaced } = engine.changeover.before();
   let closed = 0;
   while (engine.changeover.isUnderWay && !isEnding()) {
     if (logRoom?.lacking) await logRoom.made();
@@ -126,7 +122,7 @@ function endOf(
   const gone = replaced.filter(({ from, to }) => from !== to);
   return [
     ...gone.map(({ from }) => store.definitionOperation(from, undefined)),
-    store.replacementsOperation(undefined),
+    store.changeOperation(undefined),
   ];
 }
 

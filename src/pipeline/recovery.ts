@@ -1,7 +1,8 @@
+import type { Before } from "../engine/changeover.js";
 import { Engine } from "../engine/engine.js";
 import { restoreGroup } from "../engine/group-codec.js";
 import type { EngineOptions } from "../engine/options.js";
-import type { Replacement } from "../engine/profile-state.js";
+import type { Redefining } from "../engine/profile-state.js";
 import { decodeDevice, decodeDeviceHeader, openSlice, type StoredSlice } from "../engine/snapshot.js";
 import { CorruptRecord, sealMark } from "../model/bytes.js";
 import type { GroupDefinition } from "../model/group.js";
@@ -22,8 +23,8 @@ import { makeRoom } from "./room.js";
  *
  * Readings were taken in under the profiles of that time, which may not be those of today; so the definitions are
  * kept with the state (source text and zone, by hash), and recovery runs under those. Changing over to today's is
- * a reload like any other (see profiles.ts); so is going on with one in which the crash came. There is no journal behind
- * the beginning of that one.
+ * a reload like any other (see profiles.ts); so is going on with one in which the crash came. Then everything is put
+ * back to what was in force before it, and it begins again. There is no journal behind the beginning of that one.
  */
 export interface Recovered {
   readonly engine: Engine;
@@ -61,9 +62,11 @@ export async function recover(
   compile: (definition: StoredDefinition) => EngineProfile | undefined,
 ): Promise<Recovered> {
   const engine = new Engine({ ...options, residency: { ...options.residency, reader: store } });
-  const changing = await restoreProfiles(store, engine, compile);
-  await restoreGroups(store, engine);
-  for (const { earlier, replacement } of changing) engine.changeover.resume(earlier, replacement);
+  const change = await store.change();
+  const before = change === undefined ? undefined : (JSON.parse(change) as Before);
+  const changed = await restoreProfiles(store, { engine, compile, before });
+  const groups = await restoreGroups(store, engine, before);
+  if (before !== undefined) engine.changeover.begin({ ...changed, groups });
   let processingMs = await restoreDevices(store, engine);
   engine.resumeAt(store.journalFrom - 1);
   let replayedBlocks = 0;
@@ -81,15 +84,22 @@ export async function recover(
   return { engine, processingMs, replayedBlocks };
 }
 
-/** @returns the definitions that devices may be stored under yet */
+/** Puts profiles in force that were before a change which is under way. @returns what it changes of them */
 async function restoreProfiles(
   store: Store,
-  engine: Engine,
-  compile: (definition: StoredDefinition) => EngineProfile | undefined,
-): Promise<{ readonly earlier: EngineProfile; readonly replacement: Replacement }[]> {
+  {
+    engine,
+    compile,
+    before,
+  }: {
+    readonly engine: Engine;
+    readonly compile: (definition: StoredDefinition) => EngineProfile | undefined;
+    readonly before: Before | undefined;
+  },
+): Promise<Pick<Redefining, "profiles" | "retired">> {
   const definitions = await store.definitions();
-  const replacements = JSON.parse((await store.replacements()) ?? "[]") as Replacement[];
-  const gone = new Set(replacements.filter(({ from, to }) => from !== to).map(({ from }) => from));
+  const replacements = new Map(before?.profiles.map((replacement) => [replacement.to, replacement]));
+  const gone = new Set(before?.profiles.flatMap(({ from, to }) => (from === to ? [] : [from])));
   const compiled = (hash: string, rest: Partial<StoredDefinition> = {}): EngineProfile => {
     const text = definitions.get(hash);
     const profile =
@@ -97,25 +107,47 @@ async function restoreProfiles(
     if (profile?.hash === hash) return profile;
     throw new CorruptRecord(`the stored profile definition ${hash} cannot be read`);
   };
+  const add = (profile: EngineProfile, isRetired: boolean): void => {
+    engine.addProfile(profile);
+    // Its devices were stored without windows.
+    if (isRetired) engine.retire(profile.id);
+  };
+  const [profiles, retired]: [EngineProfile[], string[]] = [[], []];
   for (const [hash, text] of definitions) {
     if (gone.has(hash)) continue;
     const profile = compiled(hash);
-    engine.addProfile(profile);
-    // Its devices were stored without windows.
-    if ((JSON.parse(text) as StoredDefinition).retired === true) engine.retire(profile.id);
+    const isRetired = (JSON.parse(text) as StoredDefinition).retired === true;
+    const replacement = replacements.get(hash);
+    const isAdded = before?.added.includes(hash) === true;
+    if (replacement === undefined && !isAdded) {
+      add(profile, isRetired);
+      continue;
+    }
+    if (replacement !== undefined) {
+      add(compiled(replacement.from, { replaced: true }), replacement.retired);
+      replacements.delete(hash);
+    }
+    if (isRetired) retired.push(profile.id);
+    else profiles.push(profile);
   }
-  return replacements.map((replacement) => {
-    const earlier = compiled(replacement.from, { replaced: true });
-    if (engine.profileState(earlier.id) !== undefined) return { earlier, replacement };
-    throw new CorruptRecord(`the profile definition ${replacement.to} is missing`);
-  });
+  for (const hash of replacements.keys()) {
+    throw new CorruptRecord(`the profile definition ${hash} is missing`);
+  }
+  return { profiles, retired };
 }
 
-async function restoreGroups(store: Store, engine: Engine): Promise<void> {
-  const definitions = await store.groupDefinitions();
-  if (definitions !== undefined) engine.redefine({ groups: JSON.parse(definitions) as GroupDefinition[] });
+/** Puts groups back as they were before a change that is under way. @returns how they are to be */
+async function restoreGroups(
+  store: Store,
+  engine: Engine,
+  before: Before | undefined,
+): Promise<readonly GroupDefinition[]> {
+  const text = await store.groupDefinitions();
+  const definitions = text === undefined ? [] : (JSON.parse(text) as GroupDefinition[]);
+  engine.redefine({ groups: before?.groups ?? definitions });
   for (const record of await store.groups()) restoreGroup(engine.groups, record);
   engine.resumeAt(engine.groups.replayedThrough);
+  return definitions;
 }
 
 async function restoreDevices(store: Store, engine: Engine): Promise<number> {

@@ -26,8 +26,8 @@ const GROUPS = keySpace("g").gte;
 const DEFINITIONS = KEYS.meta("profile/");
 /** Definitions of groups. */
 export const GROUPS_KEY = KEYS.meta("groups");
-/** What definitions replace while devices change over to them. */
-export const REPLACEMENTS_KEY = KEYS.meta("replacements");
+/** What was in force before a change of definitions, while it is under way. */
+export const CHANGE_KEY = KEYS.meta("change");
 
 interface Expected {
   readonly records: number;
@@ -154,5 +154,5 @@ function isDevice(key: string): boolean {
 
 function isMarked(key: string): boolean {
   const isState = isDevice(key) || key.startsWith(GROUPS) || key.startsWith(DEFINITIONS);
-  return isState || key === GROUPS_KEY || key === REPLACEMENTS_KEY || key === LOSSES_KEY;
+  return isState || key === GROUPS_KEY || key === CHANGE_KEY || key === LOSSES_KEY;
 }

@@ -12,7 +12,7 @@ import { decodeBlock, encodeBlock } from "./journal-codec.js";
 import { KEYS, keySpace, numberOf } from "./keys.js";
 import { LogCheck } from "./log-check.js";
 import { decodeLosses, LOSSES_KEY, type StateLoss } from "./losses.js";
-import { GROUPS_KEY, REPLACEMENTS_KEY, StateMark } from "./state-mark.js";
+import { CHANGE_KEY, GROUPS_KEY, StateMark } from "./state-mark.js";
 import { StoredSummaryLog } from "./summary-log.js";
 import { LogTrimmer } from "./trim.js";
 import { Upkeep } from "./upkeep.js";
@@ -278,9 +278,9 @@ export class Store implements Cursors {
     return this.#text(GROUPS_KEY);
   }
 
-  /** What definitions replace, as kept with `replacementsOperation`; undefined where no device is changing over. */
-  replacements(): Promise<string | undefined> {
-    return this.#text(REPLACEMENTS_KEY);
+  /** What was in force before a change, as kept with `changeOperation`; undefined where none is under way. */
+  change(): Promise<string | undefined> {
+    return this.#text(CHANGE_KEY);
   }
 
   async #text(key: string): Promise<string | undefined> {
@@ -294,8 +294,8 @@ export class Store implements Cursors {
     return textOperation(GROUPS_KEY, definitions);
   }
 
-  replacementsOperation(replacements: string | undefined): Operation {
-    return textOperation(REPLACEMENTS_KEY, replacements);
+  changeOperation(before: string | undefined): Operation {
+    return textOperation(CHANGE_KEY, before);
   }
 
   /** Group records; to be read before the devices. */

@@ -35,6 +35,8 @@ export class ChangingGateway {
   /** And how many devices there were. */
   devicesPeak = 0;
   batches = 0;
+  /** And most summaries that one batch had. */
+  summariesPeak = 0;
   readonly #bytesMax: number;
   readonly #shareMax: number;
   #store!: Store;
@@ -82,6 +84,7 @@ export class ChangingGateway {
       this.bytesPeak = Math.max(this.bytesPeak, this.engine.residency.bytes);
       this.devicesPeak = Math.max(this.devicesPeak, this.engine.counts(0).length);
       this.batches++;
+      this.summariesPeak = Math.max(this.summariesPeak, what.summaries?.length ?? 0);
       return commit(what);
     };
   }

@@ -176,7 +176,7 @@ export function restored(engine: Engine, profile: EngineProfile): Engine {
   const next = new Engine({ gateway: "gw", devicesMax: 1000, residency: { reader } });
   next.addProfile(profile);
   const others = engine.profiles().filter(({ id }) => id !== profile.id);
-  next.redefine({ profiles: others, groups: engine.groups.definitions });
+  next.redefine({ profiles: others, groups: engine.groups.shapes.definitions });
   for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
     restoreGroup(next.groups, record);
   }

@@ -29,7 +29,7 @@ export class SpillingEngine {
     this.#checkpointer = new Checkpointer(this.engine, 0);
   }
 
-  #newEngine(): Engine {
+  #newEngine(profile = this.#profile): Engine {
     const record = (key: string): KeyedRecord | undefined => {
       const value = this.records.get(key);
       return value === undefined ? undefined : { key, value };
@@ -40,7 +40,7 @@ export class SpillingEngine {
     };
     const residency = { reader, bytesMax: this.#bytesMax };
     const engine = new Engine({ gateway: "gw", devicesMax: 10_000, residency });
-    engine.redefine({ profiles: [this.#profile], groups: this.#groups });
+    engine.redefine({ profiles: [profile], groups: this.#groups });
     return engine;
   }
 
@@ -53,7 +53,8 @@ export class SpillingEngine {
   reconfigure(profile: EngineProfile, diesAfter = Number.POSITIVE_INFINITY): Summary[] {
     this.store();
     const before = this.#profile;
-    const summaries = this.engine.changeover.begin({ profiles: [profile] });
+    const summaries: Summary[] = [];
+    this.engine.changeover.begin({ profiles: [profile] });
     this.#profile = profile;
     this.store();
     for (let left = diesAfter; this.engine.changeover.isUnderWay; left--) {
@@ -79,13 +80,13 @@ export class SpillingEngine {
   /** Dies, and comes back from what is stored and the journal behind it. @param before the definition that is replaced */
   restart(before?: EngineProfile): void {
     const { sequence } = this.engine;
-    this.engine = this.#newEngine();
+    this.engine = this.#newEngine(before);
     this.#checkpointer = new Checkpointer(this.engine, 0);
-    if (before !== undefined) this.engine.changeover.resume(before, { retired: false });
-    const state = this.engine.profileState(this.#profile.id)!;
     for (const [key, value] of this.records) {
       if (key.startsWith(keySpace("g").gte)) restoreGroup(this.engine.groups, { key, value });
     }
+    if (before !== undefined) this.engine.changeover.begin({ profiles: [this.#profile] });
+    const state = this.engine.profileState(this.#profile.id)!;
     for (const [key, value] of this.records) {
       if (!key.startsWith(keySpace("d").gte)) continue;
       const header = decodeDeviceHeader({ key, value });

@@ -108,7 +108,7 @@ function engineOf(of: EngineProfile, grouped: boolean): Engine {
 function reborn(engine: Engine, of: EngineProfile): Engine {
   const reader = new StoredSlices();
   const next = new Engine({ gateway: "gw", devicesMax: 10, residency: { reader } });
-  next.redefine({ profiles: [of], groups: engine.groups.definitions });
+  next.redefine({ profiles: [of], groups: engine.groups.shapes.definitions });
   for (const record of encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`)) {
     restoreGroup(next.groups, record);
   }

@@ -37,7 +37,7 @@ const group: GroupDefinition = {
     {
       name: "1m",
       kind: { type: "tumbling", sizeMs: MINUTE, offsetMs: 0 },
-      allowedLatenessMs: MINUTE,
+      allowedLatenessMs: 2 * MINUTE,
       fields: { x: ["count", "max"] },
     },
   ],
@@ -65,6 +65,10 @@ function readings({ profiles }: Setting, round: number, devices = DEVICES): Read
   );
 }
 
+function at(of: ReadingGroup, timeMs: number): ReadingGroup {
+  return { ...of, arrivals: [timeMs], times: [timeMs] };
+}
+
 function block(groups: readonly ReadingGroup[]) {
   return { processingMs: 0, clockTrusted: true, tick: true, groups };
 }
@@ -75,8 +79,8 @@ async function lived(
   bytesMax: number,
   dies?: { readonly change: number; readonly batch: number; readonly diesAfter: boolean },
 ): Promise<{ readonly gateway: ChangingGateway; readonly hasDied: boolean }> {
-  // Where memory is little, few windows at a time.
-  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 3);
+  // Where memory is little, few windows at a time: a group has more to close too.
+  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 2);
   let hasDied = false;
   for (const [i, each] of settings.entries()) {
     if (i === 0) await gateway.start(each);
@@ -148,23 +152,35 @@ describe("a change of profiles", () => {
     },
   );
 
-  it("is finished first when the process dies in it and comes up with other profiles again", async () => {
-    const settings = [setting([a1, b1]), setting([a2, b1]), setting([a1, b2])];
-    const straight = new ChangingGateway(Number.POSITIVE_INFINITY);
-    await straight.start(settings[0]!);
-    for (let round = 0; round < 8; round++) await straight.apply(block(readings(settings[0]!, round)));
-    for (const each of settings.slice(1)) await straight.change(each);
-    const expected = await outcome(straight);
-    for (let batch = 4; batch < 8; batch++) {
-      const gateway = new ChangingGateway(0, 1);
-      await gateway.start(settings[0]!);
-      for (let round = 0; round < 8; round++) await gateway.apply(block(readings(settings[0]!, round)));
-      gateway.disk.batchesLeft = batch;
-      expect(await gateway.change(settings[1]!)).toBe(false);
-      expect(await gateway.start(settings[2]!)).toBe(true);
-      expect(await outcome(gateway)).toEqual(expected);
-    }
-  });
+  it.each([
+    ["", [setting([a1, b1]), setting([a2, b1]), setting([a1, b2])]],
+    [
+      " and groups",
+      [
+        setting([a1, b1], [group]),
+        setting([a1, b2], [other]),
+        setting([a2, b1], [group, { ...other, name: "2" }]),
+      ],
+    ],
+  ])(
+    "is finished first when the process dies in it and comes up with other profiles%s again",
+    async (_, settings) => {
+      const straight = new ChangingGateway(Number.POSITIVE_INFINITY);
+      await straight.start(settings[0]!);
+      for (let round = 0; round < 8; round++) await straight.apply(block(readings(settings[0]!, round)));
+      for (const each of settings.slice(1)) await straight.change(each);
+      const expected = await outcome(straight);
+      for (let batch = 4; batch < 8; batch++) {
+        const gateway = new ChangingGateway(0, 1);
+        await gateway.start(settings[0]!);
+        for (let round = 0; round < 8; round++) await gateway.apply(block(readings(settings[0]!, round)));
+        gateway.disk.batchesLeft = batch;
+        expect(await gateway.change(settings[1]!)).toBe(false);
+        expect(await gateway.start(settings[2]!)).toBe(true);
+        expect(await outcome(gateway)).toEqual(expected);
+      }
+    },
+  );
 
   it("keeps within the bound of memory but for the device whose turn it is, though all of them have windows to close", async () => {
     const [bytesMax, devices] = [200_000, 2_000];
@@ -191,5 +207,44 @@ describe("a change of profiles", () => {
     roomy.batches = 0;
     await roomy.change(setting([a3]));
     expect(roomy.batches).toBeGreaterThan(3);
+  });
+
+  it("closes what members of a group and the group have open in portions, with few of them in memory", async () => {
+    const [devices, seconds, shareMax] = [30, 100, 20];
+    const second = '  - { name: 1s, tumbling: 1s, allowedLateness: 10m, fields: { "*": [count] } }\n';
+    const [before, after] = [source("a", second), source("a", ten)];
+    const kind = { type: "tumbling", sizeMs: SECOND, offsetMs: 0 } as const;
+    const windows = ["1s", "late"].map((name) => ({
+      name,
+      kind,
+      allowedLatenessMs: 10 * MINUTE,
+      fields: { x: ["count"] },
+    }));
+    const all: GroupDefinition = { name: "all", members: {}, windows };
+    const gateway = new ChangingGateway(100_000, shareMax);
+    await gateway.start(setting([before], [all]));
+    for (let i = 0; i < seconds; i++) {
+      const of = setting([before]);
+      await gateway.apply(block(readings(of, 0, devices).map((each) => at(each, NOON + i * SECOND))));
+    }
+    const first = gateway.engine.groups.counts();
+    expect(first).toMatchObject([{ members: devices, openWindows: 2 * seconds }]);
+    gateway.summariesPeak = 0;
+    gateway.batches = 0;
+    await gateway.change(setting([after], [{ ...all, windows: windows.slice(0, 1) }]));
+    // What a device has left and what the next one begins with, in a batch.
+    expect(gateway.summariesPeak).toBeLessThanOrEqual(2 * shareMax);
+    expect(gateway.batches).toBeGreaterThan((devices * seconds) / (2 * shareMax));
+    const closed = async () => (await gateway.log()).filter(({ reconfigured }) => reconfigured);
+    // Of the group's two windows one goes on.
+    expect(await closed()).toHaveLength(devices * seconds + seconds);
+    expect(gateway.engine.groups.counts()).toMatchObject([{ members: devices, openWindows: seconds }]);
+    await gateway.change(setting([after]));
+    expect(gateway.summariesPeak).toBeLessThanOrEqual(2 * shareMax);
+    const ofGroup = (await closed()).filter(({ members }) => members !== undefined);
+    expect(ofGroup).toHaveLength(2 * seconds);
+    expect(new Set(ofGroup.map(({ members }) => members?.count))).toEqual(new Set([devices]));
+    // They have handed over what they had, so they may go.
+    expect(gateway.engine.residency.stats().devicesSpilled).toBeGreaterThan(0);
   });
 });

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/model/limits.js";
+import type { Summary } from "../../../src/model/summary.js";
 import type { WindowDefinition } from "../../../src/model/window.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
 import { inFolder } from "../../helpers/folder.js";
@@ -309,7 +310,8 @@ it("closes the windows of a definition that has changed in several portions", ()
     }
     await pipeline.committer.drain();
     const after = { ...before, hash: "hash-2", windows: [tumbling("1m", 60 * SECOND, counts)] };
-    const closed = [engine.changeover.begin({ profiles: [after] })];
+    engine.changeover.begin({ profiles: [after] });
+    const closed: (readonly Summary[])[] = [];
     while (engine.changeover.isUnderWay) closed.push(engine.changeover.portion().summaries);
     expect(Math.max(...closed.map(({ length }) => length))).toBeLessThanOrEqual(2 * LIMITS.changeShareMax);
     const ids = closed.flatMap((some) => some.map(({ id }) => id));
