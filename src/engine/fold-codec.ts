@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../model/bytes.js";
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
-import { branch, type Fold, foldTo, inOrder, type Position } from "./fold.js";
+import { branch, type Fold, foldTo, type Position } from "./fold.js";
 import type { FoldPlan, Plan } from "./plan.js";
 import type { TimeLine } from "./slice.js";
 
@@ -9,7 +9,11 @@ import type { TimeLine } from "./slice.js";
  * How a fold is stored: where it stands for good, and what it has told beyond. How it stands at the watermark follows
  * from the readings in between, which are stored with their slices.
  */
-export function writeFold(writer: ByteWriter, { epoch, settled, ahead, told }: Fold, plan: Plan): void {
+export function writeFold(
+  writer: ByteWriter,
+  { epoch, settled, ahead, told, againMs }: Fold,
+  plan: Plan,
+): void {
   writer.varint(epoch);
   writer.double(settled.throughMs);
   writer.double(settled.lastStartMs);
@@ -29,13 +33,15 @@ export function writeFold(writer: ByteWriter, { epoch, settled, ahead, told }: F
     writeCells(writer, cells, plan.cellCount);
   }
   writer.double(ahead?.throughMs ?? Number.NEGATIVE_INFINITY);
+  writer.double(againMs ?? Number.NEGATIVE_INFINITY);
   writer.varint(told.length);
-  for (const { startMs, nth, endedMs, revision, digest } of told) {
+  for (const { startMs, nth, endedMs, revision, digest, again } of told) {
     writer.number(startMs);
     writer.varint(nth);
     writer.number(endedMs);
     writer.varint(revision);
     writer.varint(digest === undefined ? 0 : digest + 1);
+    if (againMs !== undefined) writer.byte(again ? 1 : 0);
   }
 }
 
@@ -69,16 +75,18 @@ export function readFold(
     };
   }
   const aheadMs = reader.double();
+  const againMs = reader.double();
+  const isAgain = againMs > Number.NEGATIVE_INFINITY;
   const told = Array.from({ length: reader.count() }, () => ({
     startMs: reader.number(),
     nth: reader.varint(),
     endedMs: reader.number(),
     revision: reader.varint(),
     digest: digestOf(reader.varint()),
+    again: isAgain && reader.byte() === 1,
   }));
-  // Earlier programs stored them as they had come; what is not found in its place would be taken back.
-  told.sort(inOrder);
-  return { fold: { plan, epoch, settled, ahead: undefined, told }, aheadMs };
+  const fold = { plan, epoch, settled, ahead: undefined, told, againMs: isAgain ? againMs : undefined };
+  return { fold, aheadMs };
 }
 
 function digestOf(stored: number): number | undefined {

@@ -66,8 +66,11 @@ export function closeFold(
   if (!settle(where, Number.POSITIVE_INFINITY, closing.share)) return false;
   const { run } = fold.settled;
   if (run !== undefined) end(fold.settled, run.lastMs, run.lastMs, (window) => tellFinal(where, window));
-  for (const told of fold.told) retract(where, told, true);
-  fold.told = [];
+  while (fold.told.length > 0) {
+    if (closing.share?.isSpent) return false;
+    retract(where, fold.told.shift()!, true);
+    closing.share?.spend();
+  }
   return true;
 }
 
@@ -189,63 +192,74 @@ function addTold(told: Told[], added: Told): void {
  */
 function lookAhead(where: Where, watermarkMs: number, share: Share): boolean {
   const { on, fold } = where;
-  if (fold.ahead === undefined) lookAgain(where, watermarkMs);
+  if (fold.ahead === undefined) goBack(fold, watermarkMs);
   // The other one may have overtaken it in a great step of time.
   if (fold.ahead === undefined || fold.ahead.throughMs < fold.settled.throughMs) {
     fold.ahead = branch(on.plan, fold.settled);
   }
-  tellAhead(where, { ahead: fold.ahead, toMs: watermarkMs, share });
-  return fold.ahead.throughMs >= watermarkMs;
+  const { ahead, againMs } = fold;
+  if (againMs !== undefined) {
+    if (!tellAhead(where, { ahead, toMs: againMs, share })) return false;
+    if (!takeBack(where, ahead, share)) return false;
+    fold.againMs = undefined;
+  }
+  return tellAhead(where, { ahead, toMs: watermarkMs, share });
 }
 
-/** Goes over what has been said so far once more, since a late reading has come, and takes back what is not there. */
-function lookAgain(where: Where, watermarkMs: number): void {
-  const { on, fold } = where;
-  const before = fold.told;
-  if (before.length === 0) return;
-  fold.told = [];
-  fold.ahead = branch(on.plan, fold.settled);
-  const saidMs = before.reduce((last, { endedMs }) => Math.max(last, endedMs), Number.NEGATIVE_INFINITY);
-  tellAhead(where, { ahead: fold.ahead, toMs: Math.min(saidMs + 1, watermarkMs), before });
-  const { run } = fold.ahead;
-  for (const told of before) {
-    if (findTold(fold.told, told) !== undefined) continue;
+/** Since a late reading has come all that was said so far has to be gone over once more. */
+function goBack(fold: Fold, watermarkMs: number): void {
+  if (fold.told.length === 0) return;
+  const saidMs = fold.told.reduce((last, { endedMs }) => Math.max(last, endedMs), Number.NEGATIVE_INFINITY);
+  fold.againMs = Math.min(saidMs + 1, watermarkMs);
+  fold.told = fold.told.map((told) => ({ ...told, again: true }));
+}
+
+/** Takes back what was said and is not there any more. @returns whether the share was enough for it */
+function takeBack(where: Where, { run }: Position, share: Share): boolean {
+  const { told } = where.fold;
+  for (const [i, each] of told.entries()) {
+    if (!each.again) continue;
     // One that lasts longer is still there: it is said anew when it has ended.
-    const stays = told.digest === undefined || (run !== undefined && isSame(run, told));
-    addTold(fold.told, stays ? told : retract(where, told, false));
+    if (each.digest === undefined || (run !== undefined && isSame(run, each))) {
+      told[i] = { ...each, again: false };
+      continue;
+    }
+    if (share.isSpent) return false;
+    told[i] = retract(where, each, false);
+    share.spend();
   }
+  return true;
 }
 
 interface Ahead {
   readonly ahead: Position;
   readonly toMs: number;
-  /** Until it is spent, or to the end unless given. */
-  readonly share?: Share;
-  /** What was said before it is gone over once more. */
-  readonly before?: readonly Told[];
+  readonly share: Share;
 }
 
-function tellAhead(where: Where, { ahead, toMs, share, before = [] }: Ahead): void {
+/** @returns whether it has come there, and was not stopped because the share is spent */
+function tellAhead(where: Where, { ahead, toMs, share }: Ahead): boolean {
   const { on, device, fold } = where;
   let ended = 0;
   // Between two that end there is no stop: a machine that was stored, and goes over less, stops at the same ones.
-  const isEnough = () => ended > 0 && share?.isSpent === true;
+  const isEnough = () => ended > 0 && share.isSpent;
   const tell = (window: Ended) => {
     ended++;
-    share?.spend();
+    share.spend();
     const { startMs, nth, endedMs } = window;
-    const earlier = findTold(before, window) ?? takeTold(fold, window);
+    const earlier = takeTold(fold, window);
     const summary = say(where, window, { revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
     const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
     if (changed) on.summaries.push({ ...summary, revision });
-    addTold(fold.told, { startMs, nth, endedMs, revision, digest });
+    addTold(fold.told, { startMs, nth, endedMs, revision, digest, again: false });
   };
   foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, tell);
   // Where it has stopped, too: a machine that is brought back goes up to that time (fold-codec.ts).
   const dueMs = ahead.run === undefined ? Number.POSITIVE_INFINITY : fold.plan.kind.dueMs(ahead.run);
   if (dueMs <= ahead.throughMs) end(ahead, dueMs, dueMs, tell);
+  return ahead.throughMs >= toMs;
 }
 
 /** What was taken back earlier and is there after all. */
@@ -262,7 +276,7 @@ function retract(where: Where, told: Told, final: boolean): Told {
   const cells = newCells(where.on.plan.cellCount);
   const window = { startMs, nth, endMs: endedMs, endedMs, key: undefined, cells };
   where.on.summaries.push(say(where, window, { revision, final, retracted: true }));
-  return { startMs, nth, endedMs, revision, digest: undefined };
+  return { startMs, nth, endedMs, revision, digest: undefined, again: false };
 }
 
 interface Kind {

@@ -26,6 +26,8 @@ export interface Fold {
   ahead: Position | undefined;
   /** What `ahead` has said, and what it has taken back, by start and `nth`. */
   told: Told[];
+  /** Since a late reading has come `ahead` goes over what it has said once more, up to here; undefined where it does not. */
+  againMs: number | undefined;
 }
 
 /** How far a machine has come, and what it holds. */
@@ -51,6 +53,8 @@ export interface Told {
   readonly revision: number;
   /** Of what it said; undefined when it was taken back. */
   readonly digest: number | undefined;
+  /** Whether `ahead` has not found it again yet, which goes over it once more. */
+  readonly again: boolean;
 }
 
 /** The order of windows by start, and of those of one start as they began. */
@@ -70,7 +74,7 @@ export interface Ended {
 }
 
 export function newFold(plan: FoldPlan, epoch: number): Fold {
-  return { plan, epoch, settled: newPosition(), ahead: undefined, told: [] };
+  return { plan, epoch, settled: newPosition(), ahead: undefined, told: [], againMs: undefined };
 }
 
 function newPosition(): Position {

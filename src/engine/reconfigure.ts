@@ -108,13 +108,14 @@ function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan
   for (const fold of device.folds) {
     const plan = foldHeirOf(fold.plan, to);
     if (plan === undefined) continue;
-    const { epoch, settled, ahead, told } = fold;
+    const { epoch, settled, ahead, told, againMs } = fold;
     heirs.set(plan, {
       plan,
       epoch,
       settled: translated(settled),
       ahead: ahead === undefined ? undefined : translated(ahead),
       told,
+      againMs,
     });
   }
   return heirs;

@@ -235,4 +235,39 @@ describe("what is due with a device", () => {
     expect(changed(3)).toEqual(changed(Number.POSITIVE_INFINITY));
     expect(starts(changed(3))).toHaveLength(11);
   });
+
+  it("is taken back and said anew in shares, where a late reading shifts all that was said", () => {
+    const twos = engineProfile({
+      windows: [
+        {
+          name: "two",
+          kind: { type: "count", size: 2, maxAgeMs: MINUTE },
+          allowedLatenessMs: 60 * MINUTE,
+          aggregates: AGGREGATES,
+        },
+      ],
+    });
+    const [windows, shareMax] = [100, 7];
+    const engine = engineOf(twos, false);
+    const maker = new BlockMaker(twos);
+    const next = (readings: { readonly timeMs: number; readonly values: number[] }[]) =>
+      engine.apply(maker.block(readings, { shareMax }));
+    const readings = Array.from({ length: 2 * windows }, (_, i) => ({
+      timeMs: (i + 1) * SECOND,
+      values: [i],
+    }));
+    const before = readings.flatMap((reading) => next([reading]));
+    // What is as late as the watermark has not been looked at.
+    expect(before).toHaveLength(windows - 1);
+    const portions = [next([{ timeMs: 0, values: [0] }])];
+    while (engine.isBehind) portions.push(next([]));
+    expect(Math.max(...portions.map(({ length }) => length))).toBeLessThanOrEqual(shareMax);
+    const after = portions.flat();
+    // Every window begins at another reading now.
+    expect(after.filter(({ retracted }) => retracted === true)).toHaveLength(windows - 1);
+    expect(after.filter(({ retracted }) => retracted !== true)).toHaveLength(windows);
+    const last = new Map([...before, ...after].map((summary) => [summary.id, summary]));
+    const counted = [...last.values()].filter(({ retracted }) => retracted !== true);
+    expect(counted.reduce((sum, { quality }) => sum + quality.accepted, 0)).toBe(2 * windows);
+  });
 });
