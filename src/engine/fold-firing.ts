@@ -136,19 +136,24 @@ function settle(where: Where, toMs: number, share?: Share): boolean {
     share?.spend();
   };
   foldTo({ plan: on.plan, device, fold, at: fold.settled }, to, ended);
-  if (fold.told.length > 0) forgetRetracted(where);
+  forgetRetracted(where);
   return fold.settled.throughMs >= toMs;
 }
 
 /** What was taken back may come up again, until no reading can come any more that would make it. */
 function forgetRetracted(where: Where): void {
-  const { fold } = where;
-  const { throughMs, run } = fold.settled;
-  fold.told = fold.told.filter((told) => {
-    if (told.digest !== undefined || told.endedMs >= throughMs || run?.startMs === told.startMs) return true;
-    retract(where, told, true);
-    return false;
-  });
+  const { told, settled } = where.fold;
+  const { throughMs, run } = settled;
+  // Of what began by then little is left.
+  for (let i = 0; i < told.length && told[i]!.startMs < throughMs; ) {
+    const { digest, endedMs, startMs } = told[i]!;
+    if (digest !== undefined || endedMs >= throughMs || run?.startMs === startMs) {
+      i++;
+      continue;
+    }
+    retract(where, told[i]!, true);
+    told.splice(i, 1);
+  }
 }
 
 function tellFinal(where: Where, window: Ended): void {
