@@ -294,8 +294,10 @@ function partsOf(
   of: ReadonlyMap<EngineProfile, Asked>,
 ): ReadonlyMap<string, readonly WindowDefinition[]> {
   const parts = new Map<string, readonly WindowDefinition[]>();
-  const who = [members, [...of.keys()].map(({ id }) => id)];
-  const meanings = group.windows.map((window) => inShort([who, whatIsSaid(group, window)]));
+  const meanings = group.windows.map((window, index) => {
+    const parts = [...of].map(([profile, asked]) => [profile.id, whatIsGathered(profile, asked[index]!)]);
+    return inShort([members, parts, whatIsSaid(group, window)]);
+  });
   for (const [{ id }, asked] of of) {
     const own = windows.flatMap(({ name: window, kind, allowedLatenessMs }, index): WindowDefinition[] => {
       const aggregates = asked[index]!;
@@ -306,6 +308,18 @@ function partsOf(
     if (own.length > 0) parts.set(id, own);
   }
   return parts;
+}
+
+/**
+ * By a member's part in a window of the group. When this changes for one profile, the parts of all members end, because the
+ * group's window does: a part that went on would gather for a window that has been said.
+ */
+function whatIsGathered(profile: EngineProfile, asked: readonly FieldAggregates[]): unknown {
+  return asked.map(({ field: place, names }) => {
+    const field = profile.fields[place]!;
+    const aggregates = names.map((name) => findAggregate(name)!);
+    return [meaningOf(field), names, [...kindsOf({ profile, field, aggregates })]];
+  });
 }
 
 /** By a window of the group. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Engine } from "../../../src/engine/engine.js";
 import type { Redefining } from "../../../src/engine/profile-state.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
-import type { EngineProfile } from "../../../src/model/profile.js";
+import type { EngineProfile, Field } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
 import {
   BlockMaker,
@@ -169,8 +169,15 @@ describe("a change of definition", () => {
 });
 
 describe("a group over several profiles", () => {
-  const profile = (id: string, names: readonly string[], hash = `hash-${id}`): EngineProfile =>
-    engineProfile({ id, hash, fields: names.map((name) => field(name)), windows: [] });
+  const profile = (
+    id: string,
+    names: readonly string[],
+    hash = `hash-${id}`,
+    x?: Partial<Field>,
+  ): EngineProfile => {
+    const fields = names.map((name) => field(name, name === "x" ? x : {}));
+    return engineProfile({ id, hash, fields, windows: [] });
+  };
   const windows: GroupDefinition["windows"] = [
     {
       name: "1h",
@@ -180,32 +187,47 @@ describe("a group over several profiles", () => {
     },
   ];
 
-  it.each<[string, Redefining, number]>([
+  it.each<[string, Redefining, number, (readonly EngineProfile[])?]>([
     ["a profile gets another field", { profiles: [profile("p", ["x", "y"], "hash-p2")] }, 2],
+    [
+      "a profile gets a field that another one has",
+      { profiles: [profile("q", ["x", "y"], "hash-q2")] },
+      2,
+      [profile("p", ["x", "y"]), profile("q", ["x"])],
+    ],
+    ["a field gets another type", { profiles: [profile("q", ["x"], "hash-q2", { type: "int" })] }, 2],
     ["a profile with a field of its own comes up", { profiles: [profile("r", ["y"])] }, 2],
     ["a profile goes", { retired: ["q"] }, 1],
     ["a member leaves", { groups: [{ name: "all", members: { devices: ["a"] }, windows }] }, 1],
-  ])("has what its members say in one of two parts, and nothing late, where %s", (_, change, left) => {
-    const before = [profile("p", ["x"]), profile("q", ["x"])];
-    const engine = groupedEngine(before, [{ name: "all", members: {}, windows }]);
-    const blocks = new BlockMaker(before[0]!);
-    const ofP = (change.profiles ?? []).find(({ id }) => id === "p") ?? before[0]!;
-    const send = (timeMs: number, { hash, fields } = before[0]!) => {
-      const a = { profile: hash, device: "a", timeMs, values: fields.map(() => 1) };
-      const b = { profile: "hash-q", device: "b", timeMs, values: [100] };
-      engine.apply(blocks.block([a, ...(change.retired === undefined || timeMs === 1_000 ? [b] : [])]));
-    };
-    const said = (summaries: readonly Summary[]) =>
-      summaries.map(({ id, fields, members }) => [
-        id.slice("gw/group/all/1h/1970-01-01T00:00:00Z".length),
-        fields.x,
-        members?.count,
-      ]);
-    send(1_000);
-    expect(said(engine.redefine(change))).toEqual([["", { count: 2, sum: 101 }, 2]]);
-    for (let second = 2; second < 11; second++) send(1_000 * second, ofP);
-    const rest = left === 2 ? { count: 18, sum: 909 } : { count: 9, sum: 9 };
-    expect(said(engine.flush())).toEqual([["/2", rest, left]]);
-    expect(engine.groups.counts().map(({ late }) => late)).toEqual([0]);
-  });
+  ])(
+    "has what its members say in one of two parts, and nothing late, where %s",
+    (_, change, left, before = [profile("p", ["x"]), profile("q", ["x"])]) => {
+      const engine = groupedEngine(before, [{ name: "all", members: {}, windows }]);
+      const blocks = new BlockMaker(before[0]!);
+      const after = before.flatMap((each) =>
+        change.retired?.includes(each.id)
+          ? []
+          : ((change.profiles ?? []).find(({ id }) => id === each.id) ?? each),
+      );
+      const send = (timeMs: number, profiles: readonly EngineProfile[] = after) => {
+        const readings = profiles.map(({ id, hash, fields }) => {
+          const [device, value] = id === "p" ? ["a", 1] : ["b", 100];
+          return { profile: hash, device, timeMs, values: fields.map(() => value) };
+        });
+        engine.apply(blocks.block(readings));
+      };
+      const said = (summaries: readonly Summary[]) =>
+        summaries.map(({ id, fields, members }) => [
+          id.slice("gw/group/all/1h/1970-01-01T00:00:00Z".length),
+          fields.x,
+          members?.count,
+        ]);
+      send(1_000, before);
+      expect(said(engine.redefine(change))).toEqual([["", { count: 2, sum: 101 }, 2]]);
+      for (let second = 2; second < 11; second++) send(1_000 * second);
+      const rest = left === 2 ? { count: 18, sum: 909 } : { count: 9, sum: 9 };
+      expect(said(engine.flush())).toEqual([["/2", rest, left]]);
+      expect(engine.groups.counts().map(({ late }) => late)).toEqual([0]);
+    },
+  );
 });
