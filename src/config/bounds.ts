@@ -28,8 +28,6 @@ const DEVICE_DISK_BYTES = 4_096;
 const GROUP_WINDOW_BYTES = 1_024;
 /** A member of a group: who it is and how far it has come, also where its state is in the store only. */
 const MEMBER_BYTES = 512;
-/** One that gathers for a window of its group: all but its slices stays, beyond the bound if need be (engine/group.ts). */
-const GATHERING_BYTES = 2_560;
 /** LevelDB's write buffer, of which there may be two. */
 const WRITE_BUFFER_BYTES = 4_194_304;
 /** The program, its code compiled, tables of its libraries, and the young and the uncollected part of its heap. */
@@ -113,8 +111,7 @@ function groupBounds({ groups, limits }: Config): Bound[] {
     const bytes = windows.length * LIMITS.groupWindowsMax * GROUP_WINDOW_BYTES;
     return { ...memory(`group ${name}`, bytes), estimate: true };
   });
-  const beyondBytes = Math.max(0, limits.devices * GATHERING_BYTES - limits.memoryBytesMax);
-  const members = memory("members of groups", limits.devices * MEMBER_BYTES + beyondBytes);
+  const members = memory("members of groups", limits.devices * MEMBER_BYTES);
   return [...windows, { ...members, estimate: true }];
 }
 

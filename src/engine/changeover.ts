@@ -3,7 +3,7 @@ import { type GroupDefinition, takesProfile } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
 import type { Summary } from "../model/summary.js";
 import type { Device } from "./device.js";
-import type { MemberClock } from "./group.js";
+import type { MemberClock, Recall } from "./group.js";
 import type { Groups } from "./groups.js";
 import type { Plan } from "./plan.js";
 import type { ProfileState, Redefining, Replacement } from "./profile-state.js";
@@ -36,8 +36,8 @@ export interface Changing {
   readonly residency: Residency;
   /** A new place for summaries, of groups too. */
   readonly listen: () => Summary[];
-  /** Brings back a device that is in the store only. @param plan that it was stored under */
-  readonly comeBack: (state: ProfileState, row: number, plan: Plan) => Device;
+  /** Brings back a device by the plan that it was stored under. */
+  readonly recall: Recall;
   /** Moves a device to another plan. @returns whether it has, or else has more to say before */
   readonly move: (device: Device, to: Plan, on: Moving) => boolean;
   /** Windows of a device, or of groups, that are closed at a time. */
@@ -154,18 +154,18 @@ export class Changeover {
         const plan = profiles.planBefore(state, name);
         if (plan === profiles.planFor(state, name)) continue;
         const { profileHash } = decodeDeviceHeader(residency.recordOf(state, row));
-        if (profileHash === plan.profile.hash) yield* this.#untilMoved(state, row, plan);
+        if (profileHash === plan.profile.hash) yield* this.#untilMoved(state, name, plan);
       }
     }
   }
 
   /** It may leave memory between two portions. */
-  *#untilMoved(state: ProfileState, which: Device | number, plan: Plan): Generator<Device, void, boolean> {
-    const back = (row: number): Device => Object.assign(this.#on.comeBack(state, row, plan), { usedAt: 0 });
-    let device = typeof which === "number" ? back(which) : which;
+  *#untilMoved(state: ProfileState, which: Device | string, plan: Plan): Generator<Device, void, boolean> {
+    const { recall } = this.#on;
+    const profileId = state.definition.id;
+    let device = typeof which === "string" ? recall({ profileId, name: which, plan }) : which;
     while (!(yield device)) {
-      const row = state.away.find(device.name);
-      if (row >= 0) device = back(row);
+      if (state.away.find(device.name) >= 0) device = recall({ profileId, name: device.name, plan });
     }
   }
 

@@ -14,6 +14,7 @@ import type { DeviceCounts, TotalCounts } from "./counts.js";
 import { type Device, newDevice } from "./device.js";
 import { DirtyDevices } from "./dirty.js";
 import { advance } from "./firing.js";
+import type { Recall } from "./group.js";
 import { Groups } from "./groups.js";
 import { inOrder, placed, release, settingClock } from "./held.js";
 import { type Ingest, ingestGroup, isFull, reject, rejectGroup } from "./ingest.js";
@@ -77,7 +78,8 @@ export class Engine {
     this.residency = new Residency(options.residency ?? {});
     const { gateway, finalOnly = false, mergeable = false, losses = [] } = options;
     const lostThroughMs = losses.map(({ throughMs, ahead }) => Math.max(throughMs, greatest(ahead.values())));
-    this.groups = new Groups({ gateway, finalOnly, mergeable }, this.residency, lostThroughMs);
+    const recall: Recall = (of) => this.#recall(of);
+    this.groups = new Groups({ gateway, finalOnly, mergeable, recall }, this.residency, lostThroughMs);
     this.residency.groups = this.groups;
     this.#profiles = new ProfileStates(this.residency, this.groups.shapes);
     this.#prefetch = new Prefetch(this.#profiles);
@@ -86,7 +88,7 @@ export class Engine {
       groups: this.groups,
       residency: this.residency,
       listen: () => this.#summaries(),
-      comeBack: (state, row, plan) => this.#comeBack(state, row, plan),
+      recall,
       move: (device, to, on) => this.#move(device, to, on),
       shareMax: options.shareMax ?? LIMITS.changeShareMax,
     });
@@ -308,6 +310,12 @@ export class Engine {
     return device;
   }
 
+  /** The same for a moment: who was cold is cold. */
+  #recall({ profileId, name, plan }: Parameters<Recall>[0]): Device {
+    const state = this.#profiles.get(profileId)!;
+    return Object.assign(this.#comeBack(state, state.away.find(name), plan), { usedAt: 0 });
+  }
+
   /** Every device of a profile, which are all in memory then. */
   #everyOf(state: ProfileState): Iterable<Device> {
     for (const row of state.away.rows()) this.#comeBack(state, row);
@@ -325,11 +333,6 @@ export class Engine {
     }
     this.groups.flush();
     return summaries;
-  }
-
-  /** Closes every window of a profile that is no longer there; its devices keep their counts. */
-  retire(id: string): Summary[] {
-    return this.redefine({ retired: [id] });
   }
 
   /**

@@ -8,10 +8,12 @@ import {
   finalAtMs,
   type Group,
   type GroupWindow,
+  gatherer,
   hasPassed,
   isSpent,
   partKey,
   partsOf,
+  type Recall,
   translated,
   windowAt,
 } from "./group.js";
@@ -23,6 +25,7 @@ import { describe, type Firing, summarise } from "./summarise.js";
 export type GroupFiring = Omit<Firing, "plan" | "groups" | "shareMax"> & {
   /** Where memory can be cleared: called when a member's part has been merged and nothing of a device is in use. */
   readonly relieve?: () => void;
+  readonly recall: Recall;
 };
 
 /** The window of a definition and a start, opened if need be; undefined when it is closed. */
@@ -53,7 +56,7 @@ export function openWindow(group: Group, plan: BoundedPlan, part: OpenWindow): G
 
 /** Fires whatever is due at the group's watermark, and what late readings have changed. */
 export function advanceGroup(on: GroupFiring, group: Group, processingMs: number): void {
-  while (isDue(group, processingMs)) fireDue(on, group);
+  while (isDue(group, processingMs, on.recall)) fireDue(on, group);
   while (group.open.some((windows) => windows.length > LIMITS.groupWindowsMax)) {
     group.hurried++;
     fireDue(on, group);
@@ -64,10 +67,10 @@ export function advanceGroup(on: GroupFiring, group: Group, processingMs: number
   group.changed.length = 0;
 }
 
-/** Whether there is something to fire at the group's watermark. */
-export function isDue(group: Group, processingMs: number): boolean {
+/** Whether there is something to fire at the group's watermark. @param recall see `hasPassed` */
+export function isDue(group: Group, processingMs: number, recall?: Recall): boolean {
   const { nextDueMs: dueMs } = group;
-  return dueMs < Number.POSITIVE_INFINITY && hasPassed(group, dueMs, processingMs);
+  return dueMs < Number.POSITIVE_INFINITY && hasPassed(group, dueMs, processingMs, recall);
 }
 
 function fireDue(on: GroupFiring, group: Group): void {
@@ -117,7 +120,8 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
   let count = window.members;
   if (window.sealed !== undefined) mergeUnordered(group.plan, cells, window.sealed);
   const name = [...group.parts.keys()][plan.index]!;
-  for (const { device } of group.members) {
+  for (const member of group.members) {
+    const device = gatherer(member, name, startMs, on.recall);
     if (device === undefined) continue;
     const own = windowAt(partsOf(device, name), startMs);
     if (own === undefined || isSpent(group, device, own)) continue;
@@ -158,10 +162,11 @@ export function closeEarly(
   for (const window of closed) fire(on, group, window, { final: true, ...kind });
   const names = [...group.parts.keys()];
   for (const { plan, startMs } of closed) {
+    const name = names[plan.index]!;
+    // Who has a part in it was brought back for its firing.
     for (const { device } of group.members) {
-      if (device === undefined) continue;
-      const own = windowAt(partsOf(device, names[plan.index]!), startMs);
-      if (own !== undefined) group.spent.add(partKey(device, own));
+      const own = device === undefined ? undefined : windowAt(partsOf(device, name), startMs);
+      if (device !== undefined && own !== undefined) group.spent.add(partKey(device, own));
     }
   }
   for (const [index, windows] of group.open.entries()) {
@@ -191,7 +196,7 @@ export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: 
     reconfigured: false,
   });
   const isBack = timeMs < group.reachedMs;
-  if (isBack) spendClosed(group);
+  if (isBack) spendClosed(group, on.recall);
   if (isBack || closed.length > 0) {
     const names = group.plan.windows.filter(({ isGlobal }) => !isGlobal).map((plan) => plan.definition.name);
     // A member has handed over what it has when its time begins anew, before the group has taken notice of its time.
@@ -204,10 +209,14 @@ export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: 
 }
 
 /** What members still gather for windows that are closed does not count in others of the same bounds. */
-function spendClosed(group: Group): void {
-  for (const { device } of group.members) {
-    if (device === undefined) continue;
-    for (const name of group.parts.keys()) {
+function spendClosed(group: Group, recall: Recall): void {
+  for (const member of group.members) {
+    for (const [name, index] of group.parts) {
+      const plan = group.plan.windows[index]!;
+      const firstMs = member.spans.get(name)?.firstMs ?? Number.POSITIVE_INFINITY;
+      const isClosed = finalAtMs(plan, plan.times.end(firstMs)) <= group.reachedMs;
+      const device = member.device ?? (isClosed ? recall(member.clock) : undefined);
+      if (device === undefined) continue;
       for (const part of partsOf(device, name)) {
         if (finalAtMs(part.plan, part.endMs) <= group.reachedMs) group.spent.add(partKey(device, part));
       }

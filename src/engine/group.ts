@@ -20,9 +20,8 @@ import { isIdle } from "./silence.js";
  * nobody up. When all are silent a window waits for those only that have something in it, whose own windows
  * silence closes as it does any device's.
  *
- * A member whose state is in the store only (residency.ts) leaves here what decides whether it holds the group up. One
- * that gathers for a window of the group stays in memory until it has handed over; its slices may go, and are read back
- * when they are merged.
+ * A member whose state is in the store only (residency.ts) leaves here what decides whether it holds the group up, and
+ * from when until when its parts are. It is brought back where a window needs what it has gathered.
  *
  * When a definition changes that concerns the group, it stays as it was until its members have changed over one after the
  * other (changeover.ts), and takes what they hand over.
@@ -71,12 +70,22 @@ export type MemberClock = Pick<
 export interface Member {
   /** The device itself while it is in memory. */
   clock: MemberClock;
-  /** Undefined while its state is in the store only; it gathers nothing for the group then. */
+  /** Undefined while its state is in the store only. */
   device: Device | undefined;
+  /** Where its parts are then. */
+  spans: PartSpans;
   readonly place: number;
   /** `Device.nextSliceId` when its windows were last looked at. */
   sliceId: number;
 }
+
+/** By the name of the windows that gather parts, the starts of the first and of the last one that are open. */
+export type PartSpans = ReadonlyMap<string, { readonly firstMs: number; readonly lastMs: number }>;
+
+export const NO_SPANS: PartSpans = new Map();
+
+/** Brings a device that is in the store only back into memory for a moment; who was cold is cold. */
+export type Recall = (of: Pick<MemberClock, "profileId" | "name" | "plan">) => Device;
 
 export interface GroupWindow {
   readonly plan: BoundedPlan;
@@ -126,8 +135,12 @@ export function newGroup(definition: GroupDefinition, plan: Plan, past: GroupPas
   };
 }
 
-export function join(group: Group, clock: MemberClock, device: Device | undefined): Member {
-  const member = { clock, device, place: group.members.length, sliceId: 0 };
+export function join(
+  group: Group,
+  clock: MemberClock,
+  { device, spans }: Pick<Member, "device" | "spans">,
+): Member {
+  const member = { clock, device, spans, place: group.members.length, sliceId: 0 };
   group.members.push(member);
   return member;
 }
@@ -166,6 +179,28 @@ export function partsOf(device: Device, name: string): readonly OpenWindow[] {
   return index === undefined ? [] : device.open[index]!;
 }
 
+/** Where the parts of a device are that goes. */
+export function spansOf({ parts }: Group, device: Device): PartSpans {
+  const spans = new Map<string, { readonly firstMs: number; readonly lastMs: number }>();
+  for (const name of parts.keys()) {
+    const open = partsOf(device, name);
+    if (open.length > 0) spans.set(name, { firstMs: open[0]!.startMs, lastMs: open.at(-1)!.startMs });
+  }
+  return spans;
+}
+
+/** A member's device, brought back if need be, where it may have a part that begins then. */
+export function gatherer(
+  { device, spans, clock }: Member,
+  name: string,
+  startMs: number,
+  recall: Recall,
+): Device | undefined {
+  if (device !== undefined) return device;
+  const span = spans.get(name);
+  return span === undefined || startMs < span.firstMs || startMs > span.lastMs ? undefined : recall(clock);
+}
+
 export function partKey({ profileId, name }: Device, { plan, startMs }: OpenWindow): string {
   return JSON.stringify([profileId, name, plan.definition.name, startMs]);
 }
@@ -189,8 +224,11 @@ function isActive(clock: MemberClock, processingMs: number): boolean {
   return clock.maxTimeMs > Number.NEGATIVE_INFINITY && !isIdle(clock, processingMs);
 }
 
-/** Whether the group's watermark has passed a time. */
-export function hasPassed(group: Group, timeMs: number, processingMs: number): boolean {
+/**
+ * Whether the group's watermark has passed a time.
+ * @param recall without it a silent member that is in the store only holds the group up as long as it may have something
+ */
+export function hasPassed(group: Group, timeMs: number, processingMs: number, recall?: Recall): boolean {
   const { members } = group;
   if (timeMs > group.checkedMs) group.checked = 0;
   group.checkedMs = timeMs;
@@ -198,7 +236,19 @@ export function hasPassed(group: Group, timeMs: number, processingMs: number): b
     if (holdsUp(members[group.checked]!, timeMs, processingMs)) return false;
   }
   if (members.some(({ clock }) => isActive(clock, processingMs))) return true;
-  return !members.some(({ device }) => device !== undefined && hasPartDue(group, device, timeMs));
+  return !members.some((member) => {
+    if (member.device !== undefined) return hasPartDue(group, member.device, timeMs);
+    if (!mayHavePartDue(group, member, timeMs)) return false;
+    return recall === undefined || hasPartDue(group, recall(member.clock), timeMs);
+  });
+}
+
+function mayHavePartDue({ parts, plan }: Group, { spans }: Member, timeMs: number): boolean {
+  for (const [name, index] of parts) {
+    const span = spans.get(name);
+    if (span !== undefined && plan.windows[index]!.times.end(span.firstMs) <= timeMs) return true;
+  }
+  return false;
 }
 
 /** Whether a silent member has something in a window that is due by then, and has not come so far itself. */

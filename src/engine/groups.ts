@@ -12,9 +12,12 @@ import {
   type Member,
   type MemberClock,
   NO_PAST,
+  NO_SPANS,
   newGroup,
   partKey,
   partsOf,
+  type Recall,
+  spansOf,
   translated,
   windowAt,
 } from "./group.js";
@@ -72,6 +75,7 @@ export class Groups implements GroupListener, ResidencyHold {
   /** Journal position that the stored groups include; a replay passes over blocks up to there. */
   replayedThrough = 0;
 
+  /** @param on also how a member comes back that is in the store only */
   constructor(on: Omit<GroupFiring, "summaries">, room: Residency, lostThroughMs: readonly number[]) {
     this.#on = on;
     this.#room = room;
@@ -85,7 +89,12 @@ export class Groups implements GroupListener, ResidencyHold {
 
   /** Where nothing of a device is in use. */
   get #firingBetween(): GroupFiring {
-    return { ...this.#firing, relieve: () => void this.#room.relieve() };
+    const relieve = () => void this.#room.relieve();
+    const recall: Recall = (of) => {
+      relieve();
+      return this.#on.recall(of);
+    };
+    return { ...this.#firing, relieve, recall };
   }
 
   get groups(): readonly Group[] {
@@ -114,7 +123,7 @@ export class Groups implements GroupListener, ResidencyHold {
       if (ended.length === 0) continue;
       if (left === 0) return false;
       const now = new Set(ended.slice(0, left));
-      closeEarly(this.#firingBetween, group, (window) => now.has(window), { reconfigured: true });
+      closeEarly(this.#firing, group, (window) => now.has(window), { reconfigured: true });
       left -= now.size;
       if (now.size < ended.length) return false;
     }
@@ -138,9 +147,10 @@ export class Groups implements GroupListener, ResidencyHold {
     for (const { heir } of heirs) this.#past.delete(heir.definition.name);
     this.shapes.settle();
     this.#of.clear();
+    const wereAway = new Map(this.#away);
     this.#away.clear();
     for (const device of devices) this.join(device);
-    for (const clock of away) this.#joinAway(clock);
+    for (const clock of away) this.#joinAway(clock, wereAway.get(memberKey(clock)));
   }
 
   #heir(old: Group | undefined, { definition, plan }: Shaped): Group {
@@ -200,12 +210,9 @@ export class Groups implements GroupListener, ResidencyHold {
     return this.shapes.partsBefore(profileId, device).length > 0;
   }
 
-  /** Whether a device gathers for a window of a group, or has told what groups have not looked at yet. */
+  /** Whether a device has told what groups have not looked at yet. */
   holds(device: Device): boolean {
-    if (this.#touched.has(device)) return true;
-    return (this.#of.get(device) ?? []).some(({ group }) =>
-      [...group.parts.keys()].some((name) => partsOf(device, name).length > 0),
-    );
+    return this.#touched.has(device);
   }
 
   left(device: Device): void {
@@ -213,7 +220,9 @@ export class Groups implements GroupListener, ResidencyHold {
     if (memberships === undefined) return;
     const { profileId, name, plan, maxTimeMs, idleFloorMs, lastSeenMs } = device;
     const clock = { profileId, name, plan, maxTimeMs, idleFloorMs, lastSeenMs };
-    for (const { member } of memberships) Object.assign(member, { clock, device: undefined });
+    for (const { group, member } of memberships) {
+      Object.assign(member, { clock, device: undefined, spans: spansOf(group, device) });
+    }
     this.#of.delete(device);
     this.#away.set(memberKey(device), memberships);
   }
@@ -222,7 +231,7 @@ export class Groups implements GroupListener, ResidencyHold {
     const key = memberKey(device);
     const memberships = this.#away.get(key);
     if (memberships === undefined) return;
-    for (const { member } of memberships) Object.assign(member, { clock: device, device });
+    for (const { member } of memberships) Object.assign(member, { clock: device, device, spans: NO_SPANS });
     this.#away.delete(key);
     this.#of.set(device, memberships);
   }
@@ -233,16 +242,18 @@ export class Groups implements GroupListener, ResidencyHold {
     if (groups.length === 0) return;
     this.#of.set(
       device,
-      groups.map((group) => ({ group, member: join(group, device, device) })),
+      groups.map((group) => ({ group, member: join(group, device, { device, spans: NO_SPANS }) })),
     );
   }
 
-  #joinAway(clock: MemberClock): void {
+  /** @param before what it was a member of: its parts are where they were */
+  #joinAway(clock: MemberClock, before: readonly Membership[] = []): void {
     const groups = this.#groupsOf(clock);
     if (groups.length === 0) return;
+    const away = { device: undefined, spans: new Map(before.flatMap(({ member }) => [...member.spans])) };
     this.#away.set(
       memberKey(clock),
-      groups.map((group) => ({ group, member: join(group, clock, undefined) })),
+      groups.map((group) => ({ group, member: join(group, clock, away) })),
     );
   }
 

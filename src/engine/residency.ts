@@ -21,8 +21,7 @@ import { decodeDevice, openSlice, readSlice, type StoredSlice } from "./snapshot
  *
  * A record that comes back is held to the mark that it was stored with: one of an earlier time, or none, is damage.
  * Devices with readings that wait for the clock stay; they have a bound of their own. So do those that are behind, of
- * which a block leaves few; and members of groups while they gather for a window of their group, of which only the slices
- * go (group.ts).
+ * which a block leaves few.
  */
 export interface StateReader {
   /** @throws CorruptRecord, and whatever the disk says; both end the process */

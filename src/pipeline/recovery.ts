@@ -110,7 +110,7 @@ async function restoreProfiles(
   const add = (profile: EngineProfile, isRetired: boolean): void => {
     engine.addProfile(profile);
     // Its devices were stored without windows.
-    if (isRetired) engine.retire(profile.id);
+    if (isRetired) engine.redefine({ retired: [profile.id] });
   };
   const [profiles, retired]: [EngineProfile[], string[]] = [[], []];
   for (const [hash, text] of definitions) {

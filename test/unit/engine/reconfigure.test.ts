@@ -162,7 +162,7 @@ describe("a change of definition", () => {
   it("keeps the counts of the devices of a profile that is gone", () => {
     const engine = newEngine(before);
     engine.apply(new BlockMaker(before).block([{ timeMs: 10, values: [1] }]));
-    expect(engine.retire("p")).toHaveLength(2);
+    expect(engine.redefine({ retired: ["p"] })).toHaveLength(2);
     expect(engine.counts()[0]).toMatchObject({ received: 1, accepted: 1, openWindows: 0 });
     expect(engine.profileState("p")!.devices.get("d")!.retired).toEqual([]);
   });

@@ -168,7 +168,7 @@ describe("readings without an event time, on a gateway that came up in 1970", ()
     const gateway = new ClockGateway(profile);
     gateway.scene.reboot(0);
     gateway.send(2, SECOND);
-    gateway.engine.retire("p");
+    gateway.engine.redefine({ retired: ["p"] });
     expect(gateway.counts).toMatchObject({
       received: 2,
       accepted: 0,
