@@ -13,6 +13,8 @@ export interface EngineRun {
   /** Window kinds as the engine has them. */
   readonly windows: readonly WindowKind[];
   readonly aggregates: readonly string[];
+  /** Readings in a block; a multiple of the devices, or the other way round. */
+  readonly blockReadings: number;
   /** Whether to measure what the engine is compared with. */
   readonly buckets: boolean;
   readonly warmUpReadings: number;
@@ -49,6 +51,14 @@ interface Case {
   readonly run: Omit<EngineRun, "warmUpReadings" | "readings" | "buckets">;
 }
 
+/**
+ * About as many as a commit takes when readings come as fast as the engine takes them in (`LIMITS.blockReadingsMax`): of a
+ * thousand devices some come together then, as in a busy agent.
+ */
+const FULL_BLOCK = 8_000;
+/** And what a quieter one has: of a thousand devices one reading each. */
+const SMALL_BLOCK = 1_000;
+
 const USUAL = {
   devices: 1,
   periodMs: 1_000,
@@ -56,6 +66,7 @@ const USUAL = {
   lateMs: 5_000,
   windows: [MINUTE],
   aggregates: FIVE,
+  blockReadings: FULL_BLOCK,
 };
 
 function readingCases(): Case[] {
@@ -66,7 +77,14 @@ function readingCases(): Case[] {
         const order = disorder === 0 ? "in order" : "10 % out of order";
         const what = aggregates === FIVE ? "five aggregates" : "five and p95";
         const of = devices === 1 ? "1 device" : `${devices.toLocaleString("en-US")} devices`;
-        all.push({ name: `${of}, ${order}, ${what}`, run: { ...USUAL, devices, disorder, aggregates } });
+        const name = `${of}, ${order}, ${what}`;
+        const run = { ...USUAL, devices, disorder, aggregates };
+        all.push({ name, run });
+        if (devices !== SMALL_BLOCK || disorder > 0) continue;
+        all.push({
+          name: `${name}, one reading of each in a commit`,
+          run: { ...run, blockReadings: SMALL_BLOCK },
+        });
       }
     }
   }

@@ -28,7 +28,6 @@ interface Built {
   readonly Engine: new (options: object) => Windower & { addProfile(profile: object): void };
 }
 
-const BLOCK_READINGS = 1_000;
 const START_MS = 1_750_000_000_000;
 
 async function main(run: EngineRun): Promise<EngineRunFigures> {
@@ -39,7 +38,7 @@ async function main(run: EngineRun): Promise<EngineRunFigures> {
   /** @returns microseconds of CPU time */
   const apply = (readings: number) => {
     let tookUs = 0;
-    for (let done = 0; done < readings; done += BLOCK_READINGS) {
+    for (let done = 0; done < readings; done += run.blockReadings) {
       const groups = source.next();
       const block = { sequence: ++sequence, processingMs: 0, clockTrusted: false, tick: false, groups };
       const before = process.cpuUsage();
@@ -125,16 +124,16 @@ class Source {
       this.#behindMs[i] = random() < run.disorder ? Math.floor(random() * run.lateMs) : 0;
       this.#values[i] = Math.round(200 + 50 * random()) / 10;
     }
-    const perBlock = Math.min(run.devices, BLOCK_READINGS);
-    const perGroup = BLOCK_READINGS / perBlock;
+    const perBlock = Math.min(run.devices, run.blockReadings);
+    const perGroup = run.blockReadings / perBlock;
     this.#groups = Array.from({ length: perBlock }, () => newGroup(perGroup));
   }
 
   /** The readings of the next block, in the groups of the one before. */
   next(): readonly Group[] {
     const groups = this.#groups;
-    const { devices, periodMs } = this.#run;
-    for (let i = 0; i < BLOCK_READINGS; i++) {
+    const { devices, periodMs, blockReadings } = this.#run;
+    for (let i = 0; i < blockReadings; i++) {
       const at = this.#sent % this.#values.length;
       const device = this.#sent % devices;
       const group = groups[i % groups.length]!;
@@ -151,7 +150,7 @@ class Source {
 
   /** What the measuring itself allocates: blocks, and the objects of `process.cpuUsage`. */
   bytesOf(readings: number): number {
-    return (readings / BLOCK_READINGS) * 480;
+    return (readings / this.#run.blockReadings) * 480;
   }
 }
 
