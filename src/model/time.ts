@@ -34,6 +34,8 @@ export function formatDuration(ms: number): string {
 }
 
 const DAY_MS = 86_400_000;
+/** That `Date` knows. */
+const LAST_DAY = 1e8;
 const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, "0"));
 let cachedDay = Number.NaN;
 let cachedDate = "";
@@ -57,7 +59,9 @@ export function formatInstant(ms: number): string {
 function formatted(ms: number): string {
   const day = Math.floor(ms / DAY_MS);
   if (day !== cachedDay) {
-    cachedDate = new Date(day * DAY_MS).toISOString().slice(0, -13);
+    // A definition that is in a store may be longer than is taken today, and what it says must not end the process.
+    const known = Math.min(Math.max(day, -LAST_DAY), LAST_DAY);
+    cachedDate = new Date(known * DAY_MS).toISOString().slice(0, -13);
     cachedDay = day;
   }
   const ofDay = ms - day * DAY_MS;

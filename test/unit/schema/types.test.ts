@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { formatInstant } from "../../../src/model/time.js";
 import { toJsonSchema } from "../../../src/schema/json-schema.js";
 import { referenceMarkdown } from "../../../src/schema/reference.js";
 import {
@@ -75,6 +76,16 @@ describe("a duration", () => {
       expect(read(duration({ minMs: 10, maxMs: 1_000 }), text)).toBeUndefined();
     for (const text of ["", "5", "5 m", "m", "-5m", "1m5x", 5])
       expect(read(duration(), text)).toBeUndefined();
+  });
+
+  it("is no longer than a window may be whose end can be said", () => {
+    expect(read(duration(), "36525d")).toBe(36_525 * 86_400_000);
+    for (const text of ["36526d", "99999999999d", `${"9".repeat(400)}d`])
+      expect(read(duration(), text)).toBeUndefined();
+    const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+    expect(formatInstant(last + 36_525 * 86_400_000)).toBe("+010099-12-31T23:59:59.999Z");
+    // Of a store that knows such a definition all the same.
+    for (const ms of [1e20, -1e20]) expect(() => formatInstant(ms)).not.toThrow();
   });
 
   it("is endless only where that is allowed", () => {
