@@ -8,12 +8,12 @@ import { KEYS } from "./keys.js";
  * arrival and event times as deltas of deltas, decimal values as scaled integers with deltas, all as varints.
  * Every value is checked to come back exactly; a column that would not is written as raw doubles.
  *
- * Record: its place in the store, sequence, processing time, flags, the boot's clock, the part of a tick, the size of shares
- * and how far devices that are behind went on, where they matter, table of profile hashes, groups. A group: flags with the
- * number of readings, device, what kind of columns it has, rejections by reason, arrivals, times, fields, keys, packet identities. Most groups of a busy gateway hold one
- * reading, so a group leans on the one before it: its device's name says only how it differs, kinds of columns are
- * written where they are others, arrivals count from that group's first, event times from where they stood to its
- * arrivals, and values from its last ones.
+ * Record: its place in the store, sequence, processing time, flags, the boot's clock, the part of a tick, the size of
+ * shares and how far devices that are behind went on, where they matter, table of profile hashes, groups. A group: flags
+ * with the number of readings, device, what kind of columns it has, rejections by reason, arrivals, times, fields, keys,
+ * packet identities. Most groups of a busy gateway hold one reading, so a group leans on the one before it: its device's
+ * name says only how it differs, kinds of columns are written where they are others, arrivals count from that group's
+ * first, event times from where they stood to its arrivals, and values from its last ones.
  */
 const VERSION = 4;
 const BLOCK_TICK = 1;
