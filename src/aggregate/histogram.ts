@@ -1,9 +1,19 @@
 import { WeirError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import type { AccumulatorState } from "../model/partials.js";
+import { isMissing } from "../model/reading.js";
 import type { SummaryValue } from "../model/summary.js";
 import type { Aggregate, Inputs } from "./aggregate.js";
-import { type Accumulator, type Cells, cellOf, newCells, type Sample, setExtra } from "./cells.js";
+import {
+  type Accumulator,
+  BATCH_MAX,
+  type Cells,
+  type Column,
+  cellOf,
+  newCells,
+  type Sample,
+  setExtra,
+} from "./cells.js";
 import { countAccumulator } from "./count.js";
 import {
   FINEST_SCALE,
@@ -48,6 +58,7 @@ export function histogramAccumulator(step: number | undefined): Accumulator {
             state.numbers[state.base + at + STEP] = step;
             addOne(state, at, POSITIVE, linearIndex(values[field] as number, step));
           },
+    addAll: (state, at, column) => addAll(state, at, step ?? 0, column),
     merge: mergeHistogram,
     save: saveHistogram,
     mergeSaved: mergeSavedHistogram,
@@ -65,16 +76,54 @@ function addLog(state: Cells, at: number, reading: Sample, field: number): void 
 function addOne(state: Cells, at: number, side: Side, index: number): void {
   const { numbers } = state;
   const first = state.base + at;
-  const counts = countsOf(state, at, side);
-  let place = halved(index, numbers[first + HALVINGS]!) - numbers[first + side]!;
-  if (counts !== undefined && place >= 0 && place < counts.length) {
-    counts[place]!++;
-    return;
-  }
   const here = halved(index, numbers[first + HALVINGS]!);
-  const room = reserve(state, at, side, here, here);
-  place = halved(index, numbers[first + HALVINGS]!) - numbers[first + side]!;
-  room[place]!++;
+  const room = roomFor(state, at, side, here, here);
+  room[halved(index, numbers[first + HALVINGS]!) - numbers[first + side]!]!++;
+}
+
+const indices: Readonly<Record<Side, Float64Array>> = {
+  [POSITIVE]: new Float64Array(BATCH_MAX),
+  [NEGATIVE]: new Float64Array(BATCH_MAX),
+};
+
+/** @param step 0 for logarithmic buckets */
+function addAll(state: Cells, at: number, step: number, { numbers, first, stride, count }: Column): void {
+  const above = indices[POSITIVE];
+  const below = indices[NEGATIVE];
+  let aboves = 0;
+  let belows = 0;
+  let zeros = 0;
+  for (let i = 0; i < count; i++) {
+    const value = numbers[first + i * stride]!;
+    if (isMissing(value)) continue;
+    if (step !== 0) above[aboves++] = linearIndex(value, step);
+    else if (value > 0) above[aboves++] = logIndex(value);
+    else if (value < 0) below[belows++] = logIndex(-value);
+    else zeros++;
+  }
+  // As of a field without values it says nothing of its step.
+  if (aboves > 0) state.numbers[state.base + at + STEP] = step;
+  state.numbers[state.base + at + ZEROS]! += zeros;
+  if (aboves > 0) addIndices(state, at, POSITIVE, aboves);
+  if (belows > 0) addIndices(state, at, NEGATIVE, belows);
+}
+
+/** Counts the first of `indices`, which are at the finest resolution. */
+function addIndices(state: Cells, at: number, side: Side, count: number): void {
+  const of = indices[side];
+  let low = of[0]!;
+  let high = low;
+  for (let i = 1; i < count; i++) {
+    const index = of[i]!;
+    if (index < low) low = index;
+    if (index > high) high = index;
+  }
+  const halvingsAt = state.base + at + HALVINGS;
+  const before = state.numbers[halvingsAt]!;
+  const room = roomFor(state, at, side, halved(low, before), halved(high, before));
+  const start = state.numbers[state.base + at + side]!;
+  const halvings = state.numbers[halvingsAt]!;
+  for (let i = 0; i < count; i++) room[halved(of[i]!, halvings) - start]!++;
 }
 
 function countsOf(state: Cells, at: number, side: Side): number[] | undefined {
@@ -100,9 +149,11 @@ function reserve(state: Cells, at: number, side: Side, low: number, high: number
     to = Math.floor(to / 2);
   }
   if (times > 0) halve(state, at, times);
-  const counts = before ?? [];
-  const kept = counts.length;
-  while (counts.length < to - from + 1) counts.push(0);
+  const length = to - from + 1;
+  const kept = before?.length ?? 0;
+  // A copy has just the room that is needed, and no holes for all that the engine's machine code knows.
+  const counts = before ?? NONE_YET.slice(0, length);
+  while (counts.length < length) counts.push(0);
   const ahead = kept === 0 ? 0 : state.numbers[cell]! - from;
   if (ahead > 0) {
     for (let i = kept - 1; i >= 0; i--) counts[i + ahead] = counts[i]!;
@@ -112,6 +163,8 @@ function reserve(state: Cells, at: number, side: Side, low: number, high: number
   if (before === undefined) setExtra(state, at + side, counts);
   return counts;
 }
+
+const NONE_YET = Array.from({ length: 2 * LIMITS.histogramBucketsMax }, () => 0);
 
 /** Halves the resolution so often. */
 function halve(state: Cells, at: number, times: number): void {
@@ -149,7 +202,7 @@ function mergeHistogram(into: Cells, at: number, from: Cells): void {
     const times = () => into.numbers[first + HALVINGS]! - halvings;
     const low = halved(start, times());
     const high = halved(start + counts.length - 1, times());
-    const room = covered(into, at, side, low, high) ?? reserve(into, at, side, low, high);
+    const room = roomFor(into, at, side, low, high);
     const begin = into.numbers[first + side]!;
     const shift = times();
     for (let i = 0; i < counts.length; i++) {
@@ -158,11 +211,12 @@ function mergeHistogram(into: Cells, at: number, from: Cells): void {
   }
 }
 
-/** The counts, where they have room for these buckets. */
-function covered(state: Cells, at: number, side: Side, low: number, high: number): number[] | undefined {
+/** The same, where mostly there is room already. */
+function roomFor(state: Cells, at: number, side: Side, low: number, high: number): number[] {
   const counts = countsOf(state, at, side);
   const start = cellOf(state, at + side);
-  return counts !== undefined && low >= start && high < start + counts.length ? counts : undefined;
+  const isRoom = counts !== undefined && low >= start && high < start + counts.length;
+  return isRoom ? counts : reserve(state, at, side, low, high);
 }
 
 /** Step, halvings, zeros, then of either sign the first bucket, the number of buckets, and the counts. */

@@ -242,10 +242,10 @@ export function merged(plan: Plan, device: Device, window: OpenWindow): Cells {
   }
   const slices = slicesOf(device, window);
   if (plan.ordered.length > 0) return mergedInOrder(plan, device, window, slices);
-  if (slices.length === 1 && window.sealed === undefined) return plan.slices.wake(slices[0]!).cells;
+  if (slices.length === 1 && window.sealed === undefined) return plan.slices.cellsOf(slices[0]!);
   const total = newCells(plan.cellCount);
   if (window.sealed !== undefined) window.plan.merge(total, window.sealed);
-  for (const slice of slices) window.plan.merge(total, plan.slices.wake(slice).cells);
+  for (const slice of slices) window.plan.merge(total, plan.slices.cellsOf(slice));
   return total;
 }
 

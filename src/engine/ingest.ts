@@ -219,17 +219,19 @@ function sight(plan: Plan, device: Device, slice: Slice): Sighting {
 }
 
 /** Adds the values to what the slice has gathered. */
-function gather(plan: Plan, { cells }: Slice): void {
+function gather(plan: Plan, slice: Slice): void {
+  const { cells } = slice;
   const { values } = passing;
   for (let i = 0; i < values.length; i++) {
     if (isMissing(values[i]!)) continue;
-    const { common, rest } = plan.fields[i]!;
+    const { common, single } = plan.fields[i]!;
     if (common !== undefined) addCommon(cells, common, passing, i);
-    for (let j = 0; j < rest.length; j++) {
-      const slot = rest[j]!;
+    for (let j = 0; j < single.length; j++) {
+      const slot = single[j]!;
       slot.accumulator.add(cells, slot.at, passing, i);
     }
   }
+  plan.slices.backlogs.put(slice, values);
   for (let i = 0; i < fates.length; i++) {
     const fate = fates[i]!;
     cells.numbers[cells.base + plan.fields[fate >> 3]!.fatesAt + (fate & 7)]!++;

@@ -57,13 +57,12 @@ export function gatherSlices(plan: Plan, into: Cells, of: TimeLine): void {
   const { slices, retired } = of;
   if (plan.ordered.length === 0 || retired.length === 0) {
     for (const slice of [...retired, ...slices]) {
-      plan.slices.wake(slice);
-      if (plan.ordered.length > 0) settle(plan, slice);
-      mergeCells(plan, into, slice.cells);
+      if (plan.ordered.length > 0) settle(plan, plan.slices.wake(slice));
+      mergeCells(plan, into, plan.slices.cellsOf(slice));
     }
     return;
   }
-  for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, plan.slices.wake(slice).cells);
+  for (const slice of [...retired, ...slices]) mergeUnordered(plan, into, plan.slices.cellsOf(slice));
   const all = { epoch: 0, fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
   readRows(plan, of, all, (timeMs, values) => {
     addOrdered(plan, into, { timeMs, values });
@@ -114,7 +113,7 @@ export function lastBefore(
 
 function lastIn(plan: Plan, slice: Slice, field: OrderedField, beforeMs: number): Bound | undefined {
   const memory = plan.slices;
-  if (cellOf(memory.wake(slice).cells, field.countAt) === 0) return undefined;
+  if (cellOf(memory.cellsOf(slice), field.countAt) === 0) return undefined;
   for (let row = memory.firstRow(slice, beforeMs) - 1; row >= 0; row--) {
     const value = valueAt(memory, slice, row, field.place);
     if (isMissing(value)) continue;

@@ -15,6 +15,7 @@ import { type EngineProfile, type Field, meaningOf } from "../model/profile.js";
 import { REJECT_REASONS, VALUE_FATES, type ValueFate } from "../model/reasons.js";
 import type { SummaryValue } from "../model/summary.js";
 import { isFolded, type WindowDefinition } from "../model/window.js";
+import { type BatchField, takesMany } from "./backlog.js";
 import { type FoldKind, foldKind } from "./fold-kinds.js";
 import { RunningMerges } from "./running.js";
 import { SliceMemory, type SliceRoom } from "./slice.js";
@@ -98,8 +99,10 @@ interface Gathering {
 
 export interface FieldPlan extends Gathering {
   readonly name: string;
-  /** Accumulators to which values are added as they come. */
+  /** Accumulators to which values may be added in any order. */
   readonly slots: readonly Slot<Accumulator>[];
+  /** Those of `rest` to which they are added one by one, as they come; to the others many in one go (backlog.ts). */
+  readonly single: readonly Slot<Accumulator>[];
   /** Those to which they are added in the order of time. */
   readonly ordered: readonly Slot<OrderedAccumulator>[];
   /** First cell by accumulator name. */
@@ -160,10 +163,12 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
       at[accumulator.name] = next;
       next += accumulator.cells;
     }
+    const gathered = gathering(field.type === "string", slots);
     return {
       name: field.name,
       slots,
-      ...gathering(field.type === "string", slots),
+      ...gathered,
+      single: gathered.rest.filter((slot) => !takesMany(slot)),
       ordered,
       at,
       fatesAt: fatesAt[i]!,
@@ -187,7 +192,11 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
     slots.length === 0 ? [] : [{ field, place: kept.indexOf(field), countAt: at.count!, slots }],
   );
   const textual = kept.map((i) => profile.fields[i]!.type === "string");
-  const slices = new SliceMemory({ cellCount: next, kept, textual, room });
+  const batched = fields.flatMap(({ rest }, field): BatchField[] => {
+    const slots = rest.filter(takesMany);
+    return slots.length === 0 ? [] : [{ field, slots }];
+  });
+  const slices = new SliceMemory({ cellCount: next, kept, textual, batched, room });
   const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
   const overlap = windows.some(({ definition }) => definition.kind.type === "hopping");
   const laid = { fields, counterCount };

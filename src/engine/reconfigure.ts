@@ -54,7 +54,7 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): boole
   const rows = { places: keptPlaces(from.plan, to), alike: readsAlike(from.plan.profile, to.profile) };
   for (const [i, slice] of device.retired.entries()) {
     device.retired[i] = to.slices.translated(slice, from.plan.slices, rows, (cells) =>
-      translateCells(from.plan, to, slice.cells, cells),
+      translateCells(from.plan, to, from.plan.slices.cellsOf(slice), cells),
     );
     from.plan.slices.drop(slice);
   }

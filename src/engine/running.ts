@@ -53,7 +53,7 @@ export class RunningMerges {
     for (let i = range.first + members.length - queue.head; i < range.end; i++) {
       const slice = slices[i]!;
       members.push(slice);
-      if (!hasRunOut) this.#merge(queue.back, this.#slices.wake(slice).cells);
+      if (!hasRunOut) this.#merge(queue.back, this.#slices.cellsOf(slice));
     }
     if (hasRunOut) this.#turn(queue);
     const total = this.#total;
@@ -104,7 +104,7 @@ export class RunningMerges {
     for (let i = members.length - 1; i >= 0; i--) {
       const cells = front[i] ?? newCells(this.#cellCount);
       front[i] = cells;
-      this.#copy(cells, this.#slices.wake(members[i]!).cells);
+      this.#copy(cells, this.#slices.cellsOf(members[i]!));
       if (i < members.length - 1) this.#merge(cells, front[i + 1]!);
     }
     queue.head = 0;

@@ -1,5 +1,6 @@
 import type { Cells } from "../aggregate/cells.js";
 import type { FieldValue } from "../model/reading.js";
+import { type Backlog, Backlogs, type BatchField, NO_BACKLOG } from "./backlog.js";
 import { DoubleHeap, type Row } from "./double-heap.js";
 import type { Passing } from "./passing.js";
 
@@ -12,8 +13,9 @@ import type { Passing } from "./passing.js";
  * values, and the values that are needed in order: by windows whose bounds follow from the readings (fold.ts), and by
  * aggregates of an order (ordered.ts). That is the duplicate filter: exact for as long as the slice can change, and it lives and dies with it.
  *
- * What is in a slice may be in the store only (residency.ts). Whatever looks into it brings it back: `SliceMemory` does
- * so in what it is asked, others call `SliceMemory.wake` before they look at the cells.
+ * What is in a slice may be in the store only (residency.ts), and of what is not some may wait to be added to its cells
+ * (backlog.ts). Whatever looks into it sees to both: `SliceMemory` does so in what it is asked, others have the cells from
+ * `SliceMemory.cellsOf`.
  */
 export interface Slice {
   /** Unique within the device, rising; names the stored record. */
@@ -26,6 +28,7 @@ export interface Slice {
   /** Watermark from which all of its windows are final, and it is let go. */
   readonly dueMs: number;
   cells: Cells;
+  backlog: Backlog;
   /** Readings held, ascending by time, those of one time by hash: see `SliceMemory.width`. */
   rows: Row;
   /** Texts in `rows`, which have a text's place here; undefined until there is one. */
@@ -94,6 +97,8 @@ export interface SliceLayout {
   /** Fields whose values are kept in rows, and which of them are texts. */
   readonly kept: readonly number[];
   readonly textual: readonly boolean[];
+  /** Fields of whose values some accumulators take many in one go. */
+  readonly batched: readonly BatchField[];
   readonly room: SliceRoom;
 }
 
@@ -115,16 +120,18 @@ export class SliceMemory {
   readonly textual: readonly boolean[];
   /** Numbers in a row. */
   readonly width: number;
+  readonly backlogs: Backlogs;
   readonly #heap: DoubleHeap;
   readonly #room: SliceRoom;
 
-  constructor({ cellCount, kept, textual, room }: SliceLayout) {
+  constructor({ cellCount, kept, textual, batched, room }: SliceLayout) {
     this.cellCount = cellCount;
     this.kept = kept;
     this.textual = textual;
     this.width = VALUES + kept.length;
     this.#room = room;
     this.#heap = room.heap;
+    this.backlogs = new Backlogs(batched, room.heap);
   }
 
   make(bounds: SliceBounds): Slice {
@@ -143,6 +150,7 @@ export class SliceMemory {
       startMs,
       endMs,
       cells: NO_CELLS,
+      backlog: NO_BACKLOG,
       rows: NO_ROWS,
       capacity: 0,
       held: 0,
@@ -174,6 +182,12 @@ export class SliceMemory {
   wake(slice: Slice): Slice {
     if (slice.spilled) this.#room.refill(slice, this);
     return slice;
+  }
+
+  /** Its cells with all that has been gathered. */
+  cellsOf(slice: Slice): Cells {
+    this.backlogs.settle(this.wake(slice));
+    return slice.cells;
   }
 
   /** To be called before it is changed. */
@@ -232,13 +246,15 @@ export class SliceMemory {
   }
 
   /** What its cells and rows take, in bytes. */
-  bytesOf({ spilled, capacity }: Slice): number {
+  bytesOf(slice: Slice): number {
+    const { spilled, capacity } = slice;
     if (spilled) return 0;
     const rows = capacity === 0 ? 0 : DoubleHeap.capacity(capacity * this.width);
-    return 8 * (DoubleHeap.capacity(this.cellCount) + rows);
+    return 8 * (DoubleHeap.capacity(this.cellCount) + rows) + this.backlogs.bytesOf(slice);
   }
 
   #giveBack(slice: Slice): void {
+    this.backlogs.drop(slice);
     this.#heap.give(slice.cells, this.cellCount);
     if (slice.capacity > 0) this.#heap.give(slice.rows, slice.capacity * this.width);
   }

@@ -162,7 +162,7 @@ export function encodeSlice(slice: Slice, plan: Plan, key: string): Uint8Array {
   writer.number(slice.endMs);
   writer.varint(slice.epoch);
   writer.double(slice.dueMs);
-  writeCells(writer, slice.cells, plan.cellCount);
+  writeCells(writer, plan.slices.cellsOf(slice), plan.cellCount);
   writeRows(slice, plan);
   return writer.seal(SLICE_VERSION, key);
 }
