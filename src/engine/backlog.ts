@@ -49,6 +49,8 @@ interface Lagging {
 export class Backlogs {
   readonly #fields: readonly BatchField[];
   readonly #heap: DoubleHeap;
+  /** Readings that the last one had: the next one is likely to have as many. */
+  #usual = 0;
 
   constructor(fields: readonly BatchField[], heap: DoubleHeap) {
     this.#fields = fields;
@@ -76,6 +78,7 @@ export class Backlogs {
       const column = { numbers, first: base + i, stride, count };
       for (const { accumulator, at } of this.#fields[i]!.slots) accumulator.addAll(cells, at, column);
     }
+    this.#usual = count;
     backlog.count = 0;
   }
 
@@ -98,7 +101,7 @@ export class Backlogs {
       return;
     }
     const width = this.#fields.length;
-    const wanted = Math.min(BATCH_MAX, Math.max(FIRST, 2 * capacity));
+    const wanted = Math.min(BATCH_MAX, Math.max(FIRST, 2 * capacity, capacity === 0 ? this.#usual : 0));
     const length = DoubleHeap.capacity(wanted * width);
     const backlog = { numbers, base, count, capacity: Math.min(BATCH_MAX, Math.floor(length / width)) };
     this.#heap.take(length, backlog);
