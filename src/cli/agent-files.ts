@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { checkProfileIds, checkTargetFiles, findProfiles } from "../config/check.js";
-import { cannotRead } from "../config/files.js";
+import { unreadable } from "../config/files.js";
 import type { Config } from "../config/load.js";
 import type { Diagnostic } from "../model/diagnostic.js";
 import { isReserved } from "../model/group.js";
@@ -69,13 +69,6 @@ function readProfile(path: string, zone: string) {
   try {
     return loadProfile(readFileSync(path, "utf8"), { file: path, zone });
   } catch (error) {
-    const diagnostic = {
-      file: path,
-      line: 1,
-      column: 1,
-      code: "unreadable-file",
-      message: cannotRead(path, error),
-    };
-    return { profile: undefined, diagnostics: [diagnostic] };
+    return { profile: undefined, diagnostics: [unreadable(path, error)] };
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename, extname, relative, resolve } from "node:path";
 import { checkProfileIds, checkTargetFiles, findProfiles, type KnownProfile } from "../config/check.js";
-import { cannotRead } from "../config/files.js";
+import { unreadable } from "../config/files.js";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
 import { loadProfile } from "../profile/load.js";
@@ -91,12 +91,7 @@ function checkProfile(file: string, zone: string): CheckedProfile {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    const message = cannotRead(file, error);
-    return {
-      id,
-      profile: undefined,
-      diagnostics: [{ file, line: 1, column: 1, code: "unreadable-file", message }],
-    };
+    return { id, profile: undefined, diagnostics: [unreadable(file, error)] };
   }
   const { profile, diagnostics } = loadProfile(text, { file, zone });
   if (profile === undefined) return { id, profile, diagnostics };

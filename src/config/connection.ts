@@ -59,6 +59,7 @@ function clientTls(context: ConfigContext) {
     if ((cert === undefined) === (key === undefined)) return;
     const [there, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
     const message = `tls.${there} needs tls.${missing} beside it`;
-    report({ code: "missing-key", message, path: [there], at: "key" });
+    const hint = `add ${missing}: PATH, or remove ${there}`;
+    report({ code: "missing-key", message, hint, path: [there], at: "key" });
   });
 }

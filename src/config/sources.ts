@@ -19,6 +19,8 @@ function brokerTls(context: ConfigContext) {
   });
 }
 
+const USERS_HINT = "`weir passwd NAME` makes a line for a user";
+
 function usersProblem(context: ConfigContext, path: string): string | undefined {
   if (context.readFile === undefined || context.validateUsers === undefined) return undefined;
   try {
@@ -40,7 +42,8 @@ function brokerSource(context: ConfigContext) {
       users: filePath(context, { readable: true })
         .superRefine((path, issues) => {
           const problem = usersProblem(context, path);
-          if (problem !== undefined) report(issues, { code: "bad-users", message: problem });
+          if (problem !== undefined)
+            report(issues, { code: "bad-users", message: problem, hint: USERS_HINT });
         })
         .exactOptional()
         .describe("File of `name:hash` lines with scrypt hashes; only these users may connect."),

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { nearest } from "../model/nearest.js";
 import { report, z } from "../schema/zod.js";
-import { cannotRead } from "./files.js";
+import { cannotRead, READABLE } from "./files.js";
 import { Secret } from "./secret.js";
 
 /** What checking a config needs besides its text. Absent parts are not checked. */
@@ -33,7 +33,7 @@ export function filePath(context: ConfigContext, options: { readonly readable?: 
       try {
         context.readFile(path);
       } catch (error) {
-        report(issues, { code: "unreadable-file", message: cannotRead(path, error) });
+        report(issues, { code: "unreadable-file", message: cannotRead(path, error), hint: READABLE });
       }
       return path;
     });
@@ -123,7 +123,9 @@ export function topicFilter() {
     .meta({ examples: ["tele/+/SENSOR", "sensors/#"], "x-form": "topic filter" })
     .superRefine((text, issues) => {
       const problem = topicFilterProblem(text);
-      if (problem !== undefined) report(issues, { code: "bad-topic", message: `"${text}": ${problem}` });
+      if (problem === undefined) return;
+      const hint = 'such as "tele/+/SENSOR", or "sensors/#" for all below';
+      report(issues, { code: "bad-topic", message: `"${text}": ${problem}`, hint });
     });
 }
 
@@ -145,7 +147,9 @@ export function topicTemplate(context: ConfigContext, of: "summary" | "status") 
     .meta({ "x-form": "topic" })
     .superRefine((text, issues) => {
       const problem = context.validateTopic?.(text, of);
-      if (problem !== undefined) report(issues, { code: "bad-topic", message: `"${text}": ${problem}` });
+      if (problem === undefined) return;
+      const hint = `such as "${of === "summary" ? "weir/{gateway}/{device}/{window}" : "weir/{gateway}/status"}"`;
+      report(issues, { code: "bad-topic", message: `"${text}": ${problem}`, hint });
     });
 }
 

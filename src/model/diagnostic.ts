@@ -8,11 +8,11 @@ export interface Diagnostic {
   /** Stable, in kebab case: `unknown-key`, `bad-unit`, `test-failed`. */
   readonly code: string;
   readonly message: string;
-  readonly hint?: string;
+  /** What to do about it. */
+  readonly hint: string;
 }
 
 /** `file:line:column code message (hint)`, the form that editors and grep understand. */
 export function formatDiagnostic(d: Diagnostic): string {
-  const hint = d.hint === undefined ? "" : ` (${d.hint})`;
-  return `${d.file}:${d.line}:${d.column} ${d.code} ${d.message}${hint}`;
+  return `${d.file}:${d.line}:${d.column} ${d.code} ${d.message} (${d.hint})`;
 }

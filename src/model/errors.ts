@@ -22,6 +22,11 @@ export class WeirError extends Error {
   }
 }
 
+/** What to do about anything that was thrown. */
+export function hintOf(error: unknown): string {
+  return (error instanceof WeirError ? error.hint : undefined) ?? "write it in another way";
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

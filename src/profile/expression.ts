@@ -55,6 +55,7 @@ export function compileExpression(text: string, names: Names, accepted: readonly
     throw new WeirError(
       "bad-expression",
       `the expression is longer than ${LIMITS.expressionCharactersMax} characters`,
+      { hint: "give parts of it a field of their own, with compute" },
     );
   }
   const code = compile(parse(text), names);
@@ -126,9 +127,8 @@ function lowerFirst(text: string): string {
   return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
 
-function fail(node: ASTNode, message: string, hint?: string): never {
-  const options = hint === undefined ? {} : { hint };
-  throw new WeirError("bad-expression", `${message} at character ${node.pos + 1}`, options);
+function fail(node: ASTNode, message: string, hint = OPERATORS): never {
+  throw new WeirError("bad-expression", `${message} at character ${node.pos + 1}`, { hint });
 }
 
 function compile(node: ASTNode, names: Names): Code {
@@ -165,7 +165,7 @@ function compile(node: ASTNode, names: Names): Code {
       return list(node.args.map((element) => compile(element, names)));
   }
   if (isBinary(node.op)) return binary(node, node.op, node.args as readonly [ASTNode, ASTNode], names);
-  return fail(node, "maps cannot be written in an expression");
+  return fail(node, "maps cannot be written in an expression", "write values, lists and names");
 }
 
 function literal(node: ASTNode, value: unknown): Code {
@@ -191,9 +191,10 @@ function unknownName(node: ASTNode, name: string, names: Names): never {
 }
 
 function access(node: ASTNode, container: Code, key: Code): Code {
-  if (container.type !== "any") return fail(node, `a ${container.type} has no members`);
+  if (container.type !== "any")
+    return fail(node, `a ${container.type} has no members`, "only msg has, such as msg.state");
   if (key.type !== "text" && key.type !== "number" && key.type !== "any") {
-    return fail(node, "a member is named by text or number");
+    return fail(node, "a member is named by text or number", 'such as msg["state"] or msg[0]');
   }
   const { run } = container;
   const at = key.run;
@@ -219,7 +220,7 @@ function call(node: ASTNode, name: string, args: readonly ASTNode[], names: Name
 }
 
 function truth(node: ASTNode, code: Code): BoolCode {
-  return asBool(code) ?? fail(node, `expected a condition, not a ${code.type},`);
+  return asBool(code) ?? fail(node, `expected a condition, not a ${code.type},`, "compare it with something");
 }
 
 function negate(value: boolean | undefined): boolean | undefined {
@@ -245,7 +246,7 @@ function ternary(node: ASTNode, [test, yes, no]: readonly [ASTNode, ASTNode, AST
   const a = compile(yes, names);
   const b = compile(no, names);
   if (a.type !== b.type && a.type !== "any" && b.type !== "any") {
-    return fail(node, `both results need one type, not ${a.type} and ${b.type},`);
+    return fail(node, `both results need one type, not ${a.type} and ${b.type},`, "make both the same");
   }
   const type = a.type === b.type ? a.type : "any";
   const absent = type === "number" ? Number.NaN : undefined;
@@ -309,7 +310,7 @@ function refuseNever(node: ASTNode, a: Code, b: Code): void {
   if (a.values === undefined || b.values === undefined) return;
   if (a.values.length === 0 || b.values.length === 0 || a.values.some((text) => b.values!.includes(text)))
     return;
-  fail(node, `what is one of ${a.values.join(", ")} is never one of ${b.values.join(", ")}`);
+  fail(node, `what is one of ${a.values.join(", ")} is never one of ${b.values.join(", ")}`, "remove it");
 }
 
 /** A field of a few texts is never any other: who asks for one has misspelt it, unless it is what stands for none. */

@@ -6,7 +6,7 @@
 
 import { createDecoder } from "../decode/decoder.js";
 import type { DecodeSpec } from "../decode/spec.js";
-import { messageOf, WeirError } from "../model/errors.js";
+import { hintOf, messageOf } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import { nearest } from "../model/nearest.js";
 import type { FieldType } from "../model/profile.js";
@@ -25,7 +25,8 @@ export function checkReferences(profile: Unchecked, report: Report): void {
   const fields = entriesOf(profile.fields);
   if (fields.length === 0 || fields.length > LIMITS.profileFieldsMax) {
     const message = `a profile has from 1 to ${LIMITS.profileFieldsMax} fields, not ${fields.length}`;
-    report({ code: "bad-field", message, path: ["fields"], at: "key" });
+    const hint = fields.length === 0 ? "such as temperature: { from: /temp }" : "make several profiles";
+    report({ code: "bad-field", message, hint, path: ["fields"], at: "key" });
   }
   const patterns = topicPatterns(profile);
   checkPaths(profile, patterns, report);
@@ -97,8 +98,7 @@ function attempt(action: () => unknown, code: string, path: Path, report: Report
   try {
     action();
   } catch (error) {
-    const hint = error instanceof WeirError && error.hint !== undefined ? { hint: error.hint } : {};
-    report({ code, message: messageOf(error), path, ...hint });
+    report({ code, message: messageOf(error), hint: hintOf(error), path });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Parts of the profile schema: checks of single values that more than one section uses. */
 
-import { messageOf, WeirError } from "../model/errors.js";
+import { hintOf, messageOf } from "../model/errors.js";
 import { nearest } from "../model/nearest.js";
 import { findUnit, unitNames } from "../model/units.js";
 import { timeZone } from "../schema/types.js";
@@ -10,9 +10,7 @@ type Context = Parameters<typeof report>[0];
 
 /** Reports what a parser throws. */
 export function reportError(context: Context, error: unknown, code: string): void {
-  const hint = error instanceof WeirError ? error.hint : undefined;
-  const message = messageOf(error);
-  report(context, hint === undefined ? { code, message } : { code, message, hint });
+  report(context, { code, message: messageOf(error), hint: hintOf(error) });
 }
 
 /** A text that `parse` must understand; it throws a `WeirError` where it does not. */

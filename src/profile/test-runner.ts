@@ -25,6 +25,9 @@ interface Outcome {
 type Expected = Exclude<TestDocument["expect"], "ignored" | readonly unknown[]>;
 type Fail = (path: Path, message: string, hint?: string) => void;
 
+/** The one or the other is wrong, which only the author knows. */
+const COMPARE = "correct the profile, or what the test expects";
+
 const DEFAULT_ARRIVAL_MS = 1_768_392_000_000;
 
 /** @returns one diagnostic per deviation, at the line of the expectation */
@@ -33,11 +36,11 @@ export function runProfileTests(profile: Profile): Diagnostic[] {
   const diagnostics: Diagnostic[] = [];
   const tests = document.value?.tests ?? [];
   for (const [index, test] of tests.entries()) {
-    const fail: Fail = (path, message, hint) => {
+    const fail: Fail = (path, message, hint = COMPARE) => {
       const place = document.place(["tests", index, ...path]);
       const which = test.name === undefined ? "" : `${test.name}: `;
-      const entry = { file: profile.file, ...place, code: "test-failed", message: `${which}${message}` };
-      diagnostics.push(hint === undefined ? entry : { ...entry, hint });
+      const said = `${which}${message}`;
+      diagnostics.push({ file: profile.file, ...place, code: "test-failed", message: said, hint });
     };
     runTest(profile, document, test, fail);
   }

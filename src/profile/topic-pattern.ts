@@ -32,10 +32,12 @@ export function parseTopicPattern(text: string): TopicPattern {
   if (text === "" || text.includes("\0"))
     throw bad(text, "it is empty", 'write a topic such as "tele/{device}/SENSOR"');
   const levels = text.split("/");
-  if (levels.length > LEVELS_MAX) throw bad(text, `it has more than ${LEVELS_MAX} levels`);
+  if (levels.length > LEVELS_MAX)
+    throw bad(text, `it has more than ${LEVELS_MAX} levels`, "{name...} or # takes all the rest");
   const segments = levels.map((level, index) => parseLevel(text, level, index === levels.length - 1));
   const captures = segments.flatMap((s) => (s.kind !== "literal" && s.name !== undefined ? [s.name] : []));
-  if (new Set(captures).size < captures.length) throw bad(text, "a name occurs twice");
+  if (new Set(captures).size < captures.length)
+    throw bad(text, "a name occurs twice", "give each capture its own name, or write +");
   return {
     text,
     filter: segments.map(filterOf).join("/"),
@@ -48,7 +50,7 @@ export function parseTopicPattern(text: string): TopicPattern {
 function parseLevel(text: string, level: string, last: boolean): Segment {
   if (level === "+") return { kind: "level", name: undefined };
   if (level === "#") {
-    if (!last) throw bad(text, '"#" is not at the end');
+    if (!last) throw bad(text, '"#" is not at the end', "+ stands for one level");
     return { kind: "rest", name: undefined };
   }
   const capture = /^\{([A-Za-z][A-Za-z0-9_]*)(\.\.\.)?\}$/.exec(level);
@@ -69,12 +71,8 @@ function parseLevel(text: string, level: string, last: boolean): Segment {
   return { kind: "rest", name: capture[1]! };
 }
 
-function bad(text: string, why: string, hint?: string): WeirError {
-  return new WeirError(
-    "bad-topic",
-    `"${text}" is not a topic pattern: ${why}`,
-    hint === undefined ? {} : { hint },
-  );
+function bad(text: string, why: string, hint: string): WeirError {
+  return new WeirError("bad-topic", `"${text}" is not a topic pattern: ${why}`, { hint });
 }
 
 function filterOf(segment: Segment): string {

@@ -31,7 +31,8 @@ export function parseDocument<T>(text: string, options: ParseOptions<T>): Parsed
   const bytes = Buffer.byteLength(text);
   if (bytes > LIMITS.documentBytesMax) {
     const message = `the file has ${bytes} bytes; at most ${LIMITS.documentBytesMax} are read`;
-    return failed([{ file, line: 1, column: 1, code: "too-large", message }]);
+    const hint = "put what belongs together into files of its own";
+    return failed([{ file, line: 1, column: 1, code: "too-large", message, hint }]);
   }
   const tree = new YamlTree(text);
   if (!tree.readable) return failed(inOrder(tree.problems.map((problem) => ({ file, ...problem }))));
@@ -71,7 +72,7 @@ function validateTree<T>(tree: YamlTree, plain: unknown, schema: z.ZodType<T>) {
 function diagnosticOf(finding: Finding, tree: YamlTree): Omit<Diagnostic, "file"> {
   const { code, message, hint } = finding;
   const place = tree.place(finding.path, finding.at === "value" ? "value" : "key");
-  return { ...place, code, message, ...(hint === undefined ? {} : { hint }) };
+  return { ...place, code, message, hint };
 }
 
 function failed<T>(diagnostics: readonly Diagnostic[]): ParsedDocument<T> {

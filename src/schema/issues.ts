@@ -12,7 +12,7 @@ export interface Finding {
   readonly at: "key" | "value" | "parent";
   readonly code: string;
   readonly message: string;
-  readonly hint?: string | undefined;
+  readonly hint: string;
   /** Set where a text stands in place of a number or boolean. */
   readonly wanted?: "number" | "boolean";
 }
@@ -46,7 +46,8 @@ export function validate<T>(
   for (const path of prototypeKeys(source.value)) {
     const told = findings.some((finding) => finding.path.join("\0") === path.join("\0"));
     const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
-    if (!told && !kept) findings.push({ path, at: "key", code: "bad-name", message: NOT_A_NAME });
+    if (!told && !kept)
+      findings.push({ path, at: "key", code: "bad-name", message: NOT_A_NAME, hint: "give it another" });
   }
   if (findings.length > 0) return { value: undefined, findings };
   return { value: result.data, findings };
@@ -98,7 +99,7 @@ function explain(issue: Issue, base: Path, source: Source): Finding[] {
 
 function custom(issue: z.core.$ZodIssueCustom, path: Path): Finding {
   const params = issue.params as ProblemParams | undefined;
-  const { code, at, hint } = params ?? { code: "bad-value", at: "value" as const, hint: undefined };
+  const { code, at, hint } = params ?? { code: "bad-value", at: "value" as const, hint: REFERENCE };
   return { path, at, code, message: issue.message, hint };
 }
 
@@ -128,7 +129,7 @@ function missingKey(issue: Issue & Notes, path: Path): Finding {
   const key = path.at(-1);
   const where = parent.length === 0 ? "" : ` in ${pathText(parent)}`;
   const options = optionsOf(issue);
-  const hint = options === undefined ? issue.description : `one of ${listed(options)}`;
+  const hint = options === undefined ? (issue.description ?? `add ${key}`) : `one of ${listed(options)}`;
   return {
     path: parent,
     at: "parent",
@@ -159,13 +160,21 @@ function describe(
         : wrongType(path, [issue.expected], input, source);
     case "too_small":
     case "too_big":
-      return { code: "out-of-bounds", message: `${what} ${boundText(issue)}` };
+      return { code: "out-of-bounds", message: `${what} ${boundText(issue)}`, hint: boundHint(issue) };
     case "not_multiple_of":
-      return { code: "bad-value", message: `${what} must be a multiple of ${issue.divisor}` };
+      return {
+        code: "bad-value",
+        message: `${what} must be a multiple of ${issue.divisor}`,
+        hint: REFERENCE,
+      };
     case "invalid_format":
-      return { code: "bad-value", message: `${what} has not the form ${issue.pattern ?? issue.format}` };
+      return {
+        code: "bad-value",
+        message: `${what} has not the form ${issue.pattern ?? issue.format}`,
+        hint: issue.description ?? REFERENCE,
+      };
     default:
-      return { code: "bad-value", message: `${what}: ${issue.message}` };
+      return { code: "bad-value", message: `${what}: ${issue.message}`, hint: REFERENCE };
   }
 }
 
@@ -185,7 +194,7 @@ function notAnOption(what: string, input: unknown, options: readonly string[]) {
   return {
     code: "bad-value",
     message: `${what} is ${quoted(input)}${only}`,
-    hint: only === "" ? hint : undefined,
+    hint: only === "" ? hint : `write ${options[0]}`,
   };
 }
 
@@ -197,7 +206,9 @@ function withoutUnit(path: Path, input: number, source: Source) {
 function wrongType(path: Path, expected: readonly string[], input: unknown, source: Source) {
   const what = pathText(path);
   const code = "bad-type";
-  if (path.length === 0 && input === null) return { code: "empty-file", message: "the file is empty" };
+  if (path.length === 0 && input === null) {
+    return { code: "empty-file", message: "the file is empty", hint: KEYS_HINT };
+  }
   const names = [...new Set(expected.map(typeNamed))];
   const given = typeof input === "number" && !Number.isInteger(input) ? quoted(input) : typeName(input);
   const message = `${what} must be ${names.join(" or ")}, not ${given}`;
@@ -211,16 +222,23 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   }
   if (mapping && item)
     return { code, message, hint: 'write the item\'s keys as "- key: value", one in a line' };
-  if (mapping && path.length > 0 && typeof input !== "object") {
-    return { code, message, hint: 'write its keys below it, each as "key: value"' };
-  }
+  if (mapping)
+    return { code, message, hint: path.length === 0 ? KEYS_HINT : `write its keys below it, ${KEY}` };
   if (expected.includes("array") && input !== undefined)
     return { code, message, hint: 'begin each item with "- "' };
-  if (typeof input !== "string") return { code, message };
+  const hint = `write ${names.join(" or ")} here`;
+  if (typeof input !== "string") return { code, message, hint };
   if (expected.some((type) => type === "number" || type === "int"))
-    return { code, message, wanted: "number" } as const;
-  return expected.includes("boolean") ? ({ code, message, wanted: "boolean" } as const) : { code, message };
+    return { code, message, hint, wanted: "number" } as const;
+  return expected.includes("boolean")
+    ? ({ code, message, hint, wanted: "boolean" } as const)
+    : { code, message, hint };
 }
+
+const KEY = 'each as "key: value"';
+const KEYS_HINT = `write its keys, ${KEY}, one in a line`;
+/** The last resort. */
+const REFERENCE = "REFERENCE.md of the config or of profiles says what may stand here";
 
 /** The branch whose type fits and that has the fewest problems; where no type fits, what types would. */
 function explainUnion(branches: readonly (readonly Issue[])[], path: Path, source: Source): Finding[] {
@@ -271,6 +289,15 @@ function boundText(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): st
   }
   if (issue.inclusive === false) return `must be ${least ? "above" : "below"} ${bound}`;
   return `must be at ${least ? "least" : "most"} ${bound}`;
+}
+
+function boundHint(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const least = issue.code === "too_small";
+  const bound = least ? issue.minimum : issue.maximum;
+  if (issue.origin === "string") return least ? "write a text" : "shorten it";
+  if (issue.origin === "array") return least ? 'add an item, beginning with "- "' : "remove some";
+  if (issue.inclusive === false) return `give a number ${least ? "above" : "below"} ${bound}`;
+  return `give ${bound}, or ${least ? "more" : "less"}`;
 }
 
 function valueAt(root: unknown, path: Path): unknown {

@@ -6,7 +6,7 @@ export interface SyntaxProblem {
   readonly offset: number;
   readonly code: string;
   readonly message: string;
-  readonly hint?: string;
+  readonly hint: string;
 }
 
 /** Between braces and brackets a plain text ends at the next brace. */
@@ -32,6 +32,19 @@ export function syntaxProblems(document: ReturnType<typeof parseDocument>, text:
   return problems;
 }
 
+/** By what the parser says. */
+const SLIPS: readonly (readonly [RegExp, string])[] = [
+  [/\btabs?\b/i, "indent with spaces"],
+  [/same column/, "indent the keys of a mapping alike"],
+  [
+    /same indentation|sufficiently indented/,
+    "indent it further than the line that it belongs to, and close it",
+  ],
+  [/flow (map|sequence|seq)|end with a/, "close every { with } and every [ with ]"],
+  [/quote/, "close the quotes; a quote within them is doubled"],
+];
+const LOOK = "look here and at the line before: indentation, quotes, brackets, and a blank behind each colon";
+
 function explain(error: YAMLError): Omit<SyntaxProblem, "offset"> {
   const code = "yaml-syntax";
   const first = error.message.split("\n")[0]!.replace(/[.:]$/, "");
@@ -52,6 +65,6 @@ function explain(error: YAMLError): Omit<SyntaxProblem, "offset"> {
     case "BLOCK_AS_IMPLICIT_KEY":
       return { code, message, hint: 'a text with ": " in it needs quotes' };
     default:
-      return /\btabs?\b/i.test(message) ? { code, message, hint: "indent with spaces" } : { code, message };
+      return { code, message, hint: SLIPS.find(([slip]) => slip.test(message))?.[1] ?? LOOK };
   }
 }

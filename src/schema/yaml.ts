@@ -30,7 +30,7 @@ export interface Place {
 export interface TreeProblem extends Place {
   readonly code: string;
   readonly message: string;
-  readonly hint?: string;
+  readonly hint: string;
 }
 
 /** Looks at, and may replace, the text of one string scalar. */
@@ -157,7 +157,8 @@ export class YamlTree {
       const earlier = first.get(name);
       if (earlier !== undefined) {
         const message = `the key "${name}" is already in line ${this.#placeOf(earlier).line}`;
-        this.problems.push({ code: "duplicate-key", message, ...this.#placeOf(key) });
+        const hint = "put both together, or remove one";
+        this.problems.push({ code: "duplicate-key", message, hint, ...this.#placeOf(key) });
         continue;
       }
       first.set(name, key as Node);

@@ -12,7 +12,7 @@ export interface Problem {
   /** Kebab case; `bad-value` when absent. */
   readonly code?: string;
   readonly message: string;
-  readonly hint?: string;
+  readonly hint: string;
   /** Keys and indices below the value checked; the value itself when absent. */
   readonly path?: readonly (string | number)[];
   /** Whether the place is the value's or that of its key. */
@@ -22,7 +22,7 @@ export interface Problem {
 /** Parameters of a custom issue. */
 export interface ProblemParams {
   readonly code: string;
-  readonly hint: string | undefined;
+  readonly hint: string;
   readonly at: "key" | "value";
 }
 
@@ -66,7 +66,9 @@ export function withRule<S extends z.ZodType>(
       if (!isTolerant()) rule(value as Unchecked, (problem) => report(context, problem));
     },
     {
-      when: ({ value }) => typeof value === "object" && value !== null,
+      // A list in the place of a mapping is wrong enough, and its schema says so.
+      when: ({ value }) =>
+        typeof value === "object" && value !== null && Array.isArray(value) === schema instanceof z.ZodArray,
     },
   );
 }

@@ -139,7 +139,7 @@ targets:
       '1:1 missing-key the key "sources" is missing (Where readings come from.)',
     ]);
     expect(problems("gateway: { id: a }\nsources: []\n")).toEqual([
-      "2:10 out-of-bounds sources must have at least 1 item",
+      '2:10 out-of-bounds sources must have at least 1 item (add an item, beginning with "- ")',
     ]);
   });
 });

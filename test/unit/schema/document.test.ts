@@ -60,7 +60,7 @@ describe("parseDocument", () => {
   it("points to the parent of a missing key", () => {
     expect(problems("level: info\n")).toEqual(['f:1:1 missing-key the key "id" is missing (Who it is.)']);
     expect(problems("id: a\nends:\n  - type: file\n")).toEqual([
-      'f:3:5 missing-key the key "path" is missing in ends[0]',
+      'f:3:5 missing-key the key "path" is missing in ends[0] (add path)',
     ]);
     expect(problems("id: a\nends:\n  - url: x\n")).toEqual([
       'f:3:5 missing-key the key "type" is missing in ends[0] (one of file, mqtt)',
@@ -69,7 +69,7 @@ describe("parseDocument", () => {
 
   it("reports only the branch that the discriminator chose", () => {
     expect(problems("id: a\nends:\n  - { type: mqtt, path: x }\n")).toEqual([
-      'f:3:5 missing-key the key "url" is missing in ends[0]',
+      'f:3:5 missing-key the key "url" is missing in ends[0] (add url)',
       'f:3:19 unknown-key unknown key "path" in ends[0] (known keys: type, url, topic)',
     ]);
     expect(problems("id: a\nends:\n  - { type: mqqt, url: x }\n")).toEqual([
@@ -101,8 +101,8 @@ describe("parseDocument", () => {
 
   it("says where a value is out of bounds", () => {
     expect(problems("id: a\nmany: [1, 11, 0.5]\ndelay: 2m\nsize: 0\nspeed: 5/day\n")).toEqual([
-      "f:2:11 out-of-bounds many[1] must be at most 10",
-      "f:2:15 bad-type many[2] must be a whole number, not 0.5",
+      "f:2:11 out-of-bounds many[1] must be at most 10 (give 10, or less)",
+      "f:2:15 bad-type many[2] must be a whole number, not 0.5 (write a whole number here)",
       "f:3:8 out-of-bounds the duration 2m is out of bounds (at least 1ms, at most 1m)",
       "f:4:7 out-of-bounds the size 0 is out of bounds (at least 1B)",
       'f:5:8 bad-rate "5/day" is not a rate (a number above zero, a slash and s, min or h, such as "100/s")',
@@ -111,23 +111,40 @@ describe("parseDocument", () => {
 
   it("reports a key without value at the key's end and an empty file as empty", () => {
     expect(problems("id:\n")[0]).toMatch(/^f:1:\d bad-type id must be a text, not empty/);
-    expect(problems("")).toEqual(["f:1:1 empty-file the file is empty"]);
-    expect(problems("# nothing\n")).toEqual(["f:1:1 empty-file the file is empty"]);
-    expect(problems("- a\n")).toEqual(["f:1:1 bad-type the file must be a mapping, not a list"]);
+    expect(problems("")).toEqual([
+      'f:1:1 empty-file the file is empty (write its keys, each as "key: value", one in a line)',
+    ]);
+    expect(problems("# nothing\n")).toEqual([
+      'f:1:1 empty-file the file is empty (write its keys, each as "key: value", one in a line)',
+    ]);
+    expect(problems("- a\n")).toEqual([
+      'f:1:1 bad-type the file must be a mapping, not a list (write its keys, each as "key: value", one in a line)',
+    ]);
   });
 
   it("reports every problem at once, in order of place", () => {
     const found = problems("ends: [{type: fil}]\nid: 5\nsize: 1Mb\nlevel: x\nid: again\n");
     expect(found.map((line) => line.split(" ")[0])).toEqual(["f:1:15", "f:2:5", "f:3:7", "f:4:8", "f:5:1"]);
-    expect(found[4]).toBe('f:5:1 duplicate-key the key "id" is already in line 2');
+    expect(found[4]).toBe(
+      'f:5:1 duplicate-key the key "id" is already in line 2 (put both together, or remove one)',
+    );
   });
 
   it("runs a rule over several keys although one of them is wrong", () => {
     const ruled = withRule(z.strictObject({ a: z.number(), b: z.number() }), (value, report) => {
-      if (value.b === 2) report({ code: "no-two", message: "b is 2", path: ["b"], at: "key" });
+      if (value.b === 2)
+        report({ code: "no-two", message: "b is 2", hint: "give 3", path: ["b"], at: "key" });
     });
     const { diagnostics } = parseDocument("a: x\nb: 2\n", { file: "f", schema: ruled });
     expect(diagnostics.map((d) => d.code)).toEqual(["bad-type", "no-two"]);
+  });
+
+  it("runs no rule over the keys of a mapping where there is a list", () => {
+    const ruled = withRule(z.strictObject({ a: z.number() }), ({ a }, report) => {
+      if (a === undefined) report({ code: "no-a", message: "a is missing", hint: "add a" });
+    });
+    const { diagnostics } = parseDocument("- a: 1\n", { file: "f", schema: ruled });
+    expect(diagnostics.map((d) => d.code)).toEqual(["bad-type"]);
   });
 });
 
@@ -266,8 +283,11 @@ describe("the hook over texts", () => {
   });
 
   it("does not complain about the type of what could not be replaced", () => {
-    const failing = (text: string, problem: (found: { code: string; message: string }) => void) => {
-      if (text === "<N>") problem({ code: "missing", message: "is missing" });
+    const failing = (
+      text: string,
+      problem: (found: { code: string; message: string; hint: string }) => void,
+    ) => {
+      if (text === "<N>") problem({ code: "missing", message: "is missing", hint: "set it" });
       return text;
     };
     const { diagnostics } = parseDocument("n: <N>\ns: a\n", { file: "f", schema: numbers, onText: failing });
