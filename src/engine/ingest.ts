@@ -110,7 +110,7 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   if (isBehind(device)) catchUp(on.firing, device);
   noteWatermark(device, plan, passing);
   // Mostly it is ahead of the watermark, and then none of that has to be asked.
-  const late = isBehindWatermark() ? latenessOf(on, device, group.arrivals[index]!) : "none";
+  const late = isBehindWatermark() ? latenessOf(on, device, group, index) : "none";
   if (late === "some" && device.folds.length > 0) passLate(on.firing, device);
   const slice = late === "all" ? undefined : assign(device, plan, passing);
   if (slice === undefined) return "late";
@@ -156,12 +156,14 @@ function isBehindWatermark(): boolean {
 }
 
 /** How late it is, once it has got another time where it must (set-back.ts). */
-function latenessOf(on: Ingest, device: Device, arrivalMs: number): Lateness {
+function latenessOf(on: Ingest, device: Device, group: ReadingGroup, index: number): Lateness {
   const { plan, block, firing } = on;
   if (lateness(plan, passing) === "none") return "none";
   const { timeMs, hasOwnTime } = passing;
   const { clockTrusted } = block;
-  passing.timeMs = timeOfLate(firing, device, { timeMs, arrivalMs, hasOwnTime, clockTrusted });
+  const arrivalMs = group.arrivals[index]!;
+  const isRepeated = group.deliveries[index]! < 0;
+  passing.timeMs = timeOfLate(firing, device, { timeMs, arrivalMs, hasOwnTime, isRepeated, clockTrusted });
   noteWatermark(device, plan, passing);
   return isBehindWatermark() ? lateness(plan, passing) : "none";
 }

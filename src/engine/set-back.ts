@@ -24,23 +24,27 @@ import type { Firing } from "./summarise.js";
  * A reading with an event time of its own can be late. But where the device's time is further ahead of the arrival
  * than `maxFuture`, it came to be there by a clock that was ahead too, or not set; by today's clock those readings would
  * have been rejected, so they hold nobody up: the device's time begins anew likewise. Under `maxFuture: never` nothing
- * is too far ahead.
+ * is too far ahead. But a packet that is sent again does not begin it: it may have been counted where nothing is known of
+ * that any more, and a sender repeats what is on its way before it sends anything new (MQTT 3.1.1, section 4.4).
  */
 export interface Arriving {
   readonly timeMs: number;
   readonly arrivalMs: number;
   readonly hasOwnTime: boolean;
+  /** Whether its packet may have come before. */
+  readonly isRepeated: boolean;
   readonly clockTrusted: boolean;
 }
 
 /** The time that a late reading gets, after the device's time has begun anew if it must. */
 export function timeOfLate(on: Firing, device: Device, reading: Arriving): number {
-  const { timeMs, arrivalMs, hasOwnTime, clockTrusted } = reading;
+  const { timeMs, arrivalMs, hasOwnTime, isRepeated, clockTrusted } = reading;
   const { maxFutureMs } = on.plan.profile.time;
   const { clockBackMsMax } = LIMITS;
   if (hasOwnTime) {
     const aheadMs = Math.max(device.maxTimeMs, device.idleFloorMs) - arrivalMs;
-    if (clockTrusted && aheadMs > maxFutureMs + clockBackMsMax) beginAnew(on, device, timeMs, arrivalMs);
+    const isTooFar = clockTrusted && aheadMs > maxFutureMs + clockBackMsMax;
+    if (isTooFar && !isRepeated) beginAnew(on, device, timeMs, arrivalMs);
     return timeMs;
   }
   const watermarkMs = watermark(device, on.plan);

@@ -14,14 +14,17 @@ export interface ReadingGroup {
   /** Duplicate keys; undefined where the profile has none. */
   readonly keys: string[] | undefined;
   /**
-   * Identity of the MQTT packet that carried the reading, a whole number below 2^53; 0 where there is none, and
-   * where the reading has an event time, by which it is known again.
-   * Negative when the packet came with DUP set, so that it may be a redelivery.
+   * Identity of the MQTT packet that carried the reading, a whole number below 2^53, negative when the packet came with
+   * DUP set, so that it may be a redelivery; 0 where there is none. Of a reading with an event time, by which it is known
+   * again, only `REPEATED` or 0.
    */
   readonly deliveries: number[];
   /** Readings that failed before the engine: count by reason code. */
   readonly rejected: number[];
 }
+
+/** In the place of an identity: see `ReadingGroup.deliveries`. */
+export const REPEATED = -1;
 
 /** Where the wall clock stands against the clock that counts on from the start of the machine. */
 export interface BootClock {

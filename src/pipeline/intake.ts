@@ -1,3 +1,4 @@
+import { REPEATED } from "../model/block.js";
 import type { Delivery } from "../model/delivery.js";
 import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { defineEvent, type Observer } from "../model/log-event.js";
@@ -167,7 +168,7 @@ class BlockSink implements ReadingSink {
       timeMs,
       values,
       key,
-      delivery: Number.isNaN(timeMs) ? this.#identityOf(row) : 0,
+      delivery: Number.isNaN(timeMs) ? this.#identityOf(row) : this.#delivery!.identity < 0 ? REPEATED : 0,
     });
   }
 

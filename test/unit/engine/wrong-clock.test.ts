@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { REPEATED } from "../../../src/model/block.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import type { Summary } from "../../../src/model/summary.js";
@@ -349,6 +350,31 @@ describe("a wall clock that is stepped while a device with event time sends", ()
     gateway.send(2, SECOND, true);
     expect(gateway.counts).toMatchObject({ accepted: 4, rejected: { future: 2 } });
     expect(finals(gateway.end())).toEqual({ "2026-06-01T14:00:00Z": 2, "2026-06-01T12:00:00Z/2": 2 });
+  });
+
+  it("counts no reading twice whose packet comes again, when nobody can tell any more that it was counted", () => {
+    const gateway = new ClockGateway(bounded);
+    const take = (arrivalMs: number, timeMs: number, delivery: number) => {
+      const group = {
+        profile: bounded.hash, device: "d", arrivals: [arrivalMs], times: [timeMs], values: [[1]],
+        keys: undefined, deliveries: [delivery], rejected: [],
+      }; // biome-ignore format: one reading
+      gateway.summaries.push(...gateway.engine.apply({ ...gateway.scene.block(), groups: [group] }));
+    };
+    const noon = TRUE_START_MS;
+    const first = noon + 30 * SECOND;
+    take(first, first, 0);
+    take(noon + 2 * HOUR, noon + 2 * HOUR, 0);
+    // The clock is right again.
+    take(noon + MINUTE, first, REPEATED);
+    take(noon + MINUTE, noon + 40 * SECOND, 0);
+    take(noon + MINUTE, noon + 50 * SECOND, REPEATED);
+    expect(gateway.counts).toMatchObject({ accepted: 4, rejected: { late: 1 } });
+    expect(finals(gateway.end())).toEqual({
+      "2026-06-01T12:00:00Z": 1,
+      "2026-06-01T14:00:00Z": 1,
+      "2026-06-01T12:00:00Z/2": 2,
+    });
   });
 
   it("disturbs nobody's silence: it is measured by the machine's own clock", () => {
