@@ -49,6 +49,8 @@ function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice
   const isNewest = before !== undefined && before.startMs < startMs && device.retired.length === 0;
   for (const window of plan.windows) openWindows(device, window, { timeMs, watermarkMs, isNewest });
   device.nextDueMs = Math.min(device.nextDueMs, dueMs);
+  // What is beside its cells has been left for the end of the block.
+  if (before !== undefined) plan.slices.measure(before);
   insertByStart(slices, slice);
   // It will hold about as many.
   if (isNewest) plan.slices.reserve(slice, before.held);

@@ -82,6 +82,12 @@ export class Backlogs {
     backlog.count = 0;
   }
 
+  /** Adds what waits where it is looked at. Mostly a window has ended then, and few readings come any more. */
+  close(slice: Lagging): void {
+    this.settle(slice);
+    this.drop(slice);
+  }
+
   /** Forgets a backlog. */
   drop(slice: Lagging): void {
     const { backlog } = slice;
@@ -101,7 +107,8 @@ export class Backlogs {
       return;
     }
     const width = this.#fields.length;
-    const wanted = Math.min(BATCH_MAX, Math.max(FIRST, 2 * capacity, capacity === 0 ? this.#usual : 0));
+    const isFresh = capacity === 0 && slice.cells.extras === undefined;
+    const wanted = Math.min(BATCH_MAX, Math.max(FIRST, 2 * capacity, isFresh ? this.#usual : 0));
     const length = DoubleHeap.capacity(wanted * width);
     const backlog = { numbers, base, count, capacity: Math.min(BATCH_MAX, Math.floor(length / width)) };
     this.#heap.take(length, backlog);

@@ -121,8 +121,10 @@ function ingest(on: Ingest, device: Device, group: ReadingGroup, index: number):
   passing.values = values;
   let reason = cleaner.clean(values, fates);
   if (reason === undefined) {
-    if (isNew(plan, device, slice)) gather(plan, slice);
-    else reason = "duplicate";
+    if (isNew(plan, device, slice)) {
+      gather(plan, slice);
+      if (slice !== device.slices[device.slices.length - 1]) plan.slices.measure(slice);
+    } else reason = "duplicate";
   }
   const { numbers, base } = slice.cells;
   numbers[base + (reason === undefined ? ACCEPTED_CELL : rejectedCell(REASON_CODE[reason]))]!++;

@@ -45,6 +45,7 @@ function settle(plan: Plan, slice: Slice): void {
     }
   }
   slice.gathered = held;
+  plan.slices.measure(slice);
 }
 
 function clear({ numbers, base, extras }: Cells, at: number, count: number): void {

@@ -8,6 +8,7 @@ import { translateHeld } from "./held.js";
 import { type BoundedPlan, type FoldPlan, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import { Share } from "./share.js";
+import { ANY_VALUES, HASH, type Slice, VALUES } from "./slice.js";
 import type { Firing } from "./summarise.js";
 
 /**
@@ -53,9 +54,7 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): boole
   );
   const rows = { places: keptPlaces(from.plan, to), alike: readsAlike(from.plan.profile, to.profile) };
   for (const [i, slice] of device.retired.entries()) {
-    device.retired[i] = to.slices.translated(slice, from.plan.slices, rows, (cells) =>
-      translateCells(from.plan, to, from.plan.slices.cellsOf(slice), cells),
-    );
+    device.retired[i] = translated(slice, from.plan, to, rows);
     from.plan.slices.drop(slice);
   }
   device.redefined = redefine(device.redefined, ended(from.plan, to), device.maxTimeMs);
@@ -99,7 +98,7 @@ function closeEnded(from: Firing, device: Device, to: Plan, share: Share): boole
 /** The folds that go on, by their new plan. */
 function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan, Fold> {
   const heirs = new Map<FoldPlan, Fold>();
-  const translated = (at: Position): Position => {
+  const translatedTo = (at: Position): Position => {
     const bounds = to.ordered.map(({ field }) => boundUnder(from.plan, at.bounds, to.profile.fields[field]!));
     if (at.run === undefined) return { ...at, bounds };
     const cells = translateCells(from.plan, to, at.run.cells, newCells(to.cellCount));
@@ -112,8 +111,8 @@ function inherited(from: Firing, device: Device, to: Plan): ReadonlyMap<FoldPlan
     heirs.set(plan, {
       plan,
       epoch,
-      settled: translated(settled),
-      ahead: ahead === undefined ? undefined : translated(ahead),
+      settled: translatedTo(settled),
+      ahead: ahead === undefined ? undefined : translatedTo(ahead),
       told,
       againMs,
     });
@@ -129,6 +128,36 @@ function boundUnder<T>({ ordered, profile }: Plan, bounds: readonly T[], field: 
 }
 
 /** Place among the fields that were kept in rows of each that is now; -1 where there is none. */
+/** How rows of one layout become rows of another. */
+interface TranslatedRows {
+  /** For each field kept there its place among the fields kept here, -1 for none. */
+  readonly places: readonly number[];
+  /** Whether a reading that comes again has the values that it had. */
+  readonly alike: boolean;
+}
+
+/** A slice of another layout with the same readings. */
+function translated(slice: Slice, from: Plan, to: Plan, { places, alike }: TranslatedRows): Slice {
+  const cells = from.slices.cellsOf(slice);
+  const copy = to.slices.make(slice);
+  translateCells(from, to, cells, copy.cells);
+  to.slices.reserve(copy, slice.held);
+  copy.words = slice.words;
+  copy.held = slice.held;
+  for (let i = 0; i < slice.held; i++) {
+    const at = slice.rows.base + i * from.slices.width;
+    const into = copy.rows.base + i * to.slices.width;
+    copy.rows.numbers[into] = slice.rows.numbers[at]!;
+    copy.rows.numbers[into + HASH] = alike ? slice.rows.numbers[at + HASH]! : ANY_VALUES;
+    for (const [j, place] of places.entries()) {
+      copy.rows.numbers[into + VALUES + j] =
+        place < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + place]!;
+    }
+  }
+  to.slices.measure(copy);
+  return copy;
+}
+
 function keptPlaces(from: Plan, to: Plan): number[] {
   const meanings = from.slices.kept.map((field) => meaningOf(from.profile.fields[field]!));
   return to.slices.kept.map((field) => meanings.indexOf(meaningOf(to.profile.fields[field]!)));

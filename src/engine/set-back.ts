@@ -87,6 +87,8 @@ function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number
   const names = [...bounded, ...on.plan.folds].map(({ definition }) => definition.name);
   device.redefined = redefine(device.redefined, names, device.maxTimeMs);
   on.groups?.begunAnew(device, timeMs, arrivalMs);
+  const newest = device.slices.at(-1);
+  if (newest !== undefined) on.plan.slices.measure(newest);
   // They may lie across an edge where only one side goes on; new ones are cut for what comes.
   device.retired.push(...device.slices);
   device.slices.length = 0;

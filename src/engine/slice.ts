@@ -58,19 +58,13 @@ export interface SliceOwner {
   readonly name: string;
 }
 
-/** How rows of another layout become rows of this one. */
-export interface TranslatedRows {
-  /** For each field kept here its place among the fields kept there, -1 for none. */
-  readonly places: readonly number[];
-  /** Whether a reading that comes again has the values that it had. */
-  readonly alike: boolean;
-}
-
 /** Where the slices of all devices have their memory, and where those come back from that were spilled. */
 export interface SliceRoom {
   readonly heap: DoubleHeap;
   /** Reads the stored contents into a slice that is empty. @throws CorruptRecord */
   refill(slice: Slice, memory: SliceMemory): void;
+  /** To be told of more beside its cells. */
+  measure(slice: Slice): void;
   /** To be told of every slice that begins to differ from its stored record. */
   changed(slice: Slice): void;
   /** And of every one that is let go; its memory is still there. */
@@ -81,9 +75,9 @@ const NO_CELLS: Cells = { numbers: new Float64Array(0), base: 0, extras: undefin
 const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
 
 /** Cells of a row: event time, hash, then the kept values. */
-const HASH = 1;
+export const HASH = 1;
 /** In the place of the hash of a reading that would have other values now: what comes again is known by its time. */
-const ANY_VALUES = 0;
+export const ANY_VALUES = 0;
 export const VALUES = 2;
 
 /** A device's slices, as far as reading them goes. */
@@ -186,8 +180,15 @@ export class SliceMemory {
 
   /** Its cells with all that has been gathered. */
   cellsOf(slice: Slice): Cells {
-    this.backlogs.settle(this.wake(slice));
+    if (this.wake(slice).backlog.count === 0) return slice.cells;
+    this.backlogs.close(slice);
+    this.measure(slice);
     return slice.cells;
+  }
+
+  /** To be called when there may be more beside the cells of a slice, unless it is its device's newest. */
+  measure(slice: Slice): void {
+    if (slice.cells.extras !== undefined) this.#room.measure(slice);
   }
 
   /** To be called before it is changed. */
@@ -208,35 +209,6 @@ export class SliceMemory {
     slice.held = 0;
     slice.gathered = 0;
     slice.spilled = true;
-  }
-
-  /**
-   * A slice of another layout with the same readings.
-   * @param fill its cells, which are empty
-   */
-  translated(
-    slice: Slice,
-    from: SliceMemory,
-    { places, alike }: TranslatedRows,
-    fill: (cells: Cells) => void,
-  ): Slice {
-    from.wake(slice);
-    const copy = this.make(slice);
-    fill(copy.cells);
-    this.reserve(copy, slice.held);
-    copy.words = slice.words;
-    copy.held = slice.held;
-    for (let i = 0; i < slice.held; i++) {
-      const at = slice.rows.base + i * from.width;
-      const to = copy.rows.base + i * this.width;
-      copy.rows.numbers[to] = slice.rows.numbers[at]!;
-      copy.rows.numbers[to + HASH] = alike ? slice.rows.numbers[at + HASH]! : ANY_VALUES;
-      for (const [j, place] of places.entries()) {
-        copy.rows.numbers[to + VALUES + j] =
-          place < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + place]!;
-      }
-    }
-    return copy;
   }
 
   /** Takes back what a slice has that nobody refers to any more. */
