@@ -1,5 +1,6 @@
 import type { Cells, Extra } from "../aggregate/cells.js";
 import type { Device } from "./device.js";
+import type { Slice } from "./slice.js";
 
 /**
  * About what a device takes in memory, in bytes, beside the rows of its slices, which the heap counts. The figures are
@@ -24,20 +25,41 @@ export function weightOf(device: Device): number {
     SLICE_BYTES * (device.slices.length + device.retired.length) +
     DEFINITION_BYTES * device.open.length +
     REDEFINITION_BYTES * device.redefined.length;
-  for (const windows of device.open) bytes += WINDOW_BYTES * windows.length;
-  for (const { told } of device.folds) bytes += FOLD_BYTES + TOLD_BYTES * told.length;
+  for (const windows of device.open) {
+    bytes += WINDOW_BYTES * windows.length;
+    // No other has gathered anything of its own.
+    if (windows[0]?.plan.isGlobal) for (const { sealed } of windows) bytes += cellsBytesOf(sealed);
+  }
+  for (const { told, settled, ahead } of device.folds) {
+    bytes += FOLD_BYTES + TOLD_BYTES * told.length;
+    bytes += cellsBytesOf(settled.run?.cells) + cellsBytesOf(ahead?.run?.cells);
+  }
   if (device.keys !== undefined) bytes += KEY_BYTES * device.keys.firstSeen.size;
   if (device.deliveries !== undefined) bytes += DELIVERY_BYTES * device.deliveries.size;
   return bytes;
 }
 
+/** The object, its array, and the map of what is beside it. */
+const CELLS_BYTES = 200;
 const EXTRA_BYTES = 64;
+const WORD_BYTES = 24;
 const CHARACTER_BYTES = 2;
 const NUMBER_BYTES = 8;
 const ENTRY_BYTES = 64;
 
-/** The same of what cells have beside their numbers. */
-export function extraBytesOf({ extras }: Cells): number {
+/** The same of cells that are not in the heap of slices. */
+function cellsBytesOf(cells: Cells | undefined): number {
+  return cells === undefined ? 0 : CELLS_BYTES + NUMBER_BYTES * cells.numbers.length + extraBytesOf(cells);
+}
+
+/** The same of what a slice has beside its rows in the heap. */
+export function besideBytesOf({ cells, words }: Pick<Slice, "cells" | "words">): number {
+  let bytes = extraBytesOf(cells);
+  if (words !== undefined) for (const { length } of words) bytes += WORD_BYTES + CHARACTER_BYTES * length;
+  return bytes;
+}
+
+function extraBytesOf({ extras }: Cells): number {
   let bytes = 0;
   for (const extra of extras?.values() ?? []) bytes += EXTRA_BYTES + sizeOf(extra);
   return bytes;

@@ -3,7 +3,7 @@ import { LIMITS } from "../model/limits.js";
 import { type Counted, counted, Tally } from "./counts.js";
 import { type Device, isBehind } from "./device.js";
 import { DoubleHeap } from "./double-heap.js";
-import { extraBytesOf, weightOf } from "./footprint.js";
+import { besideBytesOf, weightOf } from "./footprint.js";
 import type { Plan } from "./plan.js";
 import type { ProfileState } from "./profile-state.js";
 import { idleFrom } from "./silence.js";
@@ -166,8 +166,8 @@ export class Residency implements SliceRoom {
 
   /** Looks at what a slice has beside its cells. */
   measure(slice: Slice): void {
-    if (slice.cells.extras === undefined && slice.extraBytes === 0) return;
-    const bytes = extraBytesOf(slice.cells);
+    if (slice.cells.extras === undefined && slice.words === undefined && slice.extraBytes === 0) return;
+    const bytes = besideBytesOf(slice);
     this.#extraBytes += bytes - slice.extraBytes;
     slice.extraBytes = bytes;
   }

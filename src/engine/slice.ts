@@ -48,7 +48,7 @@ export interface Slice {
   mark: number | undefined;
   /** Position of the block in which it was brought back, or last changed for the first time since it was stored. */
   usedAt: number;
-  /** What `cells.extras` take, about, as of the last look. */
+  /** What `cells.extras` and `words` take, about, as of the last look. */
   extraBytes: number;
 }
 
@@ -188,7 +188,7 @@ export class SliceMemory {
 
   /** To be called when there may be more beside the cells of a slice, unless it is its device's newest. */
   measure(slice: Slice): void {
-    if (slice.cells.extras !== undefined) this.#room.measure(slice);
+    if (slice.cells.extras !== undefined || slice.words !== undefined) this.#room.measure(slice);
   }
 
   /** To be called before it is changed. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../src/engine/engine.js";
-import { extraBytesOf, weightOf } from "../../../src/engine/footprint.js";
+import { besideBytesOf, weightOf } from "../../../src/engine/footprint.js";
 import type { GroupCounts } from "../../../src/engine/groups.js";
 import type { Block } from "../../../src/model/block.js";
 import { CorruptRecord } from "../../../src/model/bytes.js";
@@ -195,7 +195,7 @@ function expectWeighed(engine: Engine): void {
   for (const device of engine.profileState("p")!.devices.values()) {
     expect([device.name, device.weight]).toEqual([device.name, weightOf(device)]);
     for (const slice of [...device.slices, ...device.retired]) {
-      expect([slice.startMs, slice.extraBytes]).toEqual([slice.startMs, extraBytesOf(slice.cells)]);
+      expect([slice.startMs, slice.extraBytes]).toEqual([slice.startMs, besideBytesOf(slice)]);
     }
   }
 }
