@@ -24,8 +24,12 @@ export interface Bounds {
 const ROSTER_BYTES = 64;
 /** A device with some ten fields and two windows open, as records: slices, watermark, counters, names. */
 const DEVICE_DISK_BYTES = 4_096;
-/** A window of a group with some ten fields: what its members have handed over. */
+/** What `*` stands for, about. */
+const SOME_FIELDS = 10;
+/** A window of a group with so many fields: what its members have handed over, without histograms. */
 const GROUP_WINDOW_BYTES = 1_024;
+/** Of both signs, as full as may be. */
+const HISTOGRAM_BYTES = 2 * LIMITS.histogramBucketsMax * 8;
 /** A member of a group: who it is and how far it has come, also where its state is in the store only. */
 const MEMBER_BYTES = 512;
 /** LevelDB's write buffer, of which there may be two. */
@@ -108,11 +112,21 @@ function databaseBounds({ store, limits }: Config): Bound[] {
 function groupBounds({ groups, limits }: Config): Bound[] {
   if (groups.length === 0) return [];
   const windows = groups.map(({ name, windows }): Bound => {
-    const bytes = windows.length * LIMITS.groupWindowsMax * GROUP_WINDOW_BYTES;
-    return { ...memory(`group ${name}`, bytes), estimate: true };
+    const histograms = windows.reduce((sum, { fields }) => sum + histogramsIn(fields), 0);
+    const bytes = windows.length * GROUP_WINDOW_BYTES + histograms * HISTOGRAM_BYTES;
+    return { ...memory(`group ${name}`, LIMITS.groupWindowsMax * bytes), estimate: true };
   });
   const members = memory("members of groups", limits.devices * MEMBER_BYTES);
   return [...windows, { ...members, estimate: true }];
+}
+
+/** How many histograms aggregates by field need: one for each field of which quantiles are asked for. */
+function histogramsIn(fields: Readonly<Record<string, readonly string[]>>): number {
+  let histograms = 0;
+  for (const [field, names] of Object.entries(fields)) {
+    if (names.some((name) => /^(p\d|histogram$)/.test(name))) histograms += field === "*" ? SOME_FIELDS : 1;
+  }
+  return histograms;
 }
 
 function sourceBound(source: SourceConfig): Bound {

@@ -70,6 +70,20 @@ describe("boundsOf", () => {
     expect(sumText(bounds, "disk")).toContain("100.0 MB store.logBytesMax + ");
   });
 
+  it("has the histograms of a group's windows in it", () => {
+    const bytesOf = (fields: string) => {
+      const group = `{ name: g, members: {}, windows: [{ name: w, tumbling: 1m, fields: { ${fields} } }] }`;
+      const source = "sources: [{ name: m, type: mqtt, url: mqtt://h }]";
+      const { bounds } = boundsOf(load(`${source}\ngroups: [${group}]\n`));
+      return bounds.find(({ name }) => name === "group g")!.bytes;
+    };
+    const none = bytesOf("x: [mean, max]");
+    const one = bytesOf("x: [p50, p99.9, histogram], y: [percentGood]") - none;
+    expect(one).toBeGreaterThan(1_000 * 2 * 160 * 8 * 0.99);
+    expect(bytesOf("x: [p50], y: [histogram]") - none).toBe(2 * one);
+    expect(bytesOf("'*': [p50]") - none).toBe(10 * one);
+  });
+
   it("grows by what a source, a target or a limit adds", () => {
     const one = "sources: [{ name: m, type: mqtt, url: mqtt://h }]\n";
     const base = boundsOf(load(one));
