@@ -13,8 +13,9 @@ import { describe, type Firing, summarise } from "./summarise.js";
  * A regular series without holes: windows in which nothing was, and fields without a value, get what the profile says.
  *
  * A hole is filled when it has ended: right before the next window with readings is said for the last time, so that
- * what is filled is final, and between two values that are. A hole of more than `emptyWindowsMax` windows stays. What
- * was filled is told apart by `filled`, and never goes into a coarser window.
+ * what is filled is final, and between two values that are. A hole of more than `emptyWindowsMax` windows stays, and so
+ * does one with a window in it that is still open, because a later one had to close before its time. What was filled is
+ * told apart by `filled`, and never goes into a coarser window.
  */
 
 /** To be called with the last word on a window: says what is missing before it. @returns it, without holes */
@@ -22,7 +23,7 @@ export function filled(on: Firing, device: Device, window: OpenWindow, summary: 
   const { fill } = window.plan.definition;
   if (fill === undefined) return summary;
   const before = device.series[window.plan.index];
-  const whole = before === undefined ? [] : missing(window.plan, before.nextMs, window.startMs);
+  const whole = before === undefined ? [] : missing(device, window, before.nextMs);
   const last = before?.fields ?? {};
   for (const [i, startMs] of whole.entries()) {
     const between = { last, next: summary.fields, share: (i + 1) / (whole.length + 1) };
@@ -34,10 +35,13 @@ export function filled(on: Firing, device: Device, window: OpenWindow, summary: 
   return holes;
 }
 
-/** Starts of the windows in a hole; none where it is too long. */
-function missing({ times }: BoundedPlan, fromMs: number, toMs: number): number[] {
+/** Starts of the windows in the hole before one; none where it stays. */
+function missing(device: Device, { plan, startMs: toMs }: OpenWindow, fromMs: number): number[] {
+  // Those before it that are closed have moved `fromMs` on, if they are in the list at all.
+  const first = device.open[plan.index]!.find(({ startMs }) => startMs >= fromMs);
+  if (first !== undefined && first.startMs < toMs) return [];
   const starts: number[] = [];
-  for (let startMs = fromMs; startMs < toMs; startMs = times.next(startMs)) {
+  for (let startMs = fromMs; startMs < toMs; startMs = plan.times.next(startMs)) {
     if (starts.length === LIMITS.emptyWindowsMax) return [];
     starts.push(startMs);
   }

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EngineProfile } from "../../../src/model/profile.js";
-import type { Summary } from "../../../src/model/summary.js";
 import { cases } from "../../helpers/cases.js";
 import { ClockGateway } from "../../helpers/clock-gateway.js";
 import { engineProfile, tumbling } from "../../helpers/engine.js";
+import { newestOf } from "../../helpers/newest.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -69,13 +69,7 @@ describe("whatever the clock does", () => {
     fc.assert(
       fc.property(anyProfile, fc.array(act, { maxLength: 80 }), (of, acts) => {
         const { engine, scene, summaries } = play(of, acts, true);
-        const newest = new Map<string, Summary>();
-        for (const summary of summaries) {
-          const before = newest.get(summary.id);
-          if (before?.final === true) throw new Error(`${summary.id}: something after the final revision`);
-          if (summary.revision !== (before?.revision ?? -1) + 1) throw new Error(`${summary.id}: revisions`);
-          newest.set(summary.id, summary);
-        }
+        const newest = newestOf(summaries);
         for (const counts of engine.counts()) {
           const sent = scene.readings.filter(({ device }) => device === counts.device);
           expect(counts.waiting).toBe(0);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Summary } from "../../../src/model/summary.js";
 import type { FillRule } from "../../../src/model/window.js";
 import { cases } from "../../helpers/cases.js";
+import { ClockGateway } from "../../helpers/clock-gateway.js";
 import {
   BlockMaker,
   engineProfile,
@@ -13,6 +14,7 @@ import {
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
+import { newestOf } from "../../helpers/newest.js";
 
 const MINUTE = 60_000;
 const AGGREGATES = [{ field: 0, names: ["count", "mean", "max"] }];
@@ -114,6 +116,40 @@ describe("a series that is to have no holes", () => {
         const expected = Array.from({ length: starts.length }, (_, i) => starts[0]! + i * 10_000);
         expect(starts).toEqual(expected);
         expect(summaries.filter(({ filled }) => filled === undefined)).toHaveLength(given.length * 3);
+      }),
+      cases(),
+    );
+  });
+});
+
+describe("a clock that is set back while a series is to have no holes", () => {
+  const sums = [{ field: 0, names: ["sum"] }];
+  const profile = engineProfile({
+    time: { ...engineProfile().time, maxFutureMs: 0 },
+    windows: [
+      // Not late for this one where time begins anew for that one.
+      { ...tumbling("whole", 2 * MINUTE, sums, 20 * MINUTE), fill: "null" },
+      tumbling("1m", MINUTE, sums),
+    ],
+  });
+
+  it("never has a window said to be empty, for good, that is not", () => {
+    const act = fc.record({
+      waitMs: fc.constantFrom(MINUTE, 5 * MINUTE, 30 * MINUTE),
+      backMs: fc.constantFrom(0, 0, 0, 3 * MINUTE, 8 * MINUTE),
+      restarts: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(act, { maxLength: 12 }), (acts) => {
+        const gateway = new ClockGateway(profile);
+        for (const { waitMs, backMs, restarts } of acts) {
+          gateway.scene.step(-backMs);
+          gateway.send(1, waitMs);
+          if (restarts) gateway.restart();
+        }
+        const newest = [...newestOf(gateway.end()).values()].filter(({ window }) => window.name === "whole");
+        const sum = newest.reduce((all, { fields }) => all + ((fields.x?.sum as number | null) ?? 0), 0);
+        expect(sum).toBe(2 ** acts.length - 1);
       }),
       cases(),
     );
