@@ -269,10 +269,11 @@ function profileOf({ windows }: GroupDefinition, shared: ReadonlyMap<string, Sha
     time: { maxPastMs: 0, maxFutureMs: 0, outOfOrdernessMs: 0, idleTimeoutMs: Number.POSITIVE_INFINITY },
     duplicates: { by: "time", conflicting: "keep" },
     clean: [],
-    windows: windows.map(({ name, kind, allowedLatenessMs, coarsenMs, fields: requested }) => ({
+    windows: windows.map(({ name, kind, allowedLatenessMs, fill, coarsenMs, fields: requested }) => ({
       name,
       kind,
       allowedLatenessMs,
+      fill,
       coarsenMs,
       aggregates: fields.flatMap((field, index): FieldAggregates[] => {
         const { using } = shared.get(field.name)!;
@@ -323,8 +324,9 @@ function whatIsGathered(profile: EngineProfile, asked: readonly FieldAggregates[
 }
 
 /** By a window of the group. */
-function whatIsSaid({ fields }: EngineProfile, { aggregates }: WindowDefinition): unknown {
-  return aggregates.map(({ field, names }) => [meaningOf(fields[field]!), names]);
+function whatIsSaid({ fields }: EngineProfile, { aggregates, fill }: WindowDefinition): unknown {
+  const said: unknown[] = aggregates.map(({ field, names }) => [meaningOf(fields[field]!), names]);
+  return fill === undefined ? said : [...said, fill];
 }
 
 function inShort(meaning: unknown): string {

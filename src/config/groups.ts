@@ -7,7 +7,11 @@ import { duration, name, timeZone } from "../schema/types.js";
 import {
   aggregatesSchema,
   boundedKind,
+  checkFill,
   checkPlacement,
+  emptySchema,
+  fillRule,
+  fillSchema,
   hoppingSchema,
   offsetSchema,
 } from "../schema/window.js";
@@ -28,8 +32,6 @@ const REFUSED: Readonly<Record<string, Problem>> = {
   state: refusal("the bounds of state windows follow from the readings of one device"),
   sliding: refusal("the bounds of sliding windows follow from the readings of one device"),
   early: refusal("windows of groups have nothing early to say", `remove it, or ${ELSEWHERE}`),
-  empty: refusal("windows of groups are not filled", `remove it, or ${ELSEWHERE}`),
-  fill: refusal("windows of groups are not filled", `remove it, or ${ELSEWHERE}`),
 };
 
 const windowSchema = withRefused(
@@ -57,6 +59,8 @@ const windowSchema = withRefused(
         description:
           "How long after a window was due a reading of a member still changes it; each change is a new revision.",
       }),
+      empty: emptySchema,
+      fill: fillSchema,
       coarsen: ladder().or(z.literal("never")).optional().meta({
         description:
           "Sizes of the coarser windows into which unsent summaries are merged when the log is full, or `never`. Default: `store.coarsen`.",
@@ -74,6 +78,7 @@ const windowSchema = withRefused(
           kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`;
         report({ code: "bad-window", message, hint: `give one of ${KINDS.join(", ")}` });
       }
+      checkFill(window, report);
       checkPlacement(window, report);
       checkCount(window, report);
     },
@@ -180,6 +185,7 @@ export function groupDefinition({ name: group, members, windows }: GroupDocument
       name: window.name,
       kind: boundedKind(window),
       allowedLatenessMs: window.allowedLateness,
+      fill: fillRule(window),
       coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
       fields: window.fields,
     })),

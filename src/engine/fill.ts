@@ -4,7 +4,7 @@ import { LIMITS } from "../model/limits.js";
 import type { Field } from "../model/profile.js";
 import type { Summary, SummaryField } from "../model/summary.js";
 import type { FillRule } from "../model/window.js";
-import type { Device, OpenWindow } from "./device.js";
+import type { Device } from "./device.js";
 import type { BoundedPlan } from "./plan.js";
 import { partOf } from "./redefinition.js";
 import { describe, type Firing, summarise } from "./summarise.js";
@@ -18,8 +18,21 @@ import { describe, type Firing, summarise } from "./summarise.js";
  * told apart by `filled`, and never goes into a coarser window.
  */
 
+/** A device or a group, as far as its series go. */
+export interface Regular extends Pick<Device, "name" | "lostThroughMs" | "redefined" | "series"> {
+  /** Per definition, by start. */
+  readonly open: readonly (readonly { readonly startMs: number }[])[];
+}
+
+type Saying = Omit<Firing, "groups" | "shareMax">;
+
+interface Ended {
+  readonly plan: BoundedPlan;
+  readonly startMs: number;
+}
+
 /** To be called with the last word on a window: says what is missing before it. @returns it, without holes */
-export function filled(on: Firing, device: Device, window: OpenWindow, summary: Summary): Summary {
+export function filled(on: Saying, device: Regular, window: Ended, summary: Summary): Summary {
   const { fill } = window.plan.definition;
   if (fill === undefined) return summary;
   const before = device.series[window.plan.index];
@@ -36,7 +49,7 @@ export function filled(on: Firing, device: Device, window: OpenWindow, summary: 
 }
 
 /** Starts of the windows in the hole before one; none where it stays. */
-function missing(device: Device, { plan, startMs: toMs }: OpenWindow, fromMs: number): number[] {
+function missing(device: Regular, { plan, startMs: toMs }: Ended, fromMs: number): number[] {
   // Those before it that are closed have moved `fromMs` on, if they are in the list at all.
   const first = device.open[plan.index]!.find(({ startMs }) => startMs >= fromMs);
   if (first !== undefined && first.startMs < toMs) return [];
@@ -61,8 +74,8 @@ interface Filling {
 }
 
 function emptyWindow(
-  on: Firing,
-  device: Device,
+  on: Saying,
+  device: Regular,
   plan: BoundedPlan,
   filling: Filling & { readonly startMs: number },
 ): Summary {

@@ -3,13 +3,14 @@ import { readCells, writeCells } from "./cells-codec.js";
 import type { Group, GroupPast, GroupWindow } from "./group.js";
 import type { Groups } from "./groups.js";
 import type { Plan } from "./plan.js";
+import { readSeries, writeSeries } from "./series-codec.js";
 
 /**
  * How groups are stored: one record for each, with every record of a device, at the same journal position or a later
- * one. A record: position, name, how far the group has come, ids that are taken, spent parts, and its open windows (bounds,
+ * one. A record: position, name, how far the group has come, ids that are taken, spent parts, and its windows (bounds,
  * revision, what was handed over), laid out by the plan that the definition and the profiles of that time give.
  */
-const GROUP_VERSION = 1;
+const GROUP_VERSION = 2;
 
 const writer = new ByteWriter();
 
@@ -23,6 +24,7 @@ export function encodeGroups(
     const { name } = group.definition;
     writePast(name, sequence, group);
     writer.text(meaningOf(group.plan));
+    writeSeries(writer, group.series);
     for (const windows of group.open) {
       writer.varint(windows.length);
       for (const window of windows) writeWindow(window, group.plan);
@@ -82,10 +84,11 @@ export function restoreGroup(groups: Groups, { key, value }: KeyedRecord): void 
       throw new CorruptRecord(`the group ${name} was stored under another definition`);
     }
     if (plan === undefined) return past;
+    const series = readSeries(reader);
     const open = plan.windows.map((definition) =>
       Array.from({ length: reader.count() }, () => readWindow(reader, definition, plan)),
     );
-    return { ...past, open };
+    return { ...past, open, series };
   });
   groups.replayedThrough = Math.max(groups.replayedThrough, sequence);
 }

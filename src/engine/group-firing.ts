@@ -1,8 +1,9 @@
 import { cellOf, newCells } from "../aggregate/cells.js";
 import { namedMembers } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
-import type { Summary } from "../model/summary.js";
+import type { Summary, SummaryMembers } from "../model/summary.js";
 import type { OpenWindow } from "./device.js";
+import { filled } from "./fill.js";
 import { merged } from "./firing.js";
 import {
   finalAtMs,
@@ -107,6 +108,8 @@ export function nextDueMs({ open }: Group): number {
 
 interface FiringKind {
   readonly final: boolean;
+  /** Whether it is closed before its time: there may be others before it, and no hole has ended. */
+  readonly tooSoon?: boolean;
   readonly reconfigured?: boolean;
 }
 
@@ -130,9 +133,7 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
     mergeUnordered(group.plan, cells, translated(group, device.plan, gathered));
     on.relieve?.();
   }
-  const of = namedMembers(group.definition.members);
-  const who = { name: group.definition.name, lostThroughMs: group.lostThroughMs };
-  const { final, reconfigured } = kind;
+  const { final, reconfigured, tooSoon } = kind;
   const fired = {
     plan,
     window: describe(window),
@@ -144,8 +145,20 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
     reconfigured,
     cells,
   };
-  const summary: Summary = summarise({ ...on, plan: group.plan }, who, fired);
-  on.summaries.push({ ...summary, members: of === undefined ? { count } : { count, of } });
+  const said: Summary[] = [];
+  const saying = { ...on, plan: group.plan, summaries: said };
+  const series = tooSoon ? [] : group.series;
+  const who = { ...group, name: group.definition.name, series };
+  const summary = summarise(saying, who, fired);
+  const last = final ? filled(saying, who, window, summary) : summary;
+  // What was filled is nobody's.
+  for (const each of said) on.summaries.push({ ...each, members: membersOf(group, 0) });
+  on.summaries.push({ ...last, members: membersOf(group, count) });
+}
+
+function membersOf({ definition }: Group, count: number): SummaryMembers {
+  const of = namedMembers(definition.members);
+  return of === undefined ? { count } : { count, of };
 }
 
 /**
@@ -159,7 +172,9 @@ export function closeEarly(
   kind: { readonly reconfigured: boolean },
 ): GroupWindow[] {
   const closed = group.open.flatMap((windows) => windows.filter(which));
-  for (const window of closed) fire(on, group, window, { final: true, ...kind });
+  for (const window of closed) fire(on, group, window, { final: true, tooSoon: true, ...kind });
+  // Or what is filled next would be before one of them.
+  for (const { plan } of closed) group.series[plan.index] = undefined;
   const names = [...group.parts.keys()];
   for (const { plan, startMs } of closed) {
     const name = names[plan.index]!;
@@ -205,7 +220,10 @@ export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: 
     group.redefined = redefine(group.redefined, names, emittedMs);
     group.maxTimeMs = throughMs;
   }
-  if (isBack) group.reachedMs = timeMs;
+  if (isBack) {
+    group.reachedMs = timeMs;
+    group.series = [];
+  }
 }
 
 /** What members still gather for windows that are closed does not count in others of the same bounds. */

@@ -39,6 +39,8 @@ export interface Group {
   readonly members: Member[];
   /** Windows that are not final, per definition, by start. */
   readonly open: GroupWindow[][];
+  /** See `Device.series`. */
+  series: Device["series"];
   /** Every window that ends by this time has fired, and every one that is final by it is closed. */
   reachedMs: number;
   /** Highest event time of a member. */
@@ -127,6 +129,7 @@ export function newGroup(definition: GroupDefinition, plan: Plan, past: GroupPas
     parts: new Map(definition.windows.map(({ name }, index) => [partName(definition.name, name), index])),
     members: [],
     open: plan.windows.map(() => []),
+    series: [],
     ...past,
     changed: [],
     nextDueMs: Number.POSITIVE_INFINITY,

@@ -171,6 +171,10 @@ export class Groups implements GroupListener, ResidencyHold {
         sealed: sealed === undefined ? undefined : translateCells(old.plan, plan, sealed, cells),
       });
     }
+    for (const plan of old.plan.windows) {
+      const to = this.shapes.heirOf(definition, plan);
+      if (to !== undefined) heir.series[to.index] = old.series[plan.index];
+    }
     heir.nextDueMs = nextDueMs(heir);
     return heir;
   }
@@ -191,16 +195,17 @@ export class Groups implements GroupListener, ResidencyHold {
   /** Puts a stored group in the place of the one without a past that it was prepared with. */
   restore(
     name: string,
-    restored: (plan: Plan | undefined) => GroupPast & Partial<Pick<Group, "open">>,
+    restored: (plan: Plan | undefined) => GroupPast & Partial<Pick<Group, "open" | "series">>,
   ): void {
     const place = this.#groups.findIndex(({ definition }) => definition.name === name);
     const group = this.#groups[place];
-    const { open, ...past } = restored(group?.plan);
+    const { open, series, ...past } = restored(group?.plan);
     if (group === undefined) {
       this.#past.set(name, past);
       return;
     }
-    const back = { ...newGroup(group.definition, group.plan, past), open: open ?? group.open };
+    const fresh = newGroup(group.definition, group.plan, past);
+    const back = { ...fresh, open: open ?? group.open, series: series ?? group.series };
     back.nextDueMs = nextDueMs(back);
     this.#groups[place] = back;
   }

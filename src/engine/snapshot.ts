@@ -2,12 +2,13 @@ import { ByteReader, ByteWriter, CorruptRecord, type KeyedRecord, sealMark } fro
 import { readBounds, writeBounds } from "./bound-codec.js";
 import { readCells, writeCells } from "./cells-codec.js";
 import { type Counted, openWindowsOf } from "./counts.js";
-import type { Device, OpenWindow, Series } from "./device.js";
+import type { Device, OpenWindow } from "./device.js";
 import { newDevice } from "./device.js";
 import { goAhead, readFold, writeFold } from "./fold-codec.js";
 import { type HeldReading, hold } from "./held.js";
 import { DeliveryMemory, KeyMemory } from "./memory.js";
 import type { Plan } from "./plan.js";
+import { readSeries, writeSeries } from "./series-codec.js";
 import { idleFrom } from "./silence.js";
 import { type Slice, type SliceBounds, type SliceMemory, type SliceOwner, VALUES } from "./slice.js";
 
@@ -66,10 +67,7 @@ export function encodeDevice(device: Device, plan: Plan, { sequence, key }: Devi
     for (const window of windows) writeWindow(window);
   }
   writer.double(device.earlyToMs);
-  writer.varint(device.series.length);
-  for (const series of device.series) {
-    writer.text(series === undefined ? "" : JSON.stringify([series.nextMs, series.fields]));
-  }
+  writeSeries(writer, device.series);
   writeBounds(writer, device.bounds);
   writer.varint(device.epoch);
   for (const fold of device.folds) writeFold(writer, fold, plan);
@@ -305,7 +303,7 @@ export function decodeDevice({ key, value }: KeyedRecord, plan: Plan): Device {
   }));
   readWindows(reader, device, plan);
   device.earlyToMs = reader.double();
-  device.series = Array.from({ length: reader.count() }, () => readSeries(reader.text()));
+  device.series = readSeries(reader);
   device.bounds = readBounds(reader);
   device.epoch = reader.varint();
   const aheadMs = device.folds.map((fold, i) => {
@@ -342,12 +340,6 @@ function readWindows(reader: ByteReader, device: Device, plan: Plan): void {
       });
     }
   }
-}
-
-function readSeries(json: string): Device["series"][number] {
-  if (json === "") return undefined;
-  const [nextMs, fields] = JSON.parse(json) as [number, Series["fields"]];
-  return { nextMs, fields };
 }
 
 function readMemories(reader: ByteReader, device: Device): void {

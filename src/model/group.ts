@@ -1,5 +1,5 @@
 import type { EngineProfile } from "./profile.js";
-import type { BoundedKind } from "./window.js";
+import type { BoundedKind, FillRule } from "./window.js";
 
 /**
  * Devices whose readings are summarised together, as the gateway's config defines them. Plain data: it is kept with the
@@ -27,6 +27,8 @@ export interface GroupWindowDefinition {
   readonly name: string;
   readonly kind: BoundedKind;
   readonly allowedLatenessMs: number;
+  /** See `WindowDefinition.fill`. */
+  readonly fill?: FillRule | undefined;
   /** See `WindowDefinition.coarsenMs`. */
   readonly coarsenMs?: readonly number[] | undefined;
   /** Aggregates by field; `*` for those of the members' fields that are not listed. */

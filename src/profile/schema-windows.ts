@@ -1,34 +1,21 @@
 import { LIMITS } from "../model/limits.js";
 import { ladder } from "../schema/ladder.js";
 import { duration, name } from "../schema/types.js";
-import { aggregatesSchema, checkPlacement, hoppingSchema, offsetSchema } from "../schema/window.js";
+import {
+  aggregatesSchema,
+  checkFill,
+  checkPlacement,
+  emptySchema,
+  fillSchema,
+  hoppingSchema,
+  offsetSchema,
+} from "../schema/window.js";
 import { type Problem, type Unchecked, withRule, z } from "../schema/zod.js";
 import { fieldName, profileZone } from "./schema-parts.js";
 
 type Report = (problem: Problem) => void;
 
-function checkFill(window: Unchecked, report: Report): void {
-  const bounded = window.tumbling !== undefined || window.hopping !== undefined;
-  if (window.empty === "emit" && !bounded) {
-    const hint = "only tumbling and hopping windows are regular";
-    report({
-      code: "bad-window",
-      message: '"empty" does not go with this window',
-      path: ["empty"],
-      at: "key",
-      hint,
-    });
-  }
-  if (window.fill !== undefined && window.empty !== "emit") {
-    const message = '"fill" needs "empty: emit"';
-    report({
-      code: "bad-window",
-      message,
-      path: ["fill"],
-      at: "key",
-      hint: "add empty: emit, or remove fill",
-    });
-  }
+function checkEarly(window: Unchecked, report: Report): void {
   if (
     window.early !== undefined &&
     window.tumbling === undefined &&
@@ -126,17 +113,8 @@ export const windowSchema = withRule(
       description:
         "Says what a window has so far every time the device's watermark has passed another multiple of it; each is a revision.",
     }),
-    empty: z.enum(["skip", "emit"]).default("skip").meta({
-      description:
-        "What becomes of windows, and of fields, without a value: nothing, or a summary filled as `fill` says, once the hole has ended. For tumbling and hopping windows.",
-    }),
-    fill: z
-      .union([z.literal("previous"), z.literal("linear"), z.number(), z.null()])
-      .optional()
-      .meta({
-        description:
-          "With `empty: emit`: null, the value before the hole, a straight line over the hole (the value before it for a field alone), or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
-      }),
+    empty: emptySchema,
+    fill: fillSchema,
     coarsen: ladder().or(z.literal("never")).optional().meta({
       description:
         "Sizes of the coarser windows into which unsent summaries are merged when the gateway's log is full, or `never`. Default: `store.coarsen` of the gateway's config.",
@@ -179,6 +157,7 @@ export const windowSchema = withRule(
       });
     }
     checkFill(window, report);
+    checkEarly(window, report);
     checkPlacement(window, report);
   },
 );

@@ -3,7 +3,7 @@ import { findAggregate } from "../aggregate/catalog.js";
 import { soughtValue } from "../aggregate/duration-in.js";
 import type { Counter, FieldType } from "../model/profile.js";
 import type { FieldAggregates, FoldedKind, WindowDefinition, WindowKind } from "../model/window.js";
-import { boundedKind } from "../schema/window.js";
+import { boundedKind, fillRule } from "../schema/window.js";
 import type { WindowDocument } from "./schema.js";
 import { compileFieldCondition, compileState } from "./window-conditions.js";
 
@@ -26,7 +26,7 @@ export function compileWindow(
     kind: kindOf(window, fields, gatewayZone),
     allowedLatenessMs: window.allowedLateness,
     earlyMs: window.early,
-    fill: window.empty === "emit" ? (window.fill ?? "null") : undefined,
+    fill: fillRule(window),
     partials: window.partials,
     aggregates,
     coarsenMs: window.coarsen === "never" ? [] : window.coarsen,

@@ -1,5 +1,5 @@
 /** What the windows of profiles and of groups have in common: the kinds whose bounds are known from time alone. */
-import type { BoundedKind } from "../model/window.js";
+import type { BoundedKind, FillRule } from "../model/window.js";
 import { duration } from "./types.js";
 import { type Problem, type Unchecked, withRule, z } from "./zod.js";
 
@@ -25,6 +25,42 @@ export const offsetSchema = duration().optional().meta({
   description:
     "Start of the windows after a multiple of their size, counted from 1970-01-01, a Thursday: with 4d, weeks begin on Mondays. Whole days where there is a zone.",
 });
+
+export const emptySchema = z.enum(["skip", "emit"]).default("skip").meta({
+  description:
+    "What becomes of windows, and of fields, without a value: nothing, or a summary filled as `fill` says, once the hole has ended. For tumbling and hopping windows.",
+});
+
+export const fillSchema = z
+  .union([z.literal("previous"), z.literal("linear"), z.number(), z.null()])
+  .optional()
+  .meta({
+    description:
+      "With `empty: emit`: null, the value before the hole, a straight line over the hole (the value before it for a field alone), or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
+  });
+
+/** Reports `empty` or `fill` where it means nothing. */
+export function checkFill(window: Unchecked, report: (problem: Problem) => void): void {
+  const bounded = window.tumbling !== undefined || window.hopping !== undefined;
+  if (window.empty === "emit" && !bounded) {
+    const message = '"empty" does not go with this window';
+    const hint = "only tumbling and hopping windows are regular";
+    report({ code: "bad-window", message, path: ["empty"], at: "key", hint });
+  }
+  if (window.fill !== undefined && window.empty !== "emit") {
+    const message = '"fill" needs "empty: emit"';
+    const hint = "add empty: emit, or remove fill";
+    report({ code: "bad-window", message, path: ["fill"], at: "key", hint });
+  }
+}
+
+/** The rule of a window as written; undefined where holes stay. */
+export function fillRule(window: {
+  readonly empty: "skip" | "emit";
+  readonly fill?: number | "previous" | "linear" | null | undefined;
+}): FillRule | undefined {
+  return window.empty === "emit" ? (window.fill ?? "null") : undefined;
+}
 
 /** Aggregates by field, as a window asks for them. */
 export function aggregatesSchema<K extends z.core.$ZodRecordKey>(fieldName: K) {

@@ -44,7 +44,8 @@ export function makeGroups(profiles: readonly ProfileSpec[], dice: Dice): GroupS
 function makeWindow(name: string, bounds: string, lateMs: number, dice: Dice): string {
   const fields = `id: [counts], v: [${dice.some(NUMERIC, 0.3).join(", ")}], s: [count, mode]`;
   const lateness = `allowedLateness: ${(lateMs * dice.pick([1, 2])) / 1_000}s`;
-  return `{ name: ${name}, ${bounds}, ${lateness}, fields: { ${fields} } }`;
+  const holes = dice.chance(0.3) ? `, empty: emit, fill: ${dice.pick(["null", "previous", "0"])}` : "";
+  return `{ name: ${name}, ${bounds}, ${lateness}${holes}, fields: { ${fields} } }`;
 }
 
 /** In this every reading of a member is, unless it was too late. */
@@ -80,9 +81,9 @@ export function groupProfiles(
 }
 
 /** How often each reading is in a group's summary, by what it says of itself; undefined where there are too many to tell. */
-export function countsOf({ fields }: Summary): ReadonlyMap<string, number> | undefined {
+export function countsOf({ fields, filled }: Summary): ReadonlyMap<string, number> | undefined {
   const { id } = fields;
-  if (id === undefined) return new Map();
+  if (id === undefined || filled?.includes("id")) return new Map();
   if (id.counts === null) return undefined;
   return new Map(Object.entries(id.counts as Readonly<Record<string, number>>));
 }

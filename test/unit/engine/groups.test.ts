@@ -83,7 +83,7 @@ function groupsOf(latenessMs: number): readonly GroupDefinition[] {
     {
       name: "watts",
       members: { profiles: ["q"] },
-      windows: [{ ...over, allowedLatenessMs: latenessMs, fields: { w: NUMERIC } }],
+      windows: [{ ...over, allowedLatenessMs: latenessMs, fields: { w: NUMERIC }, fill: "linear" }],
     },
   ];
 }
@@ -118,14 +118,15 @@ const run = fc.record({
   restart: fc.infiniteStream(fc.integer({ min: 0, max: 3 })),
 });
 
-/** Final bodies of groups, as the oracle keys them. */
+/** Final bodies of groups, as the oracle keys them, without what was filled. */
 function groupFinals(summaries: readonly Summary[]): Map<string, string> {
   const bodies = new Map<string, string>();
-  for (const { id, final, device, window, fields, members } of summaries) {
+  for (const { id, final, device, window, fields, filled = [], members } of summaries) {
     if (!final || members === undefined) continue;
     const key = `${device}/${window.name}/${Date.parse(window.start!)}`;
     if (bodies.has(key)) throw new Error(`${id} is final twice`);
-    bodies.set(key, JSON.stringify(fields));
+    const gathered = Object.entries(fields).filter(([name]) => !filled.includes(name));
+    bodies.set(key, JSON.stringify(Object.fromEntries(gathered)));
   }
   return bodies;
 }
@@ -146,6 +147,13 @@ function checkAgainstOracle(
   const expected = new Map(groups.flatMap((group) => [...groupOracle(group, profiles, sent)]));
   for (const [key, body] of finals) expect([key, body]).toEqual([key, expected.get(key) ?? "{}"]);
   for (const key of expected.keys()) expect(finals.has(key), key).toBe(true);
+}
+
+/** One window after the other, from the first to the last. */
+function checkNoHoles(summaries: readonly Summary[]): void {
+  const watts = summaries.filter(({ device, final, members }) => device === "watts" && final && members);
+  const starts = watts.map(({ window }) => Date.parse(window.start!));
+  expect(starts).toEqual(starts.map((_, i) => starts[0]! + i * 7_000));
 }
 
 function checkRevisions(summaries: readonly Summary[]): void {
@@ -181,6 +189,7 @@ describe("a group", () => {
         summaries.push(...engine.flush());
         checkAgainstOracle(groups, profiles, readings, summaries);
         checkRevisions(summaries);
+        checkNoHoles(summaries);
       }),
       cases(),
     );
@@ -200,6 +209,7 @@ describe("a group", () => {
       summaries.push(...engine.flush());
       checkAgainstOracle(groups, profiles, readings, summaries);
       checkRevisions(summaries);
+      checkNoHoles(summaries);
     }
   });
 
