@@ -88,7 +88,7 @@ export function isBehind({ nextDueMs }: Pick<Device, "nextDueMs">): boolean {
 export interface Series {
   /** Start of the window after the last one that was final. */
   nextMs: number;
-  /** What that one said, by field, filled or not. */
+  /** What that one said, by field, filled or not, as far as a hole may be filled with it. */
   fields: Readonly<Record<string, SummaryField>>;
 }
 

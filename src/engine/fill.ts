@@ -4,7 +4,7 @@ import { LIMITS } from "../model/limits.js";
 import type { Field } from "../model/profile.js";
 import type { Summary, SummaryField } from "../model/summary.js";
 import type { FillRule } from "../model/window.js";
-import type { Device } from "./device.js";
+import type { Device, Series } from "./device.js";
 import type { BoundedPlan } from "./plan.js";
 import { partOf } from "./redefinition.js";
 import { describe, type Firing, summarise } from "./summarise.js";
@@ -44,8 +44,29 @@ export function filled(on: Saying, device: Regular, window: Ended, summary: Summ
   }
   const holes = fillFields(window.plan, summary, { fill, between: { last, next: last, share: 0 } });
   const nextMs = window.plan.times.next(window.startMs);
-  device.series[window.plan.index] = { nextMs, fields: { ...last, ...holes.fields } };
+  device.series[window.plan.index] = {
+    nextMs,
+    fields: wanted(window.plan, fill, { ...last, ...holes.fields }),
+  };
   return holes;
+}
+
+/** What of the last fields the next hole may be filled with. */
+function wanted({ outputs }: BoundedPlan, fill: FillRule, fields: Series["fields"]): Series["fields"] {
+  if (fill !== "previous" && fill !== "linear") return {};
+  const kept: Record<string, SummaryField> = {};
+  for (const { field, aggregates } of outputs) {
+    const said = fields[field.name];
+    if (said === undefined) continue;
+    const names = aggregates.filter(goesOn).map(({ name }) => name);
+    kept[field.name] = Object.fromEntries(names.map((name) => [name, said[name] ?? null]));
+  }
+  return kept;
+}
+
+/** Whether a result may be filled with what was said before. */
+function goesOn({ ofNothing, gives }: Aggregate): boolean {
+  return ofNothing === undefined && gives !== "time" && gives !== "mapping";
 }
 
 /** Starts of the windows in the hole before one; none where it stays. */
@@ -122,8 +143,7 @@ function fillOf(
   { last, next, share }: Between,
 ): SummaryField[string] {
   const { name, ofNothing, gives } = aggregate;
-  if (ofNothing !== undefined) return ofNothing;
-  if (gives === "time" || gives === "mapping") return null;
+  if (!goesOn(aggregate)) return ofNothing ?? null;
   if (typeof fill === "number") return canBe(fill, aggregate, field) ? fill : null;
   const before = last[field.name]?.[name] ?? null;
   if (fill === "null") return null;

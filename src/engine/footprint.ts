@@ -1,5 +1,5 @@
 import type { Cells, Extra } from "../aggregate/cells.js";
-import type { Device } from "./device.js";
+import type { Device, Series } from "./device.js";
 import type { Slice } from "./slice.js";
 
 /**
@@ -34,8 +34,24 @@ export function weightOf(device: Device): number {
     bytes += FOLD_BYTES + TOLD_BYTES * told.length;
     bytes += cellsBytesOf(settled.run?.cells) + cellsBytesOf(ahead?.run?.cells);
   }
+  for (const series of device.series) if (series !== undefined) bytes += seriesBytesOf(series);
   if (device.keys !== undefined) bytes += KEY_BYTES * device.keys.firstSeen.size;
   if (device.deliveries !== undefined) bytes += DELIVERY_BYTES * device.deliveries.size;
+  return bytes;
+}
+
+const SERIES_BYTES = 250;
+const FIELD_BYTES = 100;
+const VALUE_BYTES = 24;
+
+function seriesBytesOf({ fields }: Series): number {
+  let bytes = SERIES_BYTES;
+  for (const said of Object.values(fields)) {
+    bytes += FIELD_BYTES;
+    for (const value of Object.values(said)) {
+      bytes += VALUE_BYTES + (typeof value === "string" ? CHARACTER_BYTES * value.length : 0);
+    }
+  }
   return bytes;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { WindowDefinition } from "../../../src/model/window.js";
+import type { FillRule, WindowDefinition } from "../../../src/model/window.js";
 import { BlockMaker, engineProfile, field, newEngine } from "../../helpers/engine.js";
 
 const HOUR = 3_600_000;
@@ -58,5 +58,20 @@ describe("the estimate of memory", () => {
     const text = (i: number) => `${i}`.padStart(200, "text");
     for (let i = 0; i < 100; i++) engine.apply(blocks.block([{ timeMs: i * 1_000, values: [text(i)] }]));
     expect(engine.residency.bytes).toBeGreaterThan(100 * 2 * 200);
+  });
+
+  it("has what holes are to be filled with in it", () => {
+    const texts = { fields: [field("s", { type: "string" })], aggregates: [{ field: 0, names: ["last"] }] };
+    const bytesWith = (fill: FillRule) => {
+      const kind = { type: "tumbling", sizeMs: 1_000, offsetMs: 0 } as const;
+      const window = { name: "w", kind, allowedLatenessMs: 0, aggregates: texts.aggregates, fill };
+      const profile = engineProfile({ fields: texts.fields, windows: [window] });
+      const engine = newEngine(profile);
+      const blocks = new BlockMaker(profile);
+      const text = "text".repeat(250);
+      for (let i = 0; i < 3; i++) engine.apply(blocks.block([{ timeMs: i * 1_000, values: [text] }]));
+      return engine.residency.bytes;
+    };
+    expect(bytesWith("previous") - bytesWith("null")).toBeGreaterThan(2 * 1_000);
   });
 });
