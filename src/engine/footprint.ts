@@ -1,4 +1,5 @@
 import type { Cells, Extra } from "../aggregate/cells.js";
+import type { FieldValue } from "../model/reading.js";
 import type { Device, Series } from "./device.js";
 import type { Slice } from "./slice.js";
 
@@ -83,6 +84,12 @@ function extraBytesOf({ extras }: Cells): number {
 
 function sizeOf(extra: Extra): number {
   if (typeof extra === "string") return CHARACTER_BYTES * extra.length;
-  if (extra instanceof Map) return ENTRY_BYTES * extra.size;
+  if (extra instanceof Map) return entriesBytesOf(extra);
   return extra instanceof Uint8Array ? extra.length : NUMBER_BYTES * extra.length;
+}
+
+function entriesBytesOf(entries: ReadonlyMap<FieldValue, number>): number {
+  let bytes = ENTRY_BYTES * entries.size;
+  for (const key of entries.keys()) if (typeof key === "string") bytes += CHARACTER_BYTES * key.length;
+  return bytes;
 }
