@@ -269,18 +269,21 @@ function profileOf({ windows }: GroupDefinition, shared: ReadonlyMap<string, Sha
     time: { maxPastMs: 0, maxFutureMs: 0, outOfOrdernessMs: 0, idleTimeoutMs: Number.POSITIVE_INFINITY },
     duplicates: { by: "time", conflicting: "keep" },
     clean: [],
-    windows: windows.map(({ name, kind, allowedLatenessMs, fill, coarsenMs, fields: requested }) => ({
-      name,
-      kind,
-      allowedLatenessMs,
-      fill,
-      coarsenMs,
-      aggregates: fields.flatMap((field, index): FieldAggregates[] => {
-        const { using } = shared.get(field.name)!;
-        const names = requested[field.name] ?? starred(requested["*"] ?? [], using);
-        return names.length === 0 ? [] : [{ field: index, names }];
+    windows: windows.map(
+      ({ name, kind, allowedLatenessMs, earlyMs, fill, coarsenMs, fields: requested }) => ({
+        name,
+        kind,
+        allowedLatenessMs,
+        earlyMs,
+        fill,
+        coarsenMs,
+        aggregates: fields.flatMap((field, index): FieldAggregates[] => {
+          const { using } = shared.get(field.name)!;
+          const names = requested[field.name] ?? starred(requested["*"] ?? [], using);
+          return names.length === 0 ? [] : [{ field: index, names }];
+        }),
       }),
-    })),
+    ),
   };
 }
 
@@ -324,9 +327,8 @@ function whatIsGathered(profile: EngineProfile, asked: readonly FieldAggregates[
 }
 
 /** By a window of the group. */
-function whatIsSaid({ fields }: EngineProfile, { aggregates, fill }: WindowDefinition): unknown {
-  const said: unknown[] = aggregates.map(({ field, names }) => [meaningOf(fields[field]!), names]);
-  return fill === undefined ? said : [...said, fill];
+function whatIsSaid({ fields }: EngineProfile, { aggregates, earlyMs, fill }: WindowDefinition): unknown {
+  return [aggregates.map(({ field, names }) => [meaningOf(fields[field]!), names]), earlyMs, fill];
 }
 
 function inShort(meaning: unknown): string {

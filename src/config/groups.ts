@@ -18,11 +18,10 @@ import {
 import { type Problem, type Unchecked, withRefused, withRule, z } from "../schema/zod.js";
 
 const KINDS = ["tumbling", "hopping", "global"] as const;
-const ELSEWHERE = "ask for it in a window of the device profile";
-const HINT = `give one of ${KINDS.join(", ")}, or ${ELSEWHERE}`;
+const HINT = `give one of ${KINDS.join(", ")}, or ask for it in a window of the device profile`;
 
-function refusal(message: string, hint = HINT): Problem {
-  return { code: "bad-window", message, hint };
+function refusal(message: string): Problem {
+  return { code: "bad-window", message, hint: HINT };
 }
 
 /** What windows of profiles can have and these cannot. */
@@ -31,7 +30,6 @@ const REFUSED: Readonly<Record<string, Problem>> = {
   count: refusal("the bounds of count windows follow from the readings of one device"),
   state: refusal("the bounds of state windows follow from the readings of one device"),
   sliding: refusal("the bounds of sliding windows follow from the readings of one device"),
-  early: refusal("windows of groups have nothing early to say", `remove it, or ${ELSEWHERE}`),
 };
 
 const windowSchema = withRefused(
@@ -58,6 +56,10 @@ const windowSchema = withRefused(
       allowedLateness: duration().prefault("0s").meta({
         description:
           "How long after a window was due a reading of a member still changes it; each change is a new revision.",
+      }),
+      early: duration({ minMs: 1 }).optional().meta({
+        description:
+          "Says what a window has so far every time all active members have passed another multiple of it; each is a revision. What every member has is read for that.",
       }),
       empty: emptySchema,
       fill: fillSchema,
@@ -185,6 +187,7 @@ export function groupDefinition({ name: group, members, windows }: GroupDocument
       name: window.name,
       kind: boundedKind(window),
       allowedLatenessMs: window.allowedLateness,
+      earlyMs: window.early,
       fill: fillRule(window),
       coarsenMs: window.coarsen === "never" ? [] : window.coarsen,
       fields: window.fields,

@@ -17,23 +17,33 @@ export function fireEarly(on: Firing, device: Device): void {
   if (beforeMs === Number.NEGATIVE_INFINITY || on.finalOnly) return;
   for (const windows of device.open) {
     for (const window of windows) {
-      const { earlyMs } = window.plan.definition;
-      if (earlyMs === undefined || Math.floor(nowMs / earlyMs) === Math.floor(beforeMs / earlyMs)) continue;
-      if (window.startMs < nowMs && window.endMs > nowMs) fireOpen(on, device, window);
+      if (isEarly(window, beforeMs, nowMs)) fireOpen(on, device, window);
     }
   }
 }
 
 function fireOpen(on: Firing, device: Device, window: OpenWindow): void {
-  const received = receivedIn(merged(on.plan, device, window));
-  if (received === window.saidReceived) return;
-  window.saidReceived = received;
+  if (!hasMore(window, merged(on.plan, device, window))) return;
   window.early++;
   fire(on, device, window, { final: false, open: true });
 }
 
-function receivedIn(cells: Cells): number {
+/** Whether something has come into a window since it was said early. */
+export function hasMore(window: { saidReceived: number }, cells: Cells): boolean {
   let received = cellOf(cells, ACCEPTED_CELL);
   for (let code = 0; code < REJECT_REASONS.length; code++) received += cellOf(cells, rejectedCell(code));
-  return received;
+  if (received === window.saidReceived) return false;
+  window.saidReceived = received;
+  return true;
+}
+
+/** Whether a window says early what it has when the watermark goes on so. */
+export function isEarly(
+  { plan, startMs, endMs }: Pick<OpenWindow, "plan" | "startMs" | "endMs">,
+  beforeMs: number,
+  nowMs: number,
+): boolean {
+  const { earlyMs } = plan.definition;
+  if (earlyMs === undefined || Math.floor(nowMs / earlyMs) === Math.floor(beforeMs / earlyMs)) return false;
+  return startMs < nowMs && endMs > nowMs;
 }

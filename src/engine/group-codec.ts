@@ -46,6 +46,7 @@ function meaningOf({ windows }: Plan): string {
 function writePast(name: string, sequence: number, past: GroupPast): void {
   writer.varint(sequence);
   writer.text(name);
+  writer.double(past.earlyToMs);
   writer.double(past.reachedMs);
   writer.double(past.maxTimeMs);
   writer.varint(past.late);
@@ -65,6 +66,7 @@ function writeWindow({ sealed, ...window }: GroupWindow, plan: Plan): void {
   writer.double(window.endMs);
   writer.varint(window.part);
   writer.varint(window.revision);
+  writer.varint(window.saidReceived);
   writer.byte(window.fired ? 1 : 0);
   writer.byte(window.reconfigured ? 1 : 0);
   writer.varint(window.members);
@@ -95,6 +97,7 @@ export function restoreGroup(groups: Groups, { key, value }: KeyedRecord): void 
 
 function readPast(reader: ByteReader): Omit<GroupPast, "lostThroughMs"> {
   return {
+    earlyToMs: reader.double(),
     reachedMs: reader.double(),
     maxTimeMs: reader.double(),
     late: reader.varint(),
@@ -115,6 +118,7 @@ function readWindow(reader: ByteReader, plan: Group["plan"]["windows"][number], 
     endMs: reader.double(),
     part: reader.varint(),
     revision: reader.varint(),
+    saidReceived: reader.varint(),
     fired: reader.byte() === 1,
     queued: false,
     reconfigured: reader.byte() === 1,

@@ -1,8 +1,10 @@
-import { cellOf, newCells } from "../aggregate/cells.js";
+import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
 import { namedMembers } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
 import type { Summary, SummaryMembers } from "../model/summary.js";
-import type { OpenWindow } from "./device.js";
+import type { WindowDefinition } from "../model/window.js";
+import { type OpenWindow, watermark } from "./device.js";
+import { hasMore, isEarly } from "./early.js";
 import { filled } from "./fill.js";
 import { merged } from "./firing.js";
 import {
@@ -11,10 +13,12 @@ import {
   type GroupWindow,
   gatherer,
   hasPassed,
+  holdsUp,
   isSpent,
   partKey,
   partsOf,
   type Recall,
+  slowestOf,
   translated,
   windowAt,
 } from "./group.js";
@@ -42,6 +46,7 @@ export function openWindow(group: Group, plan: BoundedPlan, part: OpenWindow): G
     endMs,
     part: partOf(group, plan.definition.name, startMs),
     revision: 0,
+    saidReceived: 0,
     fired: false,
     queued: false,
     reconfigured: false,
@@ -66,6 +71,33 @@ export function advanceGroup(on: GroupFiring, group: Group, processingMs: number
     if (window.queued) fire(on, group, window, { final: false });
   }
   group.changed.length = 0;
+  if (group.plan.early) fireEarly(on, group, processingMs);
+}
+
+/** As windows of a device do (early.ts), by the time that every active member has passed. */
+function fireEarly(on: GroupFiring, group: Group, processingMs: number): void {
+  const beforeMs = group.earlyToMs;
+  const nextMs = Math.min(...group.plan.windows.map(({ definition }) => stepAfter(definition, beforeMs)));
+  // Mostly it is the same one, and to look at all takes long.
+  if (group.slowest !== undefined && holdsUp(group.slowest, nextMs, processingMs)) return;
+  group.slowest = slowestOf(group, processingMs);
+  if (group.slowest === undefined) return;
+  const { clock } = group.slowest;
+  const nowMs = watermark(clock, clock.plan);
+  if (nowMs < nextMs) return;
+  group.earlyToMs = nowMs;
+  if (beforeMs === Number.NEGATIVE_INFINITY || on.finalOnly) return;
+  for (const window of group.open.flat()) {
+    if (!isEarly(window, beforeMs, nowMs)) continue;
+    const gathered = gather(on, group, window);
+    if (hasMore(window, gathered.cells)) say(on, group, window, { final: false, open: true, gathered });
+  }
+}
+
+/** The first time after this at which windows say early what they have; Infinity where they never do. */
+function stepAfter({ earlyMs }: WindowDefinition, timeMs: number): number {
+  if (earlyMs === undefined) return Number.POSITIVE_INFINITY;
+  return (Math.floor(timeMs / earlyMs) + 1) * earlyMs;
 }
 
 /** Whether there is something to fire at the group's watermark. @param recall see `hasPassed` */
@@ -108,17 +140,29 @@ export function nextDueMs({ open }: Group): number {
 
 interface FiringKind {
   readonly final: boolean;
+  /** See `WindowBounds.open`. */
+  readonly open?: boolean;
   /** Whether it is closed before its time: there may be others before it, and no hole has ended. */
   readonly tooSoon?: boolean;
   readonly reconfigured?: boolean;
 }
 
 function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKind): void {
-  const { plan, startMs, endMs, part } = window;
-  const revision = window.revision++;
   if (window.endMs <= group.reachedMs) window.fired = true;
   window.queued = false;
-  if (on.finalOnly && !kind.final) return;
+  if (on.finalOnly && !kind.final) window.revision++;
+  else say(on, group, window, { ...kind, gathered: gather(on, group, window) });
+}
+
+/** What all members have gathered for a window. */
+interface Gathered {
+  readonly cells: Cells;
+  /** Members with readings in it. */
+  readonly count: number;
+}
+
+function gather(on: GroupFiring, group: Group, window: GroupWindow): Gathered {
+  const { plan, startMs } = window;
   const cells = newCells(group.plan.cellCount);
   let count = window.members;
   if (window.sealed !== undefined) mergeUnordered(group.plan, cells, window.sealed);
@@ -133,7 +177,18 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
     mergeUnordered(group.plan, cells, translated(group, device.plan, gathered));
     on.relieve?.();
   }
-  const { final, reconfigured, tooSoon } = kind;
+  return { cells, count };
+}
+
+function say(
+  on: GroupFiring,
+  group: Group,
+  window: GroupWindow,
+  { final, open, reconfigured, tooSoon, gathered }: FiringKind & { readonly gathered: Gathered },
+): void {
+  const { plan, startMs, endMs, part } = window;
+  const { cells, count } = gathered;
+  const revision = window.revision++;
   const fired = {
     plan,
     window: describe(window),
@@ -142,6 +197,7 @@ function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKi
     part,
     revision,
     final,
+    open,
     reconfigured,
     cells,
   };
@@ -222,6 +278,7 @@ export function beginAnew(on: GroupFiring, group: Group, timeMs: number, nowMs: 
   }
   if (isBack) {
     group.reachedMs = timeMs;
+    group.earlyToMs = Number.NEGATIVE_INFINITY;
     group.series = [];
   }
 }

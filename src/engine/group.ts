@@ -41,6 +41,8 @@ export interface Group {
   readonly open: GroupWindow[][];
   /** See `Device.series`. */
   series: Device["series"];
+  /** See `Device.earlyToMs`. */
+  earlyToMs: number;
   /** Every window that ends by this time has fired, and every one that is final by it is closed. */
   reachedMs: number;
   /** Highest event time of a member. */
@@ -61,6 +63,8 @@ export interface Group {
   /** Members before this place do not hold up a time through `checkedMs`. */
   checked: number;
   checkedMs: number;
+  /** The one that was furthest behind when that was looked at last. */
+  slowest: Member | undefined;
 }
 
 /** Of a member, what decides whether it holds the group up. */
@@ -96,6 +100,8 @@ export interface GroupWindow {
   /** See `OpenWindow.part`. */
   readonly part: number;
   revision: number;
+  /** See `OpenWindow.saidReceived`. */
+  saidReceived: number;
   /** Whether it has fired on time. */
   fired: boolean;
   /** In `Group.changed`. */
@@ -111,10 +117,11 @@ export interface GroupWindow {
 /** What a group remembers of itself when its definition is changed or stored. */
 export type GroupPast = Pick<
   Group,
-  "reachedMs" | "maxTimeMs" | "late" | "hurried" | "redefined" | "spent" | "lostThroughMs"
+  "earlyToMs" | "reachedMs" | "maxTimeMs" | "late" | "hurried" | "redefined" | "spent" | "lostThroughMs"
 >;
 
 export const NO_PAST: Omit<GroupPast, "lostThroughMs" | "spent"> = {
+  earlyToMs: Number.NEGATIVE_INFINITY,
   reachedMs: Number.NEGATIVE_INFINITY,
   maxTimeMs: Number.NEGATIVE_INFINITY,
   late: 0,
@@ -135,6 +142,7 @@ export function newGroup(definition: GroupDefinition, plan: Plan, past: GroupPas
     nextDueMs: Number.POSITIVE_INFINITY,
     checked: 0,
     checkedMs: Number.NEGATIVE_INFINITY,
+    slowest: undefined,
   };
 }
 
@@ -244,6 +252,20 @@ export function hasPassed(group: Group, timeMs: number, processingMs: number, re
     if (!mayHavePartDue(group, member, timeMs)) return false;
     return recall === undefined || hasPartDue(group, recall(member.clock), timeMs);
   });
+}
+
+/** The active member that is furthest behind; undefined when all are silent. */
+export function slowestOf({ members }: Group, processingMs: number): Member | undefined {
+  let slowest: Member | undefined;
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (const member of members) {
+    const { clock } = member;
+    const reachedMs = watermark(clock, clock.plan);
+    if (reachedMs >= leastMs || !isActive(clock, processingMs)) continue;
+    slowest = member;
+    leastMs = reachedMs;
+  }
+  return slowest;
 }
 
 function mayHavePartDue({ parts, plan }: Group, { spans }: Member, timeMs: number): boolean {

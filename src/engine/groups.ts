@@ -185,11 +185,11 @@ export class Groups implements GroupListener, ResidencyHold {
 
   /** What a group has to remember whose windows are closed that do not go on. */
   #pastOf(group: Group): GroupPast {
-    const { reachedMs, maxTimeMs, late, hurried, spent, lostThroughMs } = group;
+    const { earlyToMs, reachedMs, maxTimeMs, late, hurried, spent, lostThroughMs } = group;
     const gone = group.plan.windows.filter((plan) => !this.#goesOn(group, plan));
     const names = gone.map(({ definition }) => definition.name);
     const redefined = redefine(group.redefined, names, throughMsOf(group));
-    return { reachedMs, maxTimeMs, late, hurried, redefined, spent, lostThroughMs };
+    return { earlyToMs, reachedMs, maxTimeMs, late, hurried, redefined, spent, lostThroughMs };
   }
 
   /** Puts a stored group in the place of the one without a past that it was prepared with. */

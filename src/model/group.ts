@@ -27,6 +27,8 @@ export interface GroupWindowDefinition {
   readonly name: string;
   readonly kind: BoundedKind;
   readonly allowedLatenessMs: number;
+  /** See `WindowDefinition.earlyMs`. */
+  readonly earlyMs?: number | undefined;
   /** See `WindowDefinition.fill`. */
   readonly fill?: FillRule | undefined;
   /** See `WindowDefinition.coarsenMs`. */

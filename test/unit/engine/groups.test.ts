@@ -78,7 +78,7 @@ function groupsOf(latenessMs: number): readonly GroupDefinition[] {
     {
       name: "few",
       members: { devices: ["a*", "c"] },
-      windows: [{ ...ten, allowedLatenessMs: latenessMs, fields: { t: NUMERIC } }],
+      windows: [{ ...ten, allowedLatenessMs: latenessMs, fields: { t: NUMERIC }, earlyMs: 3_000 }],
     },
     {
       name: "watts",
