@@ -5,7 +5,6 @@ import type { GroupCounts } from "../engine/groups.js";
 import type { RefusedDevice } from "../engine/refused.js";
 import type { ResidencyStats } from "../engine/residency.js";
 import type { Forwarder, ForwarderStatus } from "../forward/forwarder.js";
-import { CorruptRecord } from "../model/bytes.js";
 import type { Source } from "../model/delivery.js";
 import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { WeirError } from "../model/errors.js";
@@ -61,7 +60,7 @@ export interface AgentStatus {
   readonly targets: readonly ForwarderStatus[];
   /** For each device: received = accepted + Σ rejected. */
   readonly byDevice: readonly DeviceCounts[];
-  /** Devices that are not in `byDevice`, because there are too many that are in the store only. */
+  /** Devices that are not in `byDevice`: too many are in the store only, or their records there cannot be read. */
   readonly notListed: number;
   /** Devices that were refused because there are too many, since the start of the process. */
   readonly refused: readonly RefusedDevice[];
@@ -131,7 +130,7 @@ function listed({ engine, store }: { readonly engine: Engine; readonly store: St
     return engine.counts(LIMITS.statusDevicesMax);
   } catch (error) {
     // Whoever needs the record for more than this ends the process.
-    if (!(error instanceof CorruptRecord || error instanceof WeirError)) throw error;
+    if (!(error instanceof WeirError)) throw error;
     return engine.counts(0);
   }
 }

@@ -1,9 +1,13 @@
-import { counted, countsOf, type DeviceCounts, Tally, type TotalCounts } from "./counts.js";
+import { CorruptRecord } from "../model/bytes.js";
+import { type Counted, counted, countsOf, type DeviceCounts, Tally, type TotalCounts } from "./counts.js";
 import type { ProfileState } from "./profile-state.js";
 import type { Residency } from "./residency.js";
 import { decodeDeviceHeader } from "./snapshot.js";
 
-/** The counts of all devices, also of those that are in the store only. @param awayMax of these; the others are left out */
+/**
+ * The counts of all devices, also of those that are in the store only.
+ * @param awayMax of these; the others are left out, as is one whose record is damaged, until something needs it
+ */
 export function countsOfAll(
   states: Iterable<ProfileState>,
   residency: Residency,
@@ -16,10 +20,20 @@ export function countsOfAll(
     // One after the other: a record may be large.
     for (const row of state.away.rows()) {
       if (left-- <= 0) break;
-      counts.push(countsOf(decodeDeviceHeader(residency.recordOf(state, row))));
+      const of = stored(residency, state, row);
+      if (of !== undefined) counts.push(countsOf(of));
     }
   }
   return counts;
+}
+
+function stored(residency: Residency, state: ProfileState, row: number): Counted | undefined {
+  try {
+    return decodeDeviceHeader(residency.recordOf(state, row));
+  } catch (error) {
+    if (!(error instanceof CorruptRecord)) throw error;
+    return undefined;
+  }
 }
 
 /** The same, added up. */

@@ -359,6 +359,19 @@ describe("what leaves memory", () => {
   );
 });
 
+it("lists all other devices in a status where the stored record of one is damaged", () => {
+  const profile = profileOf(bounded);
+  const engine = new SpillingEngine(profile, 0);
+  const block = new BlockMaker(profile).block(
+    ["a", "b", "c"].map((device) => ({ device, timeMs: 0, values: [1, "on"] })),
+  );
+  engine.apply(block);
+  engine.store();
+  const key = [...engine.records.keys()].find((each) => each[0] === "d" && each.includes("\0b"))!;
+  engine.records.get(key)![9]! ^= 1;
+  expect(engine.engine.counts().map(({ device }) => device)).toEqual(["a", "c"]);
+});
+
 it("reads no more devices for a status than it may, however many profiles there are", () => {
   const profiles = ["p", "q"].map((id) => profileOf(bounded, { id, hash: id }));
   const engine = new SpillingEngine(profiles[0]!, 0);
