@@ -6,7 +6,8 @@ import { inOrder } from "./held.js";
 /**
  * Devices that have more to say than one share is for (share.ts). In every block they go on by a share each, before
  * anything else, until the block has caused as many summaries as it may. Where that is stands in the block: a replay, which
- * passes over devices that were stored later, would count other summaries.
+ * passes over devices that were stored later, would count other summaries. A block takes nothing in either where a group
+ * has more to say, which it does at the block's end.
  */
 export class BehindDevices {
   readonly #devices = new Set<Device>();
@@ -22,9 +23,10 @@ export class BehindDevices {
   }
 
   /** Lets them go on. @returns `Block.behindThrough`, where some have to wait for the next block */
-  goOn({ block, summaries, summariesMax }: Going, advance: (device: Device) => void): string | undefined {
+  goOn(going: Going, advance: (device: Device) => void): string | undefined {
+    const { block, summaries, summariesMax, groups } = going;
     const { behindThrough } = block;
-    if (this.isEmpty || behindThrough === "") return behindThrough;
+    if (behindThrough === "") return behindThrough;
     let last: string | undefined;
     for (const device of inOrder(this.#devices)) {
       const place = placeOf(device);
@@ -33,15 +35,21 @@ export class BehindDevices {
       advance(device);
       last = place;
     }
-    return behindThrough;
+    // What has been cut is whole.
+    const isToWait = groups.isBehind && summariesMax < Number.POSITIVE_INFINITY;
+    return behindThrough ?? (isToWait ? BEHIND_ALL : undefined);
   }
 }
+
+/** Groups have more to say, and nothing is taken in before. */
+const BEHIND_ALL = "\uffff";
 
 /** A block that is being applied. */
 export interface Going {
   readonly block: Block;
   readonly summaries: readonly Summary[];
   readonly summariesMax: number;
+  readonly groups: { readonly isBehind: boolean };
 }
 
 /** In the order of `inOrder`: no id has a control character. */

@@ -7,7 +7,7 @@ import type { Firing } from "./summarise.js";
 export function closeDevice(on: Firing, device: Device): void {
   catchUp(on, device);
   for (const windows of device.open) {
-    for (const window of windows) closeWindow(on, device, window, false);
+    for (const window of windows) closeWindow(on, device, window, {});
     windows.length = 0;
   }
   closeFolds(on, device);

@@ -86,8 +86,10 @@ export function isBehind({ nextDueMs }: Pick<Device, "nextDueMs">): boolean {
 
 /** Where a definition's series stands that is to have no holes. */
 export interface Series {
-  /** Start of the window after the last one that was final. */
+  /** Start of the window after the last one that was final, filled or not. */
   nextMs: number;
+  /** Start of the first window of the hole that has been filled as far as that; undefined where none has. */
+  holeMs?: number | undefined;
   /** What that one said, by field, filled or not, as far as a hole may be filled with it. */
   fields: Readonly<Record<string, SummaryField>>;
 }

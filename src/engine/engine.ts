@@ -110,9 +110,9 @@ export class Engine {
     this.#sequence = Math.max(this.#sequence, sequence);
   }
 
-  /** Whether devices have more to say, which they do in the blocks that come, with readings in them or none. */
+  /** Whether devices or groups have more to say, which they do in the blocks that come, with readings in them or none. */
   get isBehind(): boolean {
-    return !this.#behind.isEmpty;
+    return !this.#behind.isEmpty || this.groups.isBehind;
   }
 
   /** Whether readings wait for the clock to be set. */
@@ -180,14 +180,14 @@ export class Engine {
   applyPart(block: Block, summariesMax: number): Part {
     if (this.changeover.isUnderWay)
       throw new WeirError("change-unfinished", "devices are still changing over");
-    const on: Applying = { block, summaries: this.#summaries(), summariesMax };
+    const on: Applying = { block, summaries: this.#summaries(), summariesMax, groups: this.groups };
     this.residency.now = block.sequence;
     this.#last = undefined;
     const behindThrough = this.#behind.goOn(on, (device) => this.#advance(device, on));
     const cut = behindThrough
       ? { begun: { ...block, tick: false, groups: [], behindThrough }, left: block.groups }
       : this.#takeIn(on);
-    this.groups.afterBlock(block.sequence, block.processingMs);
+    this.groups.afterBlock(block);
     this.#sequence = block.sequence;
     return { ...cut, summaries: on.summaries };
   }
@@ -253,8 +253,8 @@ export class Engine {
   }
 
   /** Gives the readings that waited for the clock the times at which they came; of one part of the devices, if it says so. */
-  #place({ block, summaries }: Applying, clock: BootClock): void {
-    const on = { block, summaries, summariesMax: Number.POSITIVE_INFINITY };
+  #place({ block, ...rest }: Applying, clock: BootClock): void {
+    const on = { ...rest, block, summariesMax: Number.POSITIVE_INFINITY };
     for (const device of inOrder(this.#holding)) {
       if (device.replayedThrough >= block.sequence || !isInPart(device.name, block.tickPart)) continue;
       const state = this.#profiles.get(device.profileId)!;

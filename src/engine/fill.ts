@@ -31,14 +31,29 @@ interface Ended {
   readonly startMs: number;
 }
 
-/** To be called with the last word on a window: says what is missing before it. @returns it, without holes */
-export function filled(on: Saying, device: Regular, window: Ended, summary: Summary): Summary {
+/**
+ * To be called with the last word on a window: says what is missing before it.
+ * @param room for so many summaries; a hole may be longer than memory is to hold at a time
+ * @returns the last word, without holes; undefined where there was no room for all that is before it, which is to be said next
+ */
+export function filled(
+  on: Saying,
+  device: Regular,
+  window: Ended,
+  { summary, room }: { readonly summary: Summary; readonly room: number },
+): Summary | undefined {
   const { fill } = window.plan.definition;
   if (fill === undefined) return summary;
   const before = device.series[window.plan.index];
-  const whole = before === undefined ? [] : missing(device, window, before.nextMs);
+  const whole = before === undefined ? [] : missing(device, window, before);
   const last = before?.fields ?? {};
+  let said = 0;
   for (const [i, startMs] of whole.entries()) {
+    if (startMs < before!.nextMs) continue;
+    if (said++ === room) {
+      device.series[window.plan.index] = { ...before!, nextMs: startMs, holeMs: whole[0]! };
+      return undefined;
+    }
     const between = { last, next: summary.fields, share: (i + 1) / (whole.length + 1) };
     on.summaries.push(emptyWindow(on, device, window.plan, { startMs, fill, between }));
   }
@@ -69,13 +84,13 @@ function goesOn({ ofNothing, gives }: Aggregate): boolean {
   return ofNothing === undefined && gives !== "time" && gives !== "mapping";
 }
 
-/** Starts of the windows in the hole before one; none where it stays. */
-function missing(device: Regular, { plan, startMs: toMs }: Ended, fromMs: number): number[] {
-  // Those before it that are closed have moved `fromMs` on, if they are in the list at all.
-  const first = device.open[plan.index]!.find(({ startMs }) => startMs >= fromMs);
+/** Starts of the windows in the hole before one, from the first on; none where it stays. */
+function missing(device: Regular, { plan, startMs: toMs }: Ended, { nextMs, holeMs }: Series): number[] {
+  // Those before it that are closed have moved `nextMs` on, if they are in the list at all.
+  const first = device.open[plan.index]!.find(({ startMs }) => startMs >= nextMs);
   if (first !== undefined && first.startMs < toMs) return [];
   const starts: number[] = [];
-  for (let startMs = fromMs; startMs < toMs; startMs = plan.times.next(startMs)) {
+  for (let startMs = holeMs ?? nextMs; startMs < toMs; startMs = plan.times.next(startMs)) {
     if (starts.length === LIMITS.emptyWindowsMax) return [];
     starts.push(startMs);
   }

@@ -68,8 +68,8 @@ function advanceWindows(
 ): number {
   let finals = 0;
   while (finals < windows.length && finalAtMs(windows[finals]!) <= watermarkMs && !share.isSpent) {
-    const window = windows[finals++]!;
-    fire(on, device, window, { final: true });
+    if (!fire(on, device, windows[finals]!, { final: true, room: share.room })) break;
+    finals++;
     share.spend();
   }
   if (finals === 1) windows.shift();
@@ -130,10 +130,18 @@ export function fireChanged(on: Firing, device: Device): void {
   device.changed.length = 0;
 }
 
-/** Fires a window as final although its time has not come: the input has ended, or its definition has. */
-export function closeWindow(on: Firing, device: Device, window: OpenWindow, reconfigured: boolean): void {
-  const open = reconfigured && window.endMs > watermark(device, on.plan);
-  fire(on, device, window, { final: true, reconfigured, open });
+/**
+ * Fires a window as final although its time has not come: the input has ended, or its definition has.
+ * @returns as `fire`
+ */
+export function closeWindow(
+  on: Firing,
+  device: Device,
+  window: OpenWindow,
+  { reconfigured, room }: Pick<FiringKind, "reconfigured" | "room">,
+): boolean {
+  const open = reconfigured === true && window.endMs > watermark(device, on.plan);
+  return fire(on, device, window, { final: true, reconfigured, open, room });
 }
 
 /**
@@ -212,18 +220,21 @@ interface FiringKind {
   readonly final: boolean;
   /** See `WindowBounds.open`. */
   readonly open?: boolean;
-  readonly reconfigured?: boolean;
+  readonly reconfigured?: boolean | undefined;
+  /** For so many summaries of what is missing before it; undefined for all of it. */
+  readonly room?: number | undefined;
 }
 
-export function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): void {
+/** @returns whether it has fired; if not, there was only room for some of what is missing before it (fill.ts) */
+export function fire(on: Firing, device: Device, fired: OpenWindow, kind: FiringKind): boolean {
   const revision = fired.revision++;
   fired.queued = false;
   if (fired.plan.definition.forGroup) {
-    if (!kind.final || on.groups === undefined) return;
+    if (!kind.final || on.groups === undefined) return true;
     on.groups.handOver(device, fired, merged(on.plan, device, fired), kind.reconfigured === true);
-    return;
+    return true;
   }
-  if (on.finalOnly && !kind.final) return;
+  if (on.finalOnly && !kind.final) return true;
   const { startMs, endMs, part, plan } = fired;
   const cells = merged(on.plan, device, fired);
   const window = describe(fired);
@@ -231,7 +242,11 @@ export function fire(on: Firing, device: Device, fired: OpenWindow, kind: Firing
   const { final, open, reconfigured } = kind;
   const said = { final, open, reconfigured, plan, window, startMs, endMs, part, revision, cells };
   const summary = summarise(on, device, said);
-  on.summaries.push(final ? filled(on, device, fired, summary) : summary);
+  const { room = Number.POSITIVE_INFINITY } = kind;
+  const last = final ? filled(on, device, fired, { summary, room }) : summary;
+  if (last !== undefined) on.summaries.push(last);
+  else fired.revision--;
+  return last !== undefined;
 }
 
 /** What a window has gathered; to be used before the next one is asked for. */

@@ -1,4 +1,5 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
+import type { Block } from "../model/block.js";
 import { namedMembers } from "../model/group.js";
 import { LIMITS } from "../model/limits.js";
 import type { Summary, SummaryMembers } from "../model/summary.js";
@@ -24,6 +25,7 @@ import {
 } from "./group.js";
 import { ACCEPTED_CELL, type BoundedPlan, mergeUnordered } from "./plan.js";
 import { partOf, redefine } from "./redefinition.js";
+import { Share } from "./share.js";
 import { describe, type Firing, summarise } from "./summarise.js";
 
 /** When the windows of a group (group.ts) fire, and what they say. */
@@ -60,18 +62,23 @@ export function openWindow(group: Group, plan: BoundedPlan, part: OpenWindow): G
   return window;
 }
 
-/** Fires whatever is due at the group's watermark, and what late readings have changed. */
-export function advanceGroup(on: GroupFiring, group: Group, processingMs: number): void {
-  while (isDue(group, processingMs, on.recall)) fireDue(on, group);
+/**
+ * Fires whatever is due at the group's watermark, and what late readings have changed.
+ * @returns whether that was all; if not, there is a hole that one share was too little for
+ */
+export function advanceGroup(on: GroupFiring, group: Group, { processingMs, shareMax }: Block): boolean {
+  const share = new Share({ summaries: on.summaries, shareMax: shareMax ?? Number.POSITIVE_INFINITY });
+  while (isDue(group, processingMs, on.recall)) if (!fireDue(on, group, share)) return false;
   while (group.open.some((windows) => windows.length > LIMITS.groupWindowsMax)) {
+    if (!fireDue(on, group, share)) return false;
     group.hurried++;
-    fireDue(on, group);
   }
   for (const window of group.changed) {
     if (window.queued) fire(on, group, window, { final: false });
   }
   group.changed.length = 0;
   if (group.plan.early) fireEarly(on, group, processingMs);
+  return true;
 }
 
 /** As windows of a device do (early.ts), by the time that every active member has passed. */
@@ -106,23 +113,28 @@ export function isDue(group: Group, processingMs: number, recall?: Recall): bool
   return dueMs < Number.POSITIVE_INFINITY && hasPassed(group, dueMs, processingMs, recall);
 }
 
-function fireDue(on: GroupFiring, group: Group): void {
+/** @returns whether all has fired; if not, it is due still */
+function fireDue(on: GroupFiring, group: Group, share: Share): boolean {
   const dueMs = group.nextDueMs;
   group.reachedMs = Math.max(group.reachedMs, dueMs);
   for (const windows of group.open) {
     let finals = 0;
+    let isAll = true;
     for (const window of windows) {
       if (window.plan.isGlobal || finalAtMs(window.plan, window.endMs) > dueMs) break;
-      fire(on, group, window, { final: true });
+      isAll = fire(on, group, window, { final: true, room: share.room });
+      if (!isAll) break;
       finals++;
     }
     windows.splice(0, finals);
+    if (!isAll) return false;
     for (const window of windows) {
       if (window.endMs > dueMs) break;
       if (!window.fired) fire(on, group, window, { final: false });
     }
   }
   group.nextDueMs = nextDueMs(group);
+  return true;
 }
 
 /** Time that the members have to pass for something to fire; Infinity for none. */
@@ -144,14 +156,19 @@ interface FiringKind {
   readonly open?: boolean;
   /** Whether it is closed before its time: there may be others before it, and no hole has ended. */
   readonly tooSoon?: boolean;
+  /** For so many summaries of what is missing before it; undefined for all of it. */
+  readonly room?: number;
   readonly reconfigured?: boolean;
 }
 
-function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKind): void {
+/** @returns whether it has fired; if not, there was only room for some of what is missing before it (fill.ts) */
+function fire(on: GroupFiring, group: Group, window: GroupWindow, kind: FiringKind): boolean {
   if (window.endMs <= group.reachedMs) window.fired = true;
   window.queued = false;
-  if (on.finalOnly && !kind.final) window.revision++;
-  else say(on, group, window, { ...kind, gathered: gather(on, group, window) });
+  if (!on.finalOnly || kind.final)
+    return say(on, group, window, { ...kind, gathered: gather(on, group, window) });
+  window.revision++;
+  return true;
 }
 
 /** What all members have gathered for a window. */
@@ -184,11 +201,10 @@ function say(
   on: GroupFiring,
   group: Group,
   window: GroupWindow,
-  { final, open, reconfigured, tooSoon, gathered }: FiringKind & { readonly gathered: Gathered },
-): void {
-  const { plan, startMs, endMs, part } = window;
+  { final, open, reconfigured, tooSoon, room, gathered }: FiringKind & { readonly gathered: Gathered },
+): boolean {
+  const { plan, startMs, endMs, part, revision } = window;
   const { cells, count } = gathered;
-  const revision = window.revision++;
   const fired = {
     plan,
     window: describe(window),
@@ -206,10 +222,15 @@ function say(
   const series = tooSoon ? [] : group.series;
   const who = { ...group, name: group.definition.name, series };
   const summary = summarise(saying, who, fired);
-  const last = final ? filled(saying, who, window, summary) : summary;
+  const last = final
+    ? filled(saying, who, window, { summary, room: room ?? Number.POSITIVE_INFINITY })
+    : summary;
   // What was filled is nobody's.
   for (const each of said) on.summaries.push({ ...each, members: membersOf(group, 0) });
+  if (last === undefined) return false;
+  window.revision++;
   on.summaries.push({ ...last, members: membersOf(group, count) });
+  return true;
 }
 
 function membersOf({ definition }: Group, count: number): SummaryMembers {

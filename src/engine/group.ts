@@ -286,3 +286,25 @@ function hasPartDue(group: Group, device: Device, timeMs: number): boolean {
   }
   return false;
 }
+
+/** A reading has come for a time that the group, or its device, has passed: windows change, or it is too late. */
+export function noteLate(group: Group, device: Device, timeMs: number): void {
+  let isLate = false;
+  for (const [name, index] of group.parts) {
+    const plan = group.plan.windows[index]!;
+    const parts = partsOf(device, name);
+    if (plan.isGlobal || !device.plan.windows.some(({ definition }) => definition.name === name)) continue;
+    const { times } = plan;
+    for (let startMs = times.first(timeMs); startMs <= times.last(timeMs); startMs = times.next(startMs)) {
+      const part = windowAt(parts, startMs);
+      const window = windowAt(group.open[index]!, startMs);
+      const isClosed = window === undefined && finalAtMs(plan, times.end(startMs)) <= group.reachedMs;
+      if (part === undefined || isClosed || isSpent(group, device, part)) isLate = true;
+      else if (window?.fired === true && !window.queued) {
+        window.queued = true;
+        group.changed.push(window);
+      }
+    }
+  }
+  if (isLate) group.late++;
+}

@@ -1,8 +1,8 @@
 import { type Cells, cellOf, newCells } from "../aggregate/cells.js";
+import type { Block } from "../model/block.js";
 import type { Summary } from "../model/summary.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
 import {
-  finalAtMs,
   type Group,
   type GroupPast,
   type GroupWindow,
@@ -14,12 +14,12 @@ import {
   NO_PAST,
   NO_SPANS,
   newGroup,
+  noteLate,
   partKey,
   partsOf,
   type Recall,
   spansOf,
   translated,
-  windowAt,
 } from "./group.js";
 import {
   advanceGroup,
@@ -72,6 +72,7 @@ export class Groups implements GroupListener, ResidencyHold {
   /** Of members that are in the store only. */
   readonly #away = new Map<string, readonly Membership[]>();
   readonly #touched = new Set<Device>();
+  #isBehind = false;
   /** Journal position that the stored groups include; a replay passes over blocks up to there. */
   replayedThrough = 0;
 
@@ -95,6 +96,11 @@ export class Groups implements GroupListener, ResidencyHold {
       return this.#on.recall(of);
     };
     return { ...this.#firing, relieve, recall };
+  }
+
+  /** Whether a hole was longer than one block may fill: the next one goes on with it. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   get groups(): readonly Group[] {
@@ -208,6 +214,7 @@ export class Groups implements GroupListener, ResidencyHold {
     const back = { ...fresh, open: open ?? group.open, series: series ?? group.series };
     back.nextDueMs = nextDueMs(back);
     this.#groups[place] = back;
+    if (back.series.some((each) => each?.holeMs !== undefined)) this.#isBehind = true;
   }
 
   /** Whether a device of this name is a member of one that there is. */
@@ -275,14 +282,18 @@ export class Groups implements GroupListener, ResidencyHold {
   }
 
   /** To be called when all devices have seen a block. */
-  afterBlock(sequence: number, processingMs: number): void {
+  afterBlock(block: Block): void {
+    const { sequence, processingMs } = block;
     if (sequence <= this.replayedThrough) return;
+    this.#isBehind = false;
     for (const device of this.#touched) {
       for (const { group, member } of this.#of.get(device) ?? []) look(group, member, processingMs);
     }
     this.#touched.clear();
     const firing = this.#firingBetween;
-    for (const group of this.#groups) advanceGroup(firing, group, processingMs);
+    for (const group of this.#groups) {
+      if (!advanceGroup(firing, group, block)) this.#isBehind = true;
+    }
   }
 
   /** To be called where devices have told what they close because of a change: nothing of it has to be looked at. */
@@ -375,26 +386,4 @@ function look(group: Group, member: Member, processingMs: number): void {
       if (!isSpent(group, device, part)) openWindow(group, group.plan.windows[index]!, part);
     }
   }
-}
-
-/** A reading has come for a time that the group, or its device, has passed: windows change, or it is too late. */
-function noteLate(group: Group, device: Device, timeMs: number): void {
-  let isLate = false;
-  for (const [name, index] of group.parts) {
-    const plan = group.plan.windows[index]!;
-    const parts = partsOf(device, name);
-    if (plan.isGlobal || !device.plan.windows.some(({ definition }) => definition.name === name)) continue;
-    const { times } = plan;
-    for (let startMs = times.first(timeMs); startMs <= times.last(timeMs); startMs = times.next(startMs)) {
-      const part = windowAt(parts, startMs);
-      const window = windowAt(group.open[index]!, startMs);
-      const isClosed = window === undefined && finalAtMs(plan, times.end(startMs)) <= group.reachedMs;
-      if (part === undefined || isClosed || isSpent(group, device, part)) isLate = true;
-      else if (window?.fired === true && !window.queued) {
-        window.queued = true;
-        group.changed.push(window);
-      }
-    }
-  }
-  if (isLate) group.late++;
 }

@@ -83,7 +83,8 @@ function closeEnded(from: Firing, device: Device, to: Plan, share: Share): boole
     if (windows.length === 0 || heirOf(windows[0]!.plan, to) !== undefined) continue;
     let closed = 0;
     while (closed < windows.length && !share.isSpent) {
-      closeWindow(from, device, windows[closed++]!, true);
+      if (!closeWindow(from, device, windows[closed]!, { reconfigured: true, room: share.room })) break;
+      closed++;
       share.spend();
     }
     windows.splice(0, closed);

@@ -7,7 +7,7 @@ export function writeSeries(writer: ByteWriter, all: Device["series"]): void {
   // Not every place need have been filled.
   for (let i = 0; i < all.length; i++) {
     const series = all[i];
-    writer.text(series === undefined ? "" : JSON.stringify([series.nextMs, series.fields]));
+    writer.text(series === undefined ? "" : JSON.stringify([series.nextMs, series.fields, series.holeMs]));
   }
 }
 
@@ -17,6 +17,6 @@ export function readSeries(reader: ByteReader): Device["series"] {
 
 function seriesOf(json: string): Series | undefined {
   if (json === "") return undefined;
-  const [nextMs, fields] = JSON.parse(json) as [number, Series["fields"]];
-  return { nextMs, fields };
+  const [nextMs, fields, holeMs] = JSON.parse(json) as [number, Series["fields"], number | null];
+  return { nextMs, fields, holeMs: holeMs ?? undefined };
 }

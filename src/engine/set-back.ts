@@ -80,7 +80,7 @@ function beginAnew(on: Firing, device: Device, timeMs: number, arrivalMs: number
   for (const windows of device.open) {
     const from = windows.findIndex(({ startMs }) => startMs > timeMs);
     if (from < 0) continue;
-    for (const window of windows.splice(from)) closeWindow(on, device, window, false);
+    for (const window of windows.splice(from)) closeWindow(on, device, window, {});
   }
   // Not sooner: a hole that is filled before a window that is closed is as old as that window.
   const bounded = on.plan.windows.filter((plan) => !plan.isGlobal && !plan.definition.forGroup);

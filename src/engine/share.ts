@@ -6,11 +6,11 @@ import type { Firing } from "./summarise.js";
  * What one share does depends on the device alone, so a replay, which passes over other devices, does the same.
  */
 export class Share {
-  readonly #on: Firing;
+  readonly #on: Pick<Firing, "summaries" | "shareMax">;
   readonly #saidBefore: number;
   #steps = 0;
 
-  constructor(on: Firing) {
+  constructor(on: Pick<Firing, "summaries" | "shareMax">) {
     this.#on = on;
     this.#saidBefore = on.summaries.length;
   }
@@ -18,6 +18,12 @@ export class Share {
   /** Notes that a window has fired, or that a slice has been let go. */
   spend(): void {
     this.#steps++;
+  }
+
+  /** How many summaries it has room for, at least one. */
+  get room(): number {
+    const { shareMax, summaries } = this.#on;
+    return Math.max(1, shareMax - (summaries.length - this.#saidBefore));
   }
 
   /** By steps or, since a window says what is missing before it too, by summaries. */

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { GroupDefinition } from "../../../src/model/group.js";
+import { LIMITS } from "../../../src/model/limits.js";
 import type { Summary } from "../../../src/model/summary.js";
 import type { FillRule } from "../../../src/model/window.js";
 import { cases } from "../../helpers/cases.js";
@@ -8,6 +10,7 @@ import {
   BlockMaker,
   engineProfile,
   field,
+  groupedEngine,
   hopping,
   newEngine,
   restored,
@@ -119,6 +122,76 @@ describe("a series that is to have no holes", () => {
       }),
       cases(),
     );
+  });
+});
+
+describe("a hole that is longer than one block may fill", () => {
+  const [MINUTES, SHARE] = [1_000, 64];
+  const profile = engineProfile({
+    windows: [{ ...tumbling("1m", MINUTE, AGGREGATES), fill: "linear" }],
+    fields: [field("x")],
+  });
+  const groups: readonly GroupDefinition[] = [
+    {
+      name: "all",
+      members: {},
+      windows: [
+        {
+          name: "1m",
+          kind: { type: "tumbling", sizeMs: MINUTE, offsetMs: 0 },
+          allowedLatenessMs: 0,
+          fields: { x: ["count", "mean"] },
+          fill: "linear",
+        },
+      ],
+    },
+  ];
+  const minutes = [0, 1, MINUTES, MINUTES + 1];
+
+  it("is filled by as many in each block, over restarts too, with the values that it would have at once", () => {
+    const whole = groupedEngine([profile], groups);
+    const maker = new BlockMaker(profile);
+    const atOnce = minutes.flatMap((minute, i) =>
+      whole.apply(maker.block([{ timeMs: minute * MINUTE, values: [i / 7] }])),
+    );
+    let engine = groupedEngine([profile], groups);
+    const blocks = new BlockMaker(profile);
+    const said: Summary[] = [];
+    const take = (readings: readonly TestReading[]) => {
+      const { summaries, left } = engine.applyPart(blocks.block(readings, { shareMax: SHARE }), SHARE);
+      expect(left).toEqual([]);
+      // What is filled, of a device and of a group, and the last word behind each.
+      expect(summaries.length).toBeLessThanOrEqual(2 * (SHARE + 1));
+      said.push(...summaries);
+    };
+    for (const [i, minute] of minutes.entries()) {
+      take([{ timeMs: minute * MINUTE, values: [i / 7] }]);
+      for (let more = 0; engine.isBehind; more++) {
+        expect(more).toBeLessThan(MINUTES);
+        if (more % 3 === 0) engine = restored(engine, profile);
+        take([]);
+      }
+    }
+    expect(said).toHaveLength(2 * MINUTES + 2);
+    for (const isOfGroup of [false, true]) {
+      const of = (all: readonly Summary[]) =>
+        all.filter(({ members }) => (members !== undefined) === isOfGroup);
+      expect(of(said)).toEqual(of(atOnce));
+    }
+  });
+
+  it("is filled by as many at a time where its definition ends", () => {
+    const engine = groupedEngine([profile], groups);
+    const blocks = new BlockMaker(profile);
+    for (const minute of [0, 1, MINUTES])
+      engine.apply(blocks.block([{ timeMs: minute * MINUTE, values: [1] }]));
+    engine.changeover.begin({
+      profiles: [{ ...profile, hash: "other", windows: [tumbling("2m", 2 * MINUTE, AGGREGATES)] }],
+    });
+    const portions: number[] = [];
+    while (engine.changeover.isUnderWay) portions.push(engine.changeover.portion().summaries.length);
+    expect(portions.reduce((sum, count) => sum + count, 0)).toBe(MINUTES - 1);
+    expect(Math.max(...portions)).toBeLessThanOrEqual(LIMITS.changeShareMax + 2);
   });
 });
 

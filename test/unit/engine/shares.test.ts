@@ -66,6 +66,13 @@ const groups: readonly GroupDefinition[] = [
         allowedLatenessMs: MINUTE,
         fields: { "*": ["count", "sum", "min"] },
       },
+      {
+        name: "5s",
+        kind: { type: "tumbling", sizeMs: 5 * SECOND, offsetMs: 0 },
+        allowedLatenessMs: MINUTE,
+        fields: { "*": ["count", "sum"] },
+        fill: "linear",
+      },
     ],
   },
 ];
