@@ -26,19 +26,15 @@ export function assign(device: Device, plan: Plan, reading: Moment): Slice | und
 function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice | undefined {
   let startMs = Number.NEGATIVE_INFINITY;
   let endMs = Number.POSITIVE_INFINITY;
-  let dueMs = Number.NEGATIVE_INFINITY;
   for (const window of plan.windows) {
     startMs = Math.max(startMs, window.times.edgeBefore(timeMs));
     endMs = Math.min(endMs, window.times.edgeAfter(timeMs));
-    dueMs = Math.max(dueMs, lateForAllFrom(window, timeMs));
   }
   if (plan.windows.every(({ isGlobal }) => isGlobal)) {
     startMs = Math.max(startMs, FOLDED_TIMES.edgeBefore(timeMs));
     endMs = Math.min(endMs, FOLDED_TIMES.edgeAfter(timeMs));
   }
-  for (const fold of plan.folds) {
-    dueMs = Math.max(dueMs, lateForFold(fold, endMs - 1) + fold.kind.reachMs);
-  }
+  const dueMs = dueFrom(plan, timeMs, endMs);
   if (dueMs <= watermarkMs) return undefined;
   const { epoch } = device;
   const slice = plan.slices.make({ owner: device, id: device.nextSliceId++, startMs, endMs, epoch, dueMs });
@@ -55,6 +51,16 @@ function cut(device: Device, plan: Plan, { timeMs, watermarkMs }: Moment): Slice
   // It will hold about as many.
   if (isNewest) plan.slices.reserve(slice, before.held);
   return slice;
+}
+
+/** Watermark from which nothing asks for a slice any more. @param timeMs in it, at its end where windows may cut it */
+export function dueFrom(plan: Plan, timeMs: number, endMs: number): number {
+  let dueMs = Number.NEGATIVE_INFINITY;
+  for (const window of plan.windows) dueMs = Math.max(dueMs, lateForAllFrom(window, timeMs));
+  for (const fold of plan.folds) {
+    dueMs = Math.max(dueMs, lateForFold(fold, endMs - 1) + fold.kind.reachMs);
+  }
+  return dueMs;
 }
 
 /** Watermark from which a reading is too late for the machine of a fold. */

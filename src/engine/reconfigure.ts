@@ -1,6 +1,7 @@
 import { newCells } from "../aggregate/cells.js";
 import { type EngineProfile, type Field, meaningOf } from "../model/profile.js";
-import { type Device, isBehind, type OpenWindow } from "./device.js";
+import { dueFrom } from "./assign.js";
+import { type Device, isBehind, type OpenWindow, watermark } from "./device.js";
 import { advance, closeWindow, dropRetired } from "./firing.js";
 import { type Fold, newFold, type Position } from "./fold.js";
 import { closeFold } from "./fold-firing.js";
@@ -36,6 +37,8 @@ export function reconfigureDevice(from: Firing, device: Device, to: Plan): boole
       window.sealed = translateCells(from.plan, to, window.sealed, newCells(to.cellCount));
     }
   }
+  // What is final stays so where more disorder is allowed now.
+  device.idleFloorMs = watermark(device, from.plan);
   device.plan = to;
   device.open = open;
   device.series = to.windows.map(({ signature }) => {
@@ -140,7 +143,9 @@ interface TranslatedRows {
 /** A slice of another layout with the same readings. */
 function translated(slice: Slice, from: Plan, to: Plan, { places, alike }: TranslatedRows): Slice {
   const cells = from.slices.cellsOf(slice);
-  const copy = to.slices.make(slice);
+  // Windows of the new definition may take in for longer what has been here.
+  const dueMs = Math.max(slice.dueMs, dueFrom(to, slice.endMs - 1, slice.endMs));
+  const copy = to.slices.make({ ...slice, dueMs });
   translateCells(from, to, cells, copy.cells);
   to.slices.reserve(copy, slice.held);
   copy.words = slice.words;
