@@ -79,16 +79,22 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
   }
 }
 
+/** As much smaller as the logs here are. */
+const SHARE_MAX = 32;
+
 /**
  * Few of the devices here have many windows, so now and then what is said at a time is little.
  * @returns how to undo that
  */
 function narrowShares(dice: Dice): () => void {
   const { deviceShareMax, changeShareMax, blockSummariesMax } = LIMITS;
-  if (dice.chance(0.5)) return () => {};
-  const share = dice.whole(1, 4);
-  const narrow = { deviceShareMax: share, changeShareMax: share, blockSummariesMax: dice.whole(1, 16) };
-  Object.assign(LIMITS, narrow);
+  const usual = { deviceShareMax: SHARE_MAX, changeShareMax: SHARE_MAX };
+  if (dice.chance(0.5)) Object.assign(LIMITS, usual);
+  else {
+    const share = dice.whole(1, 4);
+    const narrow = { deviceShareMax: share, changeShareMax: share, blockSummariesMax: dice.whole(1, 16) };
+    Object.assign(LIMITS, narrow);
+  }
   return () => void Object.assign(LIMITS, { deviceShareMax, changeShareMax, blockSummariesMax });
 }
 
