@@ -120,7 +120,18 @@ describe("weir check of groups", () => {
         new RegExp(`bad-window the bounds of ${word} windows follow from the readings of one device`),
       );
     }
-    expect(await refusal("{}", "tumbling: 1m, early: 10s, fields: { t: [count] }")).toMatch(/nothing early/);
+  });
+
+  it("takes windows that say early what they have and have no holes, where they can", async () => {
+    profile("a", CELSIUS);
+    const filled = "early: 10s, empty: emit, fill: linear, fields: { t: [count] }";
+    expect((await check("{}", `tumbling: 1m, ${filled}`)).code).toBe(0);
+    expect(await refusal("{}", "global: true, empty: emit, fields: { t: [count] }")).toMatch(
+      /"empty" does not go with this window \(only tumbling and hopping windows are regular\)/,
+    );
+    expect(await refusal("{}", "tumbling: 1m, fill: 0, fields: { t: [count] }")).toMatch(
+      /"fill" needs "empty: emit"/,
+    );
   });
 
   it("guesses what a wrong name was to be", async () => {
