@@ -28,7 +28,7 @@ function fireOpen(on: Firing, device: Device, window: OpenWindow): void {
   fire(on, device, window, { final: false, open: true });
 }
 
-/** Whether something has come into a window since it was said early. */
+/** Whether something has come into a window since it was said early, which is noted as said. */
 export function hasMore(window: { saidReceived: number }, cells: Cells): boolean {
   let received = cellOf(cells, ACCEPTED_CELL);
   for (let code = 0; code < REJECT_REASONS.length; code++) received += cellOf(cells, rejectedCell(code));

@@ -7,8 +7,9 @@ import { readSeries, writeSeries } from "./series-codec.js";
 
 /**
  * How groups are stored: one record for each, with every record of a device, at the same journal position or a later
- * one. A record: position, name, how far the group has come, ids that are taken, spent parts, and its windows (bounds,
- * revision, what was handed over), laid out by the plan that the definition and the profiles of that time give.
+ * one. A record: position, name, how far the group has come, ids that are taken, spent parts, where its series without
+ * holes stand, and its open windows (bounds, revision, what was handed over), laid out by the plan that the definition and
+ * the profiles of that time give.
  */
 const GROUP_VERSION = 2;
 

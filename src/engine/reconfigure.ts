@@ -131,7 +131,6 @@ function boundUnder<T>({ ordered, profile }: Plan, bounds: readonly T[], field: 
   return index < 0 ? undefined : bounds[index];
 }
 
-/** Place among the fields that were kept in rows of each that is now; -1 where there is none. */
 /** How rows of one layout become rows of another. */
 interface TranslatedRows {
   /** For each field kept there its place among the fields kept here, -1 for none. */
@@ -164,6 +163,7 @@ function translated(slice: Slice, from: Plan, to: Plan, { places, alike }: Trans
   return copy;
 }
 
+/** Place among the fields that were kept in rows of each that is now; -1 where there is none. */
 function keptPlaces(from: Plan, to: Plan): number[] {
   const meanings = from.slices.kept.map((field) => meaningOf(from.profile.fields[field]!));
   return to.slices.kept.map((field) => meanings.indexOf(meaningOf(to.profile.fields[field]!)));

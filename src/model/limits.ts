@@ -90,7 +90,10 @@ export const LIMITS = {
   blockSummaryBytesMax: 1_048_576,
   /** Summaries that one block causes before what else is in it waits for the next one; one share may go beyond. */
   blockSummariesMax: 1_536,
-  /** Windows of one device that fire at a time, and slices that are let go: the rest comes with the next block. */
+  /**
+   * Windows of one device that fire at a time, and slices that are let go, and windows of a hole that are filled, of a group
+   * too: the rest comes with the next block.
+   */
   deviceShareMax: 64,
   /** The same where its definition changes, which stores the device each time. */
   changeShareMax: 512,
