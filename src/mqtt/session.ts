@@ -21,6 +21,7 @@
 import { type IClientOptions, type IPublishPacket, MqttClient, type Packet } from "mqtt";
 import type { Timer, Timers } from "../model/clock.js";
 import { messageOf, WeirError } from "../model/errors.js";
+import "./number-cache.js";
 import { AckQueue } from "./ack-queue.js";
 import { type Endpoint, openStream } from "./endpoint.js";
 import { PacketLimit } from "./packet-limit.js";

@@ -1,4 +1,5 @@
 import { Aedes, type AedesPublishPacket, type PublishPacket } from "aedes";
+import "../mqtt/number-cache.js";
 
 type Deliver = (packet: AedesPublishPacket, callback: () => void) => void;
 type Done = (error?: Error) => void;

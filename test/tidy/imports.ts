@@ -37,6 +37,7 @@ const HOME_OF_PACKAGE: Readonly<Record<string, string>> = {
   aedes: "source",
   serialport: "source",
   mqtt: "mqtt",
+  "mqtt-packet": "mqtt",
   level: "store",
   "node-cron": "forward",
   yaml: "schema",
