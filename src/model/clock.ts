@@ -16,7 +16,7 @@ export interface Timer {
 
 /** Timers on the monotonic clock. */
 export interface Timers {
-  /** Calls back once after `ms`; keeps the process alive. */
+  /** Calls back once after `ms`; keeps the process alive, and busy for fractions of a millisecond. */
   after(ms: number, callback: () => void): Timer;
   every(ms: number, callback: () => void): Timer;
 }

@@ -14,6 +14,7 @@ import type { Checkpointer } from "./checkpoint.js";
 import { placingParts, withinBounds } from "./held-bounds.js";
 import type { LogRoom } from "./log-room.js";
 import { ProcessingClock } from "./processing-clock.js";
+import { isLarge, QuietWatch } from "./quiet.js";
 import { inPortions, makeRoom } from "./room.js";
 
 /**
@@ -61,16 +62,8 @@ type BlockClock = Pick<ArrivalClock, "trusted" | "bootClock">;
 
 type Given = Pick<Block, "groups" | "processingMs" | "tick" | "tickPart">;
 
-/**
- * A block of this many readings is large: what its sync writes beside them is little for each, 32 bytes of a page of
- * 4 KiB, which is no more than at a thousand readings a second with the commits that the default budget allows.
- */
-const LARGE_READINGS_MIN = 128;
 /** Commits that a quiet time can save up: a device that waits for each of several acknowledgements is served at once. */
 const SAVED_COMMITS_MAX = 10;
-/** Input is quiet when nothing has come for this long, and for this part of the time that the block has gathered. */
-const QUIET_MS_MIN = 1;
-const QUIET_SHARE = 1 / 4;
 const TICK_MS = 1_000;
 /** Reading the whole log may take long on a small machine; longer than this it is stuck. */
 const ROOM_MS_MAX = 600_000;
@@ -87,8 +80,7 @@ export class Committer {
   #holdingBack = 0;
   readonly #heldBack: (() => void)[] = [];
   #delay: Timer | undefined;
-  #quiet: Timer | undefined;
-  #readingsAtPoll = 0;
+  readonly #quiet: QuietWatch;
   readonly #budget: TokenBucket;
   /** When the block that is gathering could first have been cut. */
   #gatheringMs = 0;
@@ -109,6 +101,7 @@ export class Committer {
     this.#options = options;
     this.#budget = new TokenBucket(1_000 / Math.max(1, options.maxDelayMs), options.clock, SAVED_COMMITS_MAX);
     this.#processing = new ProcessingClock(options.clock, { from: options.processingMs, everyMs: TICK_MS });
+    this.#quiet = new QuietWatch(options.clock, options.timers);
     this.#lastCommitMs = options.clock.monotonicMs();
   }
 
@@ -145,7 +138,7 @@ export class Committer {
     }
     if (this.#inFlight !== undefined) return;
     if (this.#delay === undefined) this.#schedule(this.#options.maxDelayMs);
-    else if (this.#quiet === undefined && this.#isLarge()) this.#watchForQuiet();
+    else if (!this.#quiet.isOn && isLarge(this.#builder)) this.#watchForQuiet();
   }
 
   #isFull(): boolean {
@@ -153,33 +146,23 @@ export class Committer {
     return bytes >= this.#options.maxBytes || readings >= this.#size.readingsMax;
   }
 
-  #isLarge(): boolean {
-    return this.#builder.readings >= LARGE_READINGS_MIN;
-  }
-
   /** @param delayMs how long what has gathered may wait yet */
   #schedule(delayMs: number): void {
     const waitMs = this.#budget.waitMs(1);
     this.#gatheringMs = this.#options.clock.monotonicMs();
     this.#delay = this.#options.timers.after(waitMs > 0 ? waitMs : delayMs, () => this.#cut());
-    if (waitMs === 0 || this.#isLarge()) this.#watchForQuiet();
+    if (waitMs === 0 || isLarge(this.#builder)) this.#watchForQuiet();
   }
 
   /** Cuts early when the block has stopped growing. */
   #watchForQuiet(): void {
-    this.#readingsAtPoll = this.#builder.readings;
-    const ageMs = this.#options.clock.monotonicMs() - this.#gatheringMs;
-    this.#quiet = this.#options.timers.after(Math.max(QUIET_MS_MIN, ageMs * QUIET_SHARE), () => {
-      if (this.#builder.readings === this.#readingsAtPoll) this.#cut();
-      else this.#watchForQuiet();
-    });
+    this.#quiet.start(this.#builder, this.#gatheringMs, () => this.#cut());
   }
 
   #cut(): void {
     this.#delay?.cancel();
-    this.#quiet?.cancel();
+    this.#quiet.stop();
     this.#delay = undefined;
-    this.#quiet = undefined;
     if (this.#inFlight !== undefined || this.#failed || this.#options.engine.changeover.isUnderWay) return;
     if (this.#budget.waitMs(1) === 0) this.#budget.take(1);
     this.#inFlight = this.#commit()
@@ -395,6 +378,6 @@ export class Committer {
     this.#stopped = true;
     this.#ticker?.cancel();
     this.#delay?.cancel();
-    this.#quiet?.cancel();
+    this.#quiet.stop();
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Clock, Random, Timers } from "../model/clock.js";
+import type { Clock, Random, Timer, Timers } from "../model/clock.js";
 import { bootOf, ClockTrust, type Machine, readOrUndefined } from "./clock-trust.js";
 
 const machine: Machine = { exists: existsSync, read: readOrUndefined };
@@ -19,6 +19,7 @@ export const systemClock: Clock = {
 /** Node's timers. They run on the monotonic clock, so a step of the wall clock neither delays nor fires them. */
 export const systemTimers: Timers = {
   after(ms, callback) {
+    if (ms > 0 && ms < NODE_TIMER_MS_MIN) return afterTurns(ms, callback);
     const timer = setTimeout(callback, boundedDelayMs(ms));
     return { cancel: () => clearTimeout(timer) };
   },
@@ -27,6 +28,20 @@ export const systemTimers: Timers = {
     return { cancel: () => clearInterval(timer) };
   },
 };
+
+/** Node's timers know no less. */
+const NODE_TIMER_MS_MIN = 1;
+
+/** Goes round the event loop until the time has come, which takes in what can be read meanwhile. */
+function afterTurns(ms: number, callback: () => void): Timer {
+  const dueMs = performance.now() + ms;
+  const turn = () => {
+    if (performance.now() < dueMs) next = setImmediate(turn);
+    else callback();
+  };
+  let next = setImmediate(turn);
+  return { cancel: () => clearImmediate(next) };
+}
 
 /** Not for secrets. */
 export const systemRandom: Random = () => Math.random();

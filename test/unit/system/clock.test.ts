@@ -43,6 +43,46 @@ describe("the system's clock", () => {
   });
 });
 
+describe("a wait of less than a millisecond", () => {
+  let nowMs = 0;
+  beforeEach(() => {
+    nowMs = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it("ends with the first turn of the event loop in which its time has come, whatever Node's timers can do", async () => {
+    let fired = 0;
+    systemTimers.after(0.3, () => fired++);
+    await turn();
+    nowMs = 0.29;
+    await turn();
+    expect(fired).toBe(0);
+    nowMs = 0.3;
+    await turn();
+    expect(fired).toBe(1);
+    await turn();
+    expect(fired).toBe(1);
+  });
+
+  it("never calls back after a cancel, also after some turns", async () => {
+    let fired = 0;
+    const timer = systemTimers.after(0.5, () => fired++);
+    await turn();
+    timer.cancel();
+    nowMs = 1;
+    await turn();
+    await turn();
+    expect(fired).toBe(0);
+  });
+});
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 describe("jitter", () => {
   it("is in [0, 1)", () => {
     for (let i = 0; i < 100; i++) {
