@@ -8,8 +8,8 @@ export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
 export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-262144}"
 export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"
 
-# The young part of V8's heap would grow to 48 MB under load.
-export NODE_OPTIONS="--max-semi-space-size=2${NODE_OPTIONS:+ $NODE_OPTIONS}"
+# The young part of V8's heap would grow to 48 MB under load. With less than this what waits for a commit is taken for old.
+export NODE_OPTIONS="--max-semi-space-size=4${NODE_OPTIONS:+ $NODE_OPTIONS}"
 
 # WEIR_NODE_FLAGS: options that NODE_OPTIONS may not have, such as those of a profile.
 # shellcheck disable=SC2086
