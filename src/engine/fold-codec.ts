@@ -35,9 +35,10 @@ export function writeFold(
   writer.double(ahead?.throughMs ?? Number.NEGATIVE_INFINITY);
   writer.double(againMs ?? Number.NEGATIVE_INFINITY);
   writer.varint(told.length);
-  for (const { startMs, nth, endedMs, revision, digest, again } of told) {
+  for (const { startMs, nth, part, endedMs, revision, digest, again } of told) {
     writer.number(startMs);
     writer.varint(nth);
+    writer.varint(part);
     writer.number(endedMs);
     writer.varint(revision);
     writer.varint(digest === undefined ? 0 : digest + 1);
@@ -80,6 +81,7 @@ export function readFold(
   const told = Array.from({ length: reader.count() }, () => ({
     startMs: reader.number(),
     nth: reader.varint(),
+    part: reader.varint(),
     endedMs: reader.number(),
     revision: reader.varint(),
     digest: digestOf(reader.varint()),

@@ -159,7 +159,8 @@ function forgetRetracted(where: Where): void {
 function tellFinal(where: Where, window: Ended): void {
   const { fold } = where;
   const told = takeTold(fold, window);
-  where.on.summaries.push(say(where, window, { revision: (told?.revision ?? -1) + 1, final: true }));
+  const part = partNow(where, window, told);
+  where.on.summaries.push(say(where, window, { part, revision: (told?.revision ?? -1) + 1, final: true }));
 }
 
 type Which = Pick<Told, "startMs" | "nth">;
@@ -253,12 +254,13 @@ function tellAhead(where: Where, { ahead, toMs, share }: Ahead): boolean {
     share.spend();
     const { startMs, nth, endedMs } = window;
     const earlier = takeTold(fold, window);
-    const summary = say(where, window, { revision: 0, final: false });
+    const part = partNow(where, window, earlier);
+    const summary = say(where, window, { part, revision: 0, final: false });
     const digest = hashText(canonicalJson(summary));
     const changed = earlier === undefined || earlier.digest !== digest;
     const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
     if (changed) on.summaries.push({ ...summary, revision });
-    addTold(fold.told, { startMs, nth, endedMs, revision, digest, again: false });
+    addTold(fold.told, { startMs, nth, part, endedMs, revision, digest, again: false });
   };
   foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, tell);
   // Where it has stopped, too: a machine that is brought back goes up to that time (fold-codec.ts).
@@ -274,17 +276,23 @@ function takeTold(fold: Fold, window: Ended): Told | undefined {
   return told;
 }
 
+/** Of a window that was said before the one that it had then: meanwhile those of others may count for it, too. */
+function partNow({ device, fold }: Where, { startMs }: Ended, told: Told | undefined): number {
+  return told?.part ?? partOf(device, fold.plan.definition.name, startMs);
+}
+
 /** Takes back a window that there is not, as it turns out. */
 function retract(where: Where, told: Told, final: boolean): Told {
-  const { startMs, nth, endedMs } = told;
+  const { startMs, nth, part, endedMs } = told;
   const revision = told.revision + 1;
   const cells = newCells(where.on.plan.cellCount);
   const window = { startMs, nth, endMs: endedMs, endedMs, key: undefined, cells };
-  where.on.summaries.push(say(where, window, { revision, final, retracted: true }));
-  return { startMs, nth, endedMs, revision, digest: undefined, again: false };
+  where.on.summaries.push(say(where, window, { part, revision, final, retracted: true }));
+  return { ...told, revision, digest: undefined, again: false };
 }
 
 interface Kind {
+  readonly part: number;
   readonly revision: number;
   readonly final: boolean;
   readonly retracted?: boolean;
@@ -293,10 +301,9 @@ interface Kind {
 function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind): Summary {
   const { startMs, endMs, cells, nth } = ended;
   const { plan } = fold;
-  const part = partOf(device, plan.definition.name, startMs);
   const window = describe(fold, ended);
   // Spelled out: a spread takes longer than all the rest.
-  const { revision, final, retracted } = kind;
+  const { part, revision, final, retracted } = kind;
   return summarise(on, device, {
     plan,
     window,

@@ -48,6 +48,8 @@ export interface Position {
 export interface Told {
   readonly startMs: number;
   readonly nth: number;
+  /** See `OpenWindow.part`. */
+  readonly part: number;
   /** Event time that ended it: behind it, by the lateness, it is final. */
   readonly endedMs: number;
   readonly revision: number;

@@ -23,7 +23,7 @@ import { type Slice, type SliceBounds, type SliceMemory, type SliceOwner, VALUES
  * earlier time or not its own is damage. Cells are laid out by the plan of the profile with that hash, so a device must
  * be restored under the very definition it was stored under, and reconfigured afterwards.
  */
-const DEVICE_VERSION = 8;
+const DEVICE_VERSION = 9;
 const SLICE_VERSION = 2;
 
 const writer = new ByteWriter();

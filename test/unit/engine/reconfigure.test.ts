@@ -2,14 +2,17 @@ import { describe, expect, it } from "vitest";
 import { Engine } from "../../../src/engine/engine.js";
 import type { Redefining } from "../../../src/engine/profile-state.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
+import { LIMITS } from "../../../src/model/limits.js";
 import type { EngineProfile, Field } from "../../../src/model/profile.js";
 import type { Summary } from "../../../src/model/summary.js";
+import type { WindowDefinition } from "../../../src/model/window.js";
 import {
   BlockMaker,
   engineProfile,
   field,
   groupedEngine,
   newEngine,
+  restored,
   tumbling,
 } from "../../helpers/engine.js";
 
@@ -74,6 +77,46 @@ describe("a change of definition", () => {
       ],
     ]);
   });
+
+  it.each([false, true])(
+    "keeps the id of a session that was said, whatever else changes (stored meanwhile: %s)",
+    (isStored) => {
+      const session: WindowDefinition = {
+        ...tumbling("gap", MINUTE, stats, 60 * MINUTE),
+        kind: { type: "session", gapMs: MINUTE, maxMs: Number.POSITIVE_INFINITY },
+      };
+      // More names than are told apart for ever.
+      const names = Array.from({ length: LIMITS.redefinedWindowsMax + 1 }, (_, i) => `w${i}`);
+      const withSizes = (hash: string, sizeMs: number) => ({
+        ...engineProfile({ windows: [session, ...names.map((name) => tumbling(name, sizeMs, stats))] }),
+        hash,
+      });
+      const first = withSizes("hash-1", MINUTE);
+      let engine = newEngine(first);
+      const said = [
+        ...engine.apply(
+          new BlockMaker(first).block([0, 5 * MINUTE].map((timeMs) => ({ timeMs, values: [1] }))),
+        ),
+      ];
+      const second = withSizes("hash-2", 2 * MINUTE);
+      said.push(...engine.redefine({ profiles: [second] }));
+      if (isStored) engine = restored(engine, second);
+      said.push(
+        ...engine.apply(new BlockMaker(second, 1).block([{ timeMs: 30_000, values: [2] }])),
+        ...engine.flush(),
+      );
+      const sessions = said.filter(
+        ({ window }) => window.name === "gap" && window.start === "1970-01-01T00:00:00Z",
+      );
+      expect(sessions.map(({ id, revision, final, fields }) => [id, revision, final, fields.x!.sum])).toEqual(
+        [
+          ["gw/p/d/gap/1970-01-01T00:00:00Z", 0, false, 1],
+          ["gw/p/d/gap/1970-01-01T00:00:00Z", 1, false, 3],
+          ["gw/p/d/gap/1970-01-01T00:00:00Z", 2, true, 3],
+        ],
+      );
+    },
+  );
 
   it("opens windows for late readings although later ones went on from the definition before", () => {
     const late = engineProfile({ windows: [tumbling("1m", MINUTE, stats, 60 * MINUTE)] });
