@@ -30,8 +30,8 @@ const decoder = new TextDecoder();
 export class Roster {
   #count = 0;
   #hashes = new Uint32Array(FIRST_ROWS);
-  /** Page, and place in it, where the name of a row begins: its length in UTF-8, two bytes, then the name. */
-  #names = new Float64Array(FIRST_ROWS);
+  /** Page, and place in it, where the name of a row begins: its length in UTF-8, two bytes, then the name; 4 GB of them. */
+  #names = new Uint32Array(FIRST_ROWS);
   #marks = new Uint32Array(FIRST_ROWS);
   #aheadMs = new Float64Array(FIRST_ROWS);
   /** NaN for a device that is in memory. */
@@ -155,7 +155,7 @@ export class Roster {
   #grow(): void {
     const rows = Math.ceil(this.#hashes.length * GROWTH);
     this.#hashes = grown(this.#hashes, new Uint32Array(rows));
-    this.#names = grown(this.#names, new Float64Array(rows));
+    this.#names = grown(this.#names, new Uint32Array(rows));
     this.#marks = grown(this.#marks, new Uint32Array(rows));
     this.#aheadMs = grown(this.#aheadMs, new Float64Array(rows));
     this.#wakeMs = grown(this.#wakeMs, new Float64Array(rows));
