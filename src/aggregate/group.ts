@@ -1,4 +1,4 @@
-import { GROUP_PROFILE, type GroupDefinition, takesProfile } from "../model/group.js";
+import { GROUP_PROFILE, GROUP_PROFILE_VERSION, type GroupDefinition, takesProfile } from "../model/group.js";
 import { nearest } from "../model/nearest.js";
 import { type EngineProfile, type Field, type FieldType, meaningOf } from "../model/profile.js";
 import type { FieldAggregates, WindowDefinition } from "../model/window.js";
@@ -263,7 +263,7 @@ function profileOf({ windows }: GroupDefinition, shared: ReadonlyMap<string, Sha
   const fields = [...shared.values()].map(({ using }) => ({ ...using[0]!.field, compute: undefined }));
   return {
     id: GROUP_PROFILE,
-    version: "1",
+    version: GROUP_PROFILE_VERSION,
     hash: "",
     fields,
     time: { maxPastMs: 0, maxFutureMs: 0, outOfOrdernessMs: 0, idleTimeoutMs: Number.POSITIVE_INFINITY },

@@ -1,6 +1,7 @@
 import { sourceName } from "../aggregate/merge.js";
 import { areSavedStates } from "../aggregate/saved-state.js";
 import { messageOf, WeirError } from "../model/errors.js";
+import { isOfGroup } from "../model/group.js";
 import type { Summary } from "../model/summary.js";
 import { PARTIALS_VERSION, type SummaryPartials } from "../model/summary-partials.js";
 import { openRecording } from "../source/file.js";
@@ -34,6 +35,8 @@ export function refused(place: Place, message: string, hint?: string): WeirError
 export interface InputOptions {
   /** Whether summaries of a window are wanted, by the name that its profile gives it. */
   readonly takes: (window: string) => boolean;
+  /** Told of each summary of a group: it has no partials, and what its members say is there by itself. */
+  readonly ofGroup: () => void;
   readonly stdin: AsyncIterable<Uint8Array>;
 }
 
@@ -55,6 +58,10 @@ export async function* readMergeLines(file: string, options: InputOptions): Asyn
         throw refused(place, "the line is no text, or too long to be a summary", CUT);
       }
       const summary = parseSummary(text, place);
+      if (isOfGroup(summary)) {
+        options.ofGroup();
+        continue;
+      }
       if (!options.takes(sourceName(summary))) continue;
       const read = mergeLine(summary, { ...place, text });
       checkStates(read, place);
@@ -118,14 +125,6 @@ function withoutPartials(summary: Summary, place: Place): WeirError {
   if (FOLLOWING.includes(summary.window.kind)) {
     const why = "its bounds follow from the readings, and would be others with those of other gateways";
     return refused(place, `the ${summary.window.kind} window ${name} cannot be merged: ${why}`, others);
-  }
-  if (summary.members !== undefined) {
-    const why = "groups have no partials: merge what their members say, by profile or all";
-    return refused(
-      place,
-      `the window ${name} is of the group ${summary.device}`,
-      `${why}; ${others}, or leave such lines out`,
-    );
   }
   return refused(
     place,

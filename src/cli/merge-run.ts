@@ -25,6 +25,8 @@ export interface MergeRunRequest extends MergeRequest {
 
 export interface MergeTotals extends MergeCounts {
   read: number;
+  /** Summaries of groups, which are left out. */
+  ofGroups: number;
   written: number;
   notFinal: number;
 }
@@ -41,6 +43,7 @@ export class MergeRun {
   readonly #windows = new Set<string>();
   readonly totals: MergeTotals = {
     read: 0,
+    ofGroups: 0,
     superseded: 0,
     retracted: 0,
     filled: 0,
@@ -55,8 +58,9 @@ export class MergeRun {
   /** Reads and merges everything. @throws WeirError */
   async run(stdin: InputOptions["stdin"]): Promise<void> {
     const takes = (window: string) => this.#takes(window);
+    const ofGroup = () => void this.totals.ofGroups++;
     for (const [i, file] of this.#request.files.entries()) {
-      for await (const line of readMergeLines(file, { takes, stdin })) this.#sort(line, i);
+      for await (const line of readMergeLines(file, { takes, ofGroup, stdin })) this.#sort(line, i);
     }
     for (const window of this.#request.only ?? []) this.#expectWindow(window);
     this.#merge();

@@ -121,8 +121,9 @@ function aggregateOf(name: string): string {
 }
 
 function report(totals: MergeTotals): string {
-  const { read, superseded, retracted, filled, written, notFinal } = totals;
+  const { read, ofGroups, superseded, retracted, filled, written, notFinal } = totals;
   const rows: [string, number][] = [["summaries read", read]];
+  if (ofGroups > 0) rows.push(["summaries of groups, left out", ofGroups]);
   if (superseded > 0) rows.push(["  superseded by a newer revision, or the same", superseded]);
   if (retracted > 0) rows.push(["  taken back", retracted]);
   if (filled > 0) rows.push(["  of empty windows that were filled", filled]);

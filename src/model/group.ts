@@ -39,6 +39,13 @@ export interface GroupWindowDefinition {
 
 /** The profile id that stands in the ids of groups' summaries. */
 export const GROUP_PROFILE = "group";
+/** Of one number, where those of profiles have three. */
+export const GROUP_PROFILE_VERSION = "1";
+
+/** Whether a summary is of a group, by its `profile`. */
+export function isOfGroup({ profile }: { readonly profile: string }): boolean {
+  return profile === `${GROUP_PROFILE}@${GROUP_PROFILE_VERSION}`;
+}
 
 /** Whether no profile may have this id, because summaries of groups would have the same ids as those of its devices. */
 export function isReserved(id: string, groups: readonly unknown[]): boolean {

@@ -3,10 +3,18 @@ import { describe, expect, it } from "vitest";
 import { COMMANDS } from "../../../src/cli/commands.js";
 import { dispatch } from "../../../src/cli/dispatch.js";
 import type { EngineProfile } from "../../../src/model/profile.js";
-import type { Summary } from "../../../src/model/summary.js";
+import { canonicalJson, type Summary } from "../../../src/model/summary.js";
 import type { WindowDefinition } from "../../../src/model/window.js";
 import { testIo } from "../../helpers/cli.js";
-import { engineProfile, field, hopping, type TestReading, tumbling } from "../../helpers/engine.js";
+import {
+  BlockMaker,
+  engineProfile,
+  field,
+  groupedEngine,
+  hopping,
+  type TestReading,
+  tumbling,
+} from "../../helpers/engine.js";
 import { linesOf, merge, withPartials } from "../../helpers/merging.js";
 
 const MINUTE = 60_000;
@@ -145,6 +153,23 @@ describe("weir merge", () => {
     expect(summaries[0]).not.toHaveProperty("partials");
   });
 
+  it("leaves out what groups say, whatever their windows are called, and counts it", async () => {
+    const minutes = {
+      name: "1m",
+      kind: { type: "tumbling", sizeMs: MINUTE, offsetMs: 0 },
+      allowedLatenessMs: 0,
+      fields: { x: ["count", "mean"] },
+    } as const;
+    const hall = { name: "hall", members: {}, windows: [minutes] };
+    const engine = groupedEngine([MINUTES], [hall]);
+    engine.apply(new BlockMaker(MINUTES).block([at(0, 1), at(0, 3, "e")]));
+    const summaries = engine.flush().filter(({ final }) => final);
+    expect(summaries.filter(({ members }) => members?.count === 2)).toHaveLength(1);
+    const all = await merge([summaries.map((summary) => canonicalJson(summary))], ["--by", "profile"]);
+    expect(said(all.summaries)).toEqual(["gw/*/1m 0: 2, 2"]);
+    expect(all.stderr).toMatch(/summaries of groups, left out +1\n/);
+  });
+
   it("merges nothing of what was filled in", async () => {
     const filling = profileOf([{ ...tumbling("1m", MINUTE, MEAN), fill: 5 }]);
     const { summaries, stderr } = await merge([lines("gw-1", [0, 3], filling)], ["--window", "1h"]);
@@ -206,7 +231,6 @@ describe("weir merge refuses, with file, line and what to do,", () => {
 
   it.each<[string, readonly (readonly string[])[], readonly string[], RegExp]>([
     ["no partials", [[first!, "", withoutPartials(first!)]], [], /0\.jsonl:3: .*no partials\n {2}add partials: true/],
-    ["a group", [[changed(withoutPartials(first!), (summary) => { summary.members = { count: 2 }; })]], [], /0\.jsonl:1: .*of the group d\n.*--only, or leave/],
     ["a session", [linesOf(profileOf([session]), "gw-1", [at(0, 1)]).map(withoutPartials)], [], /0\.jsonl:1: .*bounds/],
     ["a cut line", [good, [`${first!.slice(0, 80)}`]], [], /1\.jsonl:1: the line is not JSON/],
     ["another JSON", [["[1,2]"]], [], /0\.jsonl:1: the line is not a summary\n {2}give/],
