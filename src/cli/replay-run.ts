@@ -4,6 +4,7 @@ import { Engine } from "../engine/engine.js";
 import type { Block } from "../model/block.js";
 import { UNKNOWN_DEVICE } from "../model/device-name.js";
 import { messageOf, WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import type { Profile } from "../model/profile.js";
 import type { FieldValue, ReadingSink } from "../model/reading.js";
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
@@ -115,22 +116,29 @@ export class Replay implements ReadingSink {
     return this.#options.byTime ? this.#file : `${this.#file}, payload ${this.#payloads}`;
   }
 
+  /** In as many parts as it takes: after a hole each device may have thousands of summaries to say. */
   #apply(): void {
-    const block: Block = {
-      sequence: ++this.#sequence,
-      processingMs: 0,
-      clockTrusted: this.#arrivalOf !== undefined,
-      tick: false,
-      groups: this.#builder.groups(),
-    };
+    let groups: Block["groups"] = this.#builder.groups();
     this.#builder = new BlockBuilder();
-    this.#emit(this.#engine.apply(block));
+    do {
+      const block: Block = {
+        sequence: ++this.#sequence,
+        processingMs: 0,
+        clockTrusted: this.#arrivalOf !== undefined,
+        tick: false,
+        shareMax: LIMITS.deviceShareMax,
+        groups,
+      };
+      const { summaries, left } = this.#engine.applyPart(block, LIMITS.blockSummariesMax);
+      this.#emit(summaries);
+      groups = left;
+    } while (groups.length > 0 || this.#engine.isBehind);
   }
 
   /** Fires what is still open. */
   finish(): ReplayTotals {
     this.#apply();
-    this.#emit(this.#engine.flush());
+    this.#emit(this.#engine.flush((summaries) => this.#emit(summaries.splice(0))));
     const counts = this.#engine.counts();
     return { ...totalsOf(counts), unread: this.#unread, revisions: this.#revisions, windows: this.#finals };
   }

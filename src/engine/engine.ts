@@ -322,13 +322,14 @@ export class Engine {
     return state.devices.values();
   }
 
-  /** Fires every open window as final: there will be no more input. */
-  flush(): Summary[] {
+  /** Fires every open window as final: no more input comes. @param take is given what each says; the rest is returned */
+  flush(take: (summaries: Summary[]) => void = () => {}): Summary[] {
     const summaries = this.#summaries();
     for (const state of this.#profiles.all()) {
       for (const device of this.#everyOf(state)) {
         closeDevice(this.#firing(device, summaries, {}), device);
         this.#touched(device);
+        take(summaries);
       }
     }
     this.groups.flush();
@@ -379,9 +380,7 @@ export class Engine {
 
   /** Where what is said from now on goes. */
   #summaries(): Summary[] {
-    const summaries: Summary[] = [];
-    this.groups.emitTo(summaries);
-    return summaries;
+    return this.groups.emitTo([]);
   }
 
   /** @param of a block, or what else makes it fire, all at once unless it says otherwise */

@@ -112,9 +112,10 @@ export class Groups implements GroupListener, ResidencyHold {
     return this.#past;
   }
 
-  /** Where summaries go until further notice. */
-  emitTo(summaries: Summary[]): void {
+  /** Where summaries go until further notice. @returns the same */
+  emitTo(summaries: Summary[]): Summary[] {
     this.#summaries = summaries;
+    return summaries;
   }
 
   /**

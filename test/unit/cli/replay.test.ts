@@ -1,8 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { command } from "../../../src/cli/replay.js";
+import { Engine } from "../../../src/engine/engine.js";
+import type { Part } from "../../../src/engine/options.js";
+import { LIMITS } from "../../../src/model/limits.js";
 import type { Summary } from "../../../src/model/summary.js";
 import { testIo } from "../../helpers/cli.js";
 import { temporaryFolder } from "../../helpers/tools.js";
@@ -67,6 +70,22 @@ describe("weir replay", () => {
       devices: 2,
       windows: 3,
     });
+  });
+
+  it("says what fills the holes of many devices in parts, and all of it", async () => {
+    const parts = vi.spyOn(Engine.prototype, "applyPart");
+    const minutes = 200;
+    const devices = Array.from({ length: 50 }, (_, i) => `d${i}`);
+    const recording = [0, minutes * 60].flatMap((t) => devices.map((d) => line(d, t, 1)));
+    const profile = PROFILE.replace("tumbling: 1m,", "tumbling: 1m, empty: emit, fill: previous,");
+    const { summaries } = await replay({ "r.jsonl": recording.join("") }, [], profile);
+    const sizes = parts.mock.results.map(({ value }) => (value as Part).summaries.length);
+    parts.mockRestore();
+    expect(summaries).toHaveLength(devices.length * (minutes + 1));
+    expect(summaries.filter(({ filled }) => filled !== undefined)).toHaveLength(
+      devices.length * (minutes - 1),
+    );
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(LIMITS.blockSummariesMax + LIMITS.deviceShareMax);
   });
 
   it("reads gzip whatever it is called, and a header once for each file", async () => {
