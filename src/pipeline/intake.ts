@@ -63,6 +63,8 @@ const IDENTITIES = 2 ** 53;
 export class IntakeStage {
   readonly #options: IntakeOptions;
   readonly #sink: BlockSink;
+  /** One object serves all payloads that are routed: nobody keeps it. */
+  readonly #context: Writable<PayloadContext> = { captures: NO_CAPTURES, topic: undefined, arrivalMs: 0 };
   #router: TopicRouter | undefined;
   #hashes: ReadonlySet<string> = new Set();
 
@@ -99,9 +101,13 @@ export class IntakeStage {
     if (topic === undefined || this.#router === undefined) return false;
     const route = this.#router.route(topic);
     if (route === undefined) return false;
+    const context = this.#context;
+    context.topic = topic;
+    context.arrivalMs = arrivalMs;
     for (const { profile, captures } of route.candidates) {
       this.#sink.begin(profile, delivery, arrivalMs);
-      if (profile.decode(delivery.payload, { captures, topic, arrivalMs }, this.#sink)) return true;
+      context.captures = captures;
+      if (profile.decode(delivery.payload, context, this.#sink)) return true;
     }
     return false;
   }
@@ -133,6 +139,8 @@ export class IntakeStage {
     return stream.decoder.decode(delivery.payload, context, this.#sink);
   }
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Puts decoded readings into the current block; one object serves all payloads, one after the other. */
 class BlockSink implements ReadingSink {

@@ -263,7 +263,8 @@ export class BrokerSource implements Source {
       mayRead: () => !this.#stopping && this.#gate.open,
       leave: (bytes) => this.#gate.leave(bytes),
       isUnheard: () => !this.#aedes.isHeard,
-      publish: (packet) => this.#takeIn(client, packet, connection),
+      publish: (packet) =>
+        this.#takeIn(client, packet, connection, connection.committed(packet.messageId, bytesOf(packet))),
       onTooLarge: (bytes) =>
         this.#parts.observer.emit(packetTooLarge, { source: this.name, client: client.id ?? "", bytes }),
     });
@@ -293,29 +294,27 @@ export class BrokerSource implements Source {
     const connection = client === null ? undefined : this.#connections.get(client.conn);
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     const { topic, qos, messageId, dup } = packet;
+    const parts = { topic, payload, qos, messageId, dup };
+    const bytes = bytesOf(parts);
+    const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));
     const acknowledge = (): void => {
       // What went the short way has been acknowledged before, and its acknowledgement has to go out before this one.
       connection?.pubacks.flush();
       callback();
+      leave();
     };
-    this.#takeIn(client, { topic, payload, qos, messageId, dup }, connection, acknowledge);
+    this.#takeIn(client, parts, connection, qos === 0 ? leave : acknowledge);
     if (qos === 0) callback();
   }
 
-  /** @param acknowledge by default, what a publish on the short way of the connection needs */
   #takeIn(
     client: Client | null,
     packet: PublishParts,
     connection: BrokerConnection | undefined,
-    acknowledge?: () => void,
+    committed: () => void,
   ): void {
-    const bytes = packet.payload.length + LIMITS.waitingMessageBytes;
     connection?.gate.enter(1);
-    this.#gate.enter(bytes);
-    const leave = connection?.leaving(bytes) ?? (() => this.#gate.leave(bytes));
-    const { qos, messageId } = packet;
-    const committed =
-      qos === 0 ? leave : acknowledging(acknowledge ?? (() => connection!.pubacks.add(messageId!)), leave);
+    this.#gate.enter(bytesOf(packet));
     this.#parts.intake(new Publication({ source: this.name, clientId: client?.id, packet, committed }));
   }
 
@@ -367,12 +366,9 @@ export class BrokerSource implements Source {
   }
 }
 
-/** A function of its own, so that what waits with QoS 0 does not hold on to more than it needs. */
-function acknowledging(acknowledge: () => void, leave: () => void): () => void {
-  return () => {
-    acknowledge();
-    leave();
-  };
+/** What a publish takes while it waits for its commit, about. */
+function bytesOf({ payload }: PublishParts): number {
+  return payload.length + LIMITS.waitingMessageBytes;
 }
 
 /** aedes does not look at the topic of a will. */
