@@ -234,9 +234,10 @@ function scaleFrom(least: number, rows: readonly FieldValue[][], field: number):
 
 function scalesExactly(value: number, scale: number): boolean {
   const factor = SCALES[scale]!;
-  // A varint has no -0.
-  const scaled = Math.round(value * factor) + 0;
-  return Object.is(scaled / factor, value) && Math.abs(scaled) < SCALED_MAGNITUDE_MAX;
+  const scaled = Math.round(value * factor);
+  // A varint has no -0. Object.is would have both numbers boxed.
+  const isMinusZero = value === 0 && 1 / value < 0;
+  return scaled / factor === value && !isMinusZero && Math.abs(scaled) < SCALED_MAGNITUDE_MAX;
 }
 
 function writeColumn(rows: readonly FieldValue[][], field: number, kind: number, before: Before): void {
