@@ -10,9 +10,11 @@ export interface Delivery {
   readonly retained: boolean;
   /**
    * Identity of the packet for redelivery detection, a whole number from 1 to 2^53 - 1, negative with DUP set;
-   * 0 where the transport has none (QoS 0, serial).
+   * 0 where the transport has none (QoS 0, serial). May be worked out when it is asked for, from the whole payload.
    */
   readonly identity: number;
+  /** Whether it is negative, which takes no time to say. */
+  readonly repeated: boolean;
   /** For a serial stream: the decoder of that stream, with the device name the port's config gives. */
   readonly stream?: {
     readonly decoder: Pick<Profile, "decode">;

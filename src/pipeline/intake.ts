@@ -176,7 +176,7 @@ class BlockSink implements ReadingSink {
       timeMs,
       values,
       key,
-      delivery: Number.isNaN(timeMs) ? this.#identityOf(row) : this.#delivery!.identity < 0 ? REPEATED : 0,
+      delivery: Number.isNaN(timeMs) ? this.#identityOf(row) : this.#delivery!.repeated ? REPEATED : 0,
     });
   }
 

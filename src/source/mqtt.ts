@@ -19,8 +19,8 @@ import { defineEvent } from "../model/log-event.js";
 import { MqttConnection, type MqttConnectionOptions } from "../mqtt/connection.js";
 import type { IncomingMessage, MqttSession } from "../mqtt/session.js";
 import { Gate } from "./gate.js";
-import { packetIdentity } from "./identity.js";
 import type { SourceParts } from "./parts.js";
+import { Publication } from "./publication.js";
 
 export interface MqttSourceOptions {
   readonly name: string;
@@ -155,23 +155,16 @@ export class MqttSource implements Source {
     }
     const bytes = message.payload.length + LIMITS.waitingMessageBytes;
     this.#gate.enter(bytes);
-    this.#parts.intake({
-      source: this.name,
-      topic: message.topic,
-      payload: message.payload,
-      retained: message.retain,
-      identity: message.qos === 0 ? 0 : this.#identityOf(message),
-      committed: () => {
-        acknowledge();
-        this.#gate.leave(bytes);
-      },
-    });
+    const { clientId } = this.#options.connection;
+    const committed = () => {
+      acknowledge();
+      this.#gate.leave(bytes);
+    };
+    this.#parts.intake(
+      new Publication({ source: this.name, clientId, packet: message, retained: message.retain, committed }),
+    );
     if (this.#gate.open) next();
     else this.#next = next;
-  }
-
-  #identityOf(message: IncomingMessage): number {
-    return packetIdentity({ ...message, clientId: this.#options.connection.clientId });
   }
 
   #goOn(): void {

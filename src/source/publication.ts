@@ -13,18 +13,20 @@ export interface PublishParts {
 
 export interface PublicationParts {
   readonly source: string;
-  /** Undefined for what the broker itself publishes. */
+  /** Of the client that the packet is from, or to; undefined for what the broker itself publishes. */
   readonly clientId: string | undefined;
   readonly packet: PublishParts;
+  /** False unless given. */
+  readonly retained?: boolean;
   readonly committed: () => void;
 }
 
-/** A publish to the embedded broker, as the intake sees it. */
+/** A PUBLISH as the intake sees it. */
 export class Publication implements Delivery {
   readonly source: string;
   readonly topic: string;
   readonly payload: Uint8Array;
-  readonly retained = false;
+  readonly retained: boolean;
   readonly committed: () => void;
   readonly #packet: PublishParts;
   readonly #clientId: string | undefined;
@@ -33,6 +35,7 @@ export class Publication implements Delivery {
     this.source = parts.source;
     this.topic = parts.packet.topic;
     this.payload = parts.packet.payload;
+    this.retained = parts.retained === true;
     this.committed = parts.committed;
     this.#packet = parts.packet;
     this.#clientId = parts.clientId;
@@ -44,5 +47,9 @@ export class Publication implements Delivery {
     const clientId = this.#clientId;
     if (qos === 0 || messageId === undefined || clientId === undefined) return 0;
     return packetIdentity({ clientId, messageId, topic, payload: this.payload, dup });
+  }
+
+  get repeated(): boolean {
+    return this.#packet.dup && this.identity < 0;
   }
 }

@@ -206,6 +206,7 @@ export class SerialSource implements Source {
       payload,
       retained: false,
       identity: 0,
+      repeated: false,
       stream,
       tooLarge,
       committed: () => this.#gate.leave(payload.length),

@@ -84,6 +84,7 @@ export class SimulatedBroker implements Source {
       payload,
       retained: false,
       identity: qos === 0 ? 0 : packetIdentity({ clientId, messageId, topic, payload, dup }),
+      repeated: qos > 0 && dup,
       committed: () => {
         if (qos === 0 || !this.#isAlive()) return;
         connection.send({ type: qos === 1 ? "puback" : "pubrec", messageId }, ACKNOWLEDGEMENT_BYTES);
