@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type PacketParts, packetIdentity } from "../../../src/source/identity.js";
+import { Publication } from "../../../src/source/publication.js";
 import { cases } from "../../helpers/cases.js";
 
 const parts = (given: Partial<PacketParts> = {}): PacketParts => ({
@@ -68,5 +69,28 @@ describe("packetIdentity", () => {
       seen.add(packetIdentity(parts({ payload, messageId: i % 1_000 })));
     }
     expect(seen.size).toBe(200_000);
+  });
+});
+
+describe("a publish", () => {
+  it.each([
+    ["came for the first time", { qos: 1 as const }, false],
+    ["came with DUP", { qos: 1 as const, dup: true }, true],
+    [
+      "has no packet id, and so is none that comes again",
+      { qos: 0 as const, messageId: undefined, dup: true },
+      false,
+    ],
+  ])("that %s says so without its identity, and with it", (_, given, repeated) => {
+    const packet = { ...parts(), ...given };
+    const publication = new Publication({ source: "s", clientId: "dev-1", packet, committed() {} });
+    expect(publication.repeated).toBe(repeated);
+    expect(publication.identity < 0).toBe(repeated);
+  });
+
+  it("of the broker itself has no identity", () => {
+    const packet = { ...parts({ dup: true }), qos: 1 as const };
+    const publication = new Publication({ source: "s", clientId: undefined, packet, committed() {} });
+    expect([publication.identity, publication.repeated]).toEqual([0, false]);
   });
 });
