@@ -35,6 +35,7 @@ export const command = defineCommand({
   about: [
     "Reads recorded payloads, one a line (gzip is recognised), through the same engine that `weir run` uses, and",
     "prints the final summaries as JSON lines, ordered by device, window and start. The accounting goes to stderr.",
+    "Memory grows with the devices and their open windows, and not with the files.",
   ].join("\n"),
   examples: [
     {
