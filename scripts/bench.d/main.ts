@@ -160,13 +160,15 @@ async function wear(settings: Settings): Promise<void> {
 
 /** By the name of the bench. Once is enough: it takes minutes, and hardly differs. */
 const CROWDS: Readonly<Record<string, MemoryLoad>> = {
-  "memory, 10,000 series": { devices: 5_000, rounds: 30 },
-  "memory, 1,000,000 series": { devices: 500_000, rounds: 3 },
+  "memory, 10,000 series": { devices: 5_000, rounds: 30, quietMs: 20_000 },
+  "memory, 1,000,000 series": { devices: 500_000, rounds: 3, quietMs: 20_000 },
 };
 
 async function memory(settings: Settings): Promise<Metric[]> {
   const once = { ...settings, repetitions: 1 };
-  const crowds = settings.quick ? { "memory, 2,000 series": { devices: 1_000, rounds: 3 } } : CROWDS;
+  const crowds = settings.quick
+    ? { "memory, 2,000 series": { devices: 1_000, rounds: 3, quietMs: 100 } }
+    : CROWDS;
   const metrics: Metric[] = [];
   for (const [bench, load] of Object.entries(crowds)) {
     metrics.push(...(await repeat(once, bench, () => measureMemory(load, settings.nodeOptions))));

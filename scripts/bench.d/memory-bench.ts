@@ -1,7 +1,9 @@
 /**
  * What a real agent takes in memory with many devices, each with two fields, four aggregates of each and an open window:
- * at the end of rounds in which every device sends, at most at any time, and after it was killed and has recovered.
+ * at the end of rounds in which every device sends, when nothing has come for a while, at most at any time, and after it
+ * was killed and has recovered.
  */
+import { setTimeout } from "node:timers/promises";
 import { Child, program } from "./child.js";
 import type { DevicesLoad } from "./devices-load.js";
 import type { Sample } from "./metrics.js";
@@ -11,12 +13,14 @@ import { WeirProcess } from "./weir-process.js";
 export interface MemoryLoad {
   readonly devices: number;
   readonly rounds: number;
+  /** How long nothing is sent behind the rounds. */
+  readonly quietMs: number;
 }
 
 const MEBIBYTE = 1_048_576;
 
 export async function measureMemory(
-  { devices, rounds }: MemoryLoad,
+  { devices, rounds, quietMs }: MemoryLoad,
   nodeOptions: readonly string[],
 ): Promise<Sample[]> {
   const first = await WeirProcess.start(nodeOptions, { devicesMax: devices + 1 });
@@ -26,6 +30,8 @@ export async function measureMemory(
     const elapsedMs = Number((await sender.line(/^elapsed (.*)/))[1]);
     await sender.ended();
     const running = figuresOf(first.child.pid);
+    await setTimeout(quietMs);
+    const quiet = figuresOf(first.child.pid);
     first.child.process.kill("SIGKILL");
     await first.child.ended().catch(() => undefined);
     const startMs = performance.now();
@@ -36,6 +42,7 @@ export async function measureMemory(
     const of = (metric: string, value: number, unit: string): Sample => ({ metric, unit, value });
     return [
       of("resident", running.residentBytes / MEBIBYTE, "MiB"),
+      of(`resident after ${quietMs / 1_000} s of quiet`, quiet.residentBytes / MEBIBYTE, "MiB"),
       of("resident peak", running.residentPeakBytes / MEBIBYTE, "MiB"),
       of("resident peak of recovery", recovered.residentPeakBytes / MEBIBYTE, "MiB"),
       of("recovery", recoveredMs / 1_000, "s"),
