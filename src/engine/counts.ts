@@ -1,5 +1,6 @@
 import { REJECT_REASONS, type RejectReason } from "../model/reasons.js";
 import type { Device } from "./device.js";
+import { isOpen, standing } from "./fold.js";
 
 /** What a device has received, over its whole life. `received = accepted + Σ rejected`. */
 export interface DeviceCounts {
@@ -58,9 +59,9 @@ export function counted(device: Device): Counted {
 export function openWindowsOf({ open, folds }: Pick<Device, "open" | "folds">): number {
   let count = 0;
   for (const windows of open) count += windows.length;
-  for (const { settled, ahead = settled, told } of folds) {
-    if (ahead.run !== undefined) count++;
-    for (const { digest } of told) if (digest !== undefined) count++;
+  for (const fold of folds) {
+    if (standing(fold).run !== undefined) count++;
+    for (const each of fold.told) if (each.digest !== undefined && !isOpen(fold, each)) count++;
   }
   return count;
 }

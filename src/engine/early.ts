@@ -1,7 +1,9 @@
 import { type Cells, cellOf } from "../aggregate/cells.js";
 import { REJECT_REASONS } from "../model/reasons.js";
+import type { WindowDefinition } from "../model/window.js";
 import { type Device, type OpenWindow, watermark } from "./device.js";
 import { fire, merged } from "./firing.js";
+import { tellOpen } from "./fold-firing.js";
 import { ACCEPTED_CELL, rejectedCell } from "./plan.js";
 import type { Firing } from "./summarise.js";
 
@@ -9,17 +11,38 @@ import type { Firing } from "./summarise.js";
  * Early firings: what a window has so far, every time the watermark has gone on past another multiple of `early`. By
  * event time, so that a replay says the same; a window that nothing has come into since says nothing.
  */
-export function fireEarly(on: Firing, device: Device): void {
-  const nowMs = watermark(device, on.plan);
-  const beforeMs = device.earlyToMs;
-  if (nowMs <= beforeMs) return;
-  device.earlyToMs = nowMs;
-  if (beforeMs === Number.NEGATIVE_INFINITY || on.finalOnly) return;
+export function fireEarly(on: Firing, device: Device, step: EarlyStep): void {
   for (const windows of device.open) {
     for (const window of windows) {
-      if (isEarly(window, beforeMs, nowMs)) fireOpen(on, device, window);
+      if (isEarly(window, step)) fireOpen(on, device, window);
     }
   }
+}
+
+/** The same of windows whose bounds follow from the readings, when their folds have come to the watermark. */
+export function fireFoldsEarly(on: Firing, device: Device, step: EarlyStep): void {
+  for (const fold of device.folds) if (isPassed(fold.plan.definition, step)) tellOpen(on, device, fold);
+}
+
+/** How far a watermark has gone on since the last look for early firings. */
+export interface EarlyStep {
+  readonly beforeMs: number;
+  readonly nowMs: number;
+}
+
+/** Has a look. @returns undefined where there is nothing to fire */
+export function earlyStep({ plan, finalOnly }: Firing, device: Device): EarlyStep | undefined {
+  if (!plan.early) return undefined;
+  const nowMs = watermark(device, plan);
+  const beforeMs = device.earlyToMs;
+  if (nowMs <= beforeMs) return undefined;
+  device.earlyToMs = nowMs;
+  return beforeMs === Number.NEGATIVE_INFINITY || finalOnly ? undefined : { beforeMs, nowMs };
+}
+
+/** Whether it has passed a multiple of `early`. */
+function isPassed({ earlyMs }: WindowDefinition, { beforeMs, nowMs }: EarlyStep): boolean {
+  return earlyMs !== undefined && Math.floor(nowMs / earlyMs) !== Math.floor(beforeMs / earlyMs);
 }
 
 function fireOpen(on: Firing, device: Device, window: OpenWindow): void {
@@ -40,10 +63,7 @@ export function hasMore(window: { saidReceived: number }, cells: Cells): boolean
 /** Whether a window says early what it has when the watermark goes on so. */
 export function isEarly(
   { plan, startMs, endMs }: Pick<OpenWindow, "plan" | "startMs" | "endMs">,
-  beforeMs: number,
-  nowMs: number,
+  step: EarlyStep,
 ): boolean {
-  const { earlyMs } = plan.definition;
-  if (earlyMs === undefined || Math.floor(nowMs / earlyMs) === Math.floor(beforeMs / earlyMs)) return false;
-  return startMs < nowMs && endMs > nowMs;
+  return isPassed(plan.definition, step) && startMs < step.nowMs && endMs > step.nowMs;
 }

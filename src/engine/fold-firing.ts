@@ -10,9 +10,13 @@ import {
   type Fold,
   foldTo,
   inOrder,
+  isOpen,
+  isSame,
   newFold,
   type Position,
+  standing,
   type Told,
+  type Which,
 } from "./fold.js";
 import { partOf } from "./redefinition.js";
 import type { Share } from "./share.js";
@@ -44,6 +48,17 @@ export function passLate(on: Firing, device: Device): void {
     const toMs = watermarkMs - fold.plan.definition.allowedLatenessMs;
     if (fold.settled.throughMs < toMs) settle({ on, device, fold }, toMs);
   }
+}
+
+/** Says what the window has that is open where a fold stands. It ends as if nothing came any more. */
+export function tellOpen(on: Firing, device: Device, fold: Fold): void {
+  const { run } = standing(fold);
+  if (run === undefined) return;
+  const dueMs = fold.plan.kind.dueMs(run);
+  const endMs = dueMs < Number.POSITIVE_INFINITY ? dueMs : run.lastMs;
+  tell({ on, device, fold }, { ...run, endMs, endedMs: endMs }, true);
+  // It may be one more that is told.
+  device.reshaped = true;
 }
 
 /** Fires everything as final: nothing comes any more. */
@@ -96,14 +111,15 @@ export function isToBeFolded({ folds }: Device, slice: Slice): boolean {
 /** Watermarks at which folded windows have something to fire. */
 export function foldDues(device: Device): number[] {
   const dues: number[] = [];
-  for (const { plan, settled, ahead, told } of device.folds) {
+  for (const fold of device.folds) {
+    const { plan, settled, ahead, told } = fold;
     const latenessMs = plan.definition.allowedLatenessMs;
     // What the machines have not come to may end a window by itself, or begin one that then has an end.
     const unseenMs = device.maxTimeMs + 1;
     if (settled.throughMs <= device.maxTimeMs) dues.push(unseenMs, unseenMs + latenessMs);
     if (settled.run !== undefined) dues.push(plan.kind.dueMs(settled.run) + latenessMs);
     if (ahead?.run !== undefined) dues.push(plan.kind.dueMs(ahead.run));
-    for (const { endedMs } of told) dues.push(endedMs + latenessMs + 1);
+    for (const each of told) if (!isOpen(fold, each)) dues.push(each.endedMs + latenessMs + 1);
   }
   return dues;
 }
@@ -161,12 +177,6 @@ function tellFinal(where: Where, window: Ended): void {
   const told = takeTold(fold, window);
   const part = partNow(where, window, told);
   where.on.summaries.push(say(where, window, { part, revision: (told?.revision ?? -1) + 1, final: true }));
-}
-
-type Which = Pick<Told, "startMs" | "nth">;
-
-function isSame(a: Which, b: Which): boolean {
-  return inOrder(a, b) === 0;
 }
 
 /** Index of the first that is not before it: with a long lateness there are many. */
@@ -249,24 +259,31 @@ function tellAhead(where: Where, { ahead, toMs, share }: Ahead): boolean {
   let ended = 0;
   // Between two that end there is no stop: a machine that was stored, and goes over less, stops at the same ones.
   const isEnough = () => ended > 0 && share.isSpent;
-  const tell = (window: Ended) => {
+  const tellEnded = (window: Ended) => {
     ended++;
     share.spend();
-    const { startMs, nth, endedMs } = window;
-    const earlier = takeTold(fold, window);
-    const part = partNow(where, window, earlier);
-    const summary = say(where, window, { part, revision: 0, final: false });
-    const digest = hashText(canonicalJson(summary));
-    const changed = earlier === undefined || earlier.digest !== digest;
-    const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
-    if (changed) on.summaries.push({ ...summary, revision });
-    addTold(fold.told, { startMs, nth, part, endedMs, revision, digest, again: false });
+    tell(where, window, false);
   };
-  foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, tell);
+  foldTo({ plan: on.plan, device, fold, at: ahead }, { toMs, isEnough }, tellEnded);
   // Where it has stopped, too: a machine that is brought back goes up to that time (fold-codec.ts).
   const dueMs = ahead.run === undefined ? Number.POSITIVE_INFINITY : fold.plan.kind.dueMs(ahead.run);
-  if (dueMs <= ahead.throughMs) end(ahead, dueMs, dueMs, tell);
+  if (dueMs <= ahead.throughMs) end(ahead, dueMs, dueMs, tellEnded);
   return ahead.throughMs >= toMs;
+}
+
+/** Says a window that is not final, unless it is what was said of it last. @param open whether it has not ended */
+function tell(where: Where, window: Ended, open: boolean): void {
+  const { on, fold } = where;
+  const { startMs, nth, endedMs } = window;
+  const earlier = takeTold(fold, window);
+  const part = partNow(where, window, earlier);
+  const summary = say(where, window, { part, revision: 0, final: false, open });
+  // That it has ended is news.
+  const digest = hashText(`${canonicalJson(summary)}${open ? " open" : ""}`);
+  const changed = earlier === undefined || earlier.digest !== digest;
+  const revision = (earlier?.revision ?? -1) + (changed ? 1 : 0);
+  if (changed) on.summaries.push({ ...summary, revision });
+  addTold(fold.told, { startMs, nth, part, endedMs, revision, digest, again: false });
 }
 
 /** What was taken back earlier and is there after all. */
@@ -296,6 +313,8 @@ interface Kind {
   readonly revision: number;
   readonly final: boolean;
   readonly retracted?: boolean;
+  /** See `WindowBounds.open`. */
+  readonly open?: boolean;
 }
 
 function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind): Summary {
@@ -303,7 +322,7 @@ function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind
   const { plan } = fold;
   const window = describe(fold, ended);
   // Spelled out: a spread takes longer than all the rest.
-  const { part, revision, final, retracted } = kind;
+  const { part, revision, final, retracted, open } = kind;
   return summarise(on, device, {
     plan,
     window,
@@ -313,6 +332,7 @@ function say({ on, device, fold, reconfigured }: Where, ended: Ended, kind: Kind
     nth,
     revision,
     final,
+    open,
     retracted,
     reconfigured,
     cells,

@@ -59,9 +59,27 @@ export interface Told {
   readonly again: boolean;
 }
 
+/** What tells a window of a fold from the others. */
+export type Which = Pick<Told, "startMs" | "nth">;
+
 /** The order of windows by start, and of those of one start as they began. */
-export function inOrder(a: Pick<Told, "startMs" | "nth">, b: Pick<Told, "startMs" | "nth">): number {
+export function inOrder(a: Which, b: Which): number {
   return a.startMs - b.startMs || a.nth - b.nth;
+}
+
+export function isSame(a: Which, b: Which): boolean {
+  return inOrder(a, b) === 0;
+}
+
+/** Where the machine stands that has gone furthest. */
+export function standing({ ahead, settled }: Fold): Position {
+  return ahead ?? settled;
+}
+
+/** Whether a window that has fired has not ended: it was said early, or lasts longer than was known. */
+export function isOpen(fold: Fold, which: Which): boolean {
+  const { run } = standing(fold);
+  return run !== undefined && isSame(run, which);
 }
 
 /** A window that has ended. */

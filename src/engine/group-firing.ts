@@ -95,7 +95,7 @@ function fireEarly(on: GroupFiring, group: Group, processingMs: number): void {
   group.earlyToMs = nowMs;
   if (beforeMs === Number.NEGATIVE_INFINITY || on.finalOnly) return;
   for (const window of group.open.flat()) {
-    if (!isEarly(window, beforeMs, nowMs)) continue;
+    if (!isEarly(window, { beforeMs, nowMs })) continue;
     const gathered = gather(on, group, window);
     if (hasMore(window, gathered.cells)) say(on, group, window, { final: false, open: true, gathered });
   }

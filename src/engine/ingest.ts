@@ -5,7 +5,7 @@ import { REASON_CODE, type RejectReason } from "../model/reasons.js";
 import { assign, type Lateness, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, isBehind, noteWatermark, type OpenWindow } from "./device.js";
-import { fireEarly } from "./early.js";
+import { earlyStep, fireEarly, fireFoldsEarly } from "./early.js";
 import { advance, advanceFoldsOf, boundOf, catchUp, fireChanged } from "./firing.js";
 import { disturb, passLate } from "./fold-firing.js";
 import { heldReading, hold, holdingClock } from "./held.js";
@@ -63,9 +63,11 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): nu
   }
   if (waiting < taken) device.lastSeenMs = on.block.processingMs;
   fireChanged(firing, device);
-  if (plan.early) fireEarly(firing, device);
+  const early = earlyStep(firing, device);
+  if (early !== undefined) fireEarly(firing, device, early);
   // They come behind the windows with bounds.
   if (plan.folds.length > 0 && !isBehind(device)) advanceFoldsOf(firing, device);
+  if (early !== undefined && !isBehind(device)) fireFoldsEarly(firing, device, early);
   return taken;
 }
 

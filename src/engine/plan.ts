@@ -197,7 +197,7 @@ export function planProfile(profile: EngineProfile, room: SliceRoom): Plan {
     return slots.length === 0 ? [] : [{ field, slots }];
   });
   const slices = new SliceMemory({ cellCount: next, kept, textual, batched, room });
-  const early = windows.some(({ definition }) => definition.earlyMs !== undefined);
+  const early = [...windows, ...folds].some(({ definition }) => definition.earlyMs !== undefined);
   const overlap = windows.some(({ definition }) => definition.kind.type === "hopping");
   const laid = { fields, counterCount };
   const running =

@@ -16,13 +16,8 @@ import { fieldName, profileZone } from "./schema-parts.js";
 type Report = (problem: Problem) => void;
 
 function checkEarly(window: Unchecked, report: Report): void {
-  if (
-    window.early !== undefined &&
-    window.tumbling === undefined &&
-    window.hopping === undefined &&
-    window.global === undefined
-  ) {
-    const hint = "windows whose end is not known have nothing early to say";
+  if (window.early !== undefined && window.sliding !== undefined) {
+    const hint = "a sliding window begins to be one with the reading that ends it";
     report({
       code: "bad-window",
       message: '"early" does not go with this window',
@@ -111,7 +106,7 @@ export const windowSchema = withRule(
     }),
     early: duration({ minMs: 1 }).optional().meta({
       description:
-        "Says what a window has so far every time the device's watermark has passed another multiple of it; each is a revision.",
+        "Says what a window has so far every time the device's watermark has passed another multiple of it; each is a revision. Not for sliding windows, which are said at once.",
     }),
     empty: emptySchema,
     fill: fillSchema,

@@ -28,12 +28,21 @@ const WHOLE_KINDS: readonly WindowKind[] = [
   ["day", (dice) => `tumbling: 1d, zone: ${dice.pick(["UTC", "Europe/Berlin", "Asia/Kolkata"])}`],
 ];
 
+const early = (dice: Dice): string => (dice.chance(0.3) ? `, early: ${dice.pick(["1m", "17s"])}` : "");
+
 const OTHER_KINDS: readonly WindowKind[] = [
   ["hopping", (dice) => `hopping: { size: ${dice.pick(["10m", "12m"])}, slide: ${dice.pick(["2m", "3m"])} }`],
   ["overlapping", (dice) => `hopping: { size: 1h, slide: ${dice.pick(["10m", "15m"])} }`],
-  ["session", (dice) => `session: { gap: ${dice.pick(["1m", "7m"])}, max: ${dice.pick(["never", "20m"])} }`],
-  ["count", (dice) => `count: { size: ${dice.whole(1, 9)}, maxAge: ${dice.pick(["never", "10m"])} }`],
-  ["state", (dice) => `state: { of: "${dice.pick(["s", "v > 20.0"])}" }`],
+  [
+    "session",
+    (dice) =>
+      `session: { gap: ${dice.pick(["1m", "7m"])}, max: ${dice.pick(["never", "20m"])} }${early(dice)}`,
+  ],
+  [
+    "count",
+    (dice) => `count: { size: ${dice.whole(1, 9)}, maxAge: ${dice.pick(["never", "10m"])} }${early(dice)}`,
+  ],
+  ["state", (dice) => `state: { of: "${dice.pick(["s", "v > 20.0"])}" }${early(dice)}`],
   ["sliding", (dice) => `sliding: { size: ${dice.pick(["2m", "10m"])}, emit: "v > 40.0" }`],
   ["early", (dice) => `tumbling: 10m, early: ${dice.pick(["1m", "17s"])}`],
   ["filled", (dice) => `tumbling: 5m, empty: emit, fill: ${dice.pick(["null", "0"])}`],

@@ -28,6 +28,12 @@ function definition(name: string, kind: FoldedKind, allowedLatenessMs: number): 
   return { name, kind, allowedLatenessMs, aggregates: AGGREGATES };
 }
 
+/** The same, which also say early what they have. */
+function early({ windows, ...rest }: EngineProfile): EngineProfile {
+  const steps = new Map(["gap", "short", "five", "three", "mode"].map((name, i) => [name, (3 + i) * SECOND]));
+  return { ...rest, windows: windows.map((window) => ({ ...window, earlyMs: steps.get(window.name) })) };
+}
+
 /** Event times span some minutes; nothing is too late. */
 function profileOf(allowedLatenessMs: number): EngineProfile {
   return engineProfile({
@@ -80,9 +86,9 @@ const run = fc.record({
 
 describe("windows whose bounds follow from the readings", () => {
   it("are the oracle's for every order, every duplicate, every cut into blocks and every restart", () => {
-    const profile = profileOf(3_600 * SECOND);
     fc.assert(
-      fc.property(run, ({ readings, ...journey }) => {
+      fc.property(run, fc.boolean(), ({ readings, ...journey }, isEarly) => {
+        const profile = isEarly ? early(profileOf(3_600 * SECOND)) : profileOf(3_600 * SECOND);
         const arriving = shuffled(readings, journey);
         const { summaries } = travel(profile, arriving, journey);
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
@@ -106,9 +112,9 @@ describe("windows whose bounds follow from the readings", () => {
   });
 
   it("are the oracle's when time goes on in small steps and in great ones, past the lateness", () => {
-    const profile = profileOf(40 * SECOND);
     fc.assert(
-      fc.property(run, ({ readings, ...journey }) => {
+      fc.property(run, fc.boolean(), ({ readings, ...journey }, isEarly) => {
+        const profile = isEarly ? early(profileOf(40 * SECOND)) : profileOf(40 * SECOND);
         const near = nearlySorted(readings, journey.order);
         const { summaries } = travel(profile, near, journey);
         expect(truth(summaries)).toEqual(foldedOracle(profile, readings));
@@ -118,9 +124,10 @@ describe("windows whose bounds follow from the readings", () => {
   });
 
   it("say after a restart at any block what they say without one", () => {
-    const profile = profileOf(20 * SECOND);
     fc.assert(
-      fc.property(run, ({ readings, order, cut }) => {
+      fc.property(run, fc.boolean(), fc.boolean(), ({ readings, order, cut }, isEarly, isLate) => {
+        const plain = profileOf(isLate ? 20 * SECOND : 0);
+        const profile = isEarly ? early(plain) : plain;
         const near = nearlySorted(readings, order);
         const uninterrupted = newEngine(profile);
         let interrupted = newEngine(profile);
@@ -162,6 +169,28 @@ describe("windows whose bounds follow from the readings", () => {
       cases(),
     );
     expect(partlyLate).toBeGreaterThan(0);
+  });
+
+  it("say early what the oracle says of the readings before the watermark", () => {
+    const profile = early(profileOf(0));
+    let said = 0;
+    fc.assert(
+      fc.property(run, ({ readings }) => {
+        const engine = newEngine(profile);
+        const blocks = new BlockMaker(profile);
+        const sorted = readings.filter(({ device }) => device === "a").sort((a, b) => a.timeMs - b.timeMs);
+        for (const [i, each] of sorted.entries()) {
+          const summaries = engine.apply(blocks.block([each]));
+          const oracle = foldedOracle(profile, sorted.slice(0, i));
+          for (const summary of summaries.filter(({ final, window: { name } }) => !final && name !== "10s")) {
+            expect(bodyOf(summary)).toEqual(oracle.get(keyOf(summary)));
+            said++;
+          }
+        }
+      }),
+      cases(),
+    );
+    expect(said).toBeGreaterThan(0);
   });
 
   it("are counted as open from when the watermark is past their first reading until they are final", () => {
@@ -219,15 +248,20 @@ function truth(summaries: readonly Summary[]): Map<string, string> {
     newest.set(summary.id, summary);
   }
   const bodies = new Map<string, string>();
-  for (const { id, device, window, fields, final, retracted } of newest.values()) {
+  for (const summary of newest.values()) {
+    const { id, final, retracted } = summary;
     expect(final, `${id} is final`).toBe(true);
     if (retracted) continue;
-    const nth = /\+\d+$/.exec(id)?.[0] ?? "";
-    const key = `${device}/${window.name}/${Date.parse(window.start!)}${nth}`;
-    bodies.set(
-      key,
-      JSON.stringify({ end: new Date(window.end!).toISOString(), fields: JSON.stringify(fields) }),
-    );
+    bodies.set(keyOf(summary), bodyOf(summary));
   }
   return bodies;
+}
+
+/** As `foldedOracle` has it. */
+function keyOf({ id, device, window }: Summary): string {
+  return `${device}/${window.name}/${Date.parse(window.start!)}${/\+\d+$/.exec(id)?.[0] ?? ""}`;
+}
+
+function bodyOf({ window, fields }: Summary): string {
+  return JSON.stringify({ end: new Date(window.end!).toISOString(), fields: JSON.stringify(fields) });
 }

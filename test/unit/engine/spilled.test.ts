@@ -41,6 +41,7 @@ const folded: EngineProfile["windows"] = [
   {
     name: "session",
     kind: { type: "session", gapMs: 7_000, maxMs: MINUTE },
+    earlyMs: 5_000,
     allowedLatenessMs: LATE,
     aggregates: all,
   },

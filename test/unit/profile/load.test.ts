@@ -1,35 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatDiagnostic } from "../../../src/model/diagnostic.js";
 import { loadProfile, loadStoredProfile } from "../../../src/profile/load.js";
-
-/** A profile whose sections can be replaced line by line. */
-function load(changes: Readonly<Record<string, string>> = {}, zone = "UTC"): ReturnType<typeof loadProfile> {
-  return loadProfile(textOf(changes), { file: "t", zone });
-}
-
-function textOf(changes: Readonly<Record<string, string>>): string {
-  const sections: Record<string, string> = {
-    schema: "schema: device-profile/1",
-    id: "id: t",
-    version: "version: 1.0.0",
-    match: 'match: { mqtt: { topics: ["t/{device}"] } }',
-    decode: "decode: { format: json }",
-    identity: "",
-    time: "time: { from: /t, format: iso }",
-    fields: "fields: { x: { from: /x, unit: Cel }, s: { from: /s, type: string } }",
-    duplicates: "",
-    clean: "",
-    windows: 'windows: [{ name: 1m, tumbling: 1m, fields: { "*": [count, mean, last] } }]',
-    ...changes,
-  };
-  return Object.values(sections).join("\n");
-}
-
-const problems = (changes: Readonly<Record<string, string>>): string[] => {
-  const { profile, diagnostics } = load(changes);
-  expect(profile === undefined).toBe(diagnostics.length > 0);
-  return diagnostics.map(formatDiagnostic);
-};
+import { loadChanged as load, problems, textOf } from "../../helpers/profile-text.js";
 
 describe("loading a profile", () => {
   it("fills in what is not said", () => {
@@ -297,63 +269,6 @@ describe("a bad profile", () => {
     ],
   ])("%s is refused with a remedy", (_name, changes, expected) => {
     expect(problems(changes).join("\n")).toMatch(expected);
-  });
-
-  describe("with a reading in more windows than are kept", () => {
-    const windows = (...hopping: readonly string[]) => ({
-      windows: `windows: [${hopping.map((at, i) => `{ name: w${i}, hopping: ${at}, fields: { x: [max] } }`).join(", ")}]`,
-    });
-    const most = "{ size: 10000s, slide: 1s }";
-
-    it("is refused with the sizes and slides that would do", () => {
-      const place = /^t:\d+:\d+ bad-window a reading would be in 86400 of these windows; 10000 may be/;
-      const [first, ...more] = problems(windows("{ size: 1d, slide: 1s }"));
-      expect(more).toEqual([]);
-      expect(first).toMatch(place);
-      expect(first).toMatch(/\(give a size of at most 10000s, or a slide of at least 8640ms\)$/);
-      expect(problems(windows(most))).toEqual([]);
-      expect(problems(windows("{ size: 1d, slide: 8640ms }"))).toEqual([]);
-      expect(problems(windows("{ size: 10000001ms, slide: 1s }"))).toHaveLength(1);
-      expect(problems(windows("{ size: 1d, slide: 8639ms }"))).toHaveLength(1);
-    });
-
-    it("is refused for all of its windows together, not only for each of them", () => {
-      const half = "{ size: 6000s, slide: 1s }";
-      expect(problems(windows(half, half)).join("\n")).toMatch(
-        /in 6000 of these windows beside 6000 of the windows before it; 10000 may be \(give a size of at most 4000s, or a slide of at least 1500ms\)/,
-      );
-      expect(problems(windows(half, "{ size: 4000s, slide: 1s }"))).toEqual([]);
-      expect(problems(windows(most, half)).join("\n")).toMatch(/give the windows before it longer slides/);
-    });
-
-    it("is refused with the lateness that would do, where they stay open for so long", () => {
-      const late = (window: string, time = "") => ({
-        ...(time === "" ? {} : { time: `time: { ${time} }` }),
-        windows: `windows: [{ name: s, ${window}, fields: { x: [max] } }]`,
-      });
-      const [first, ...more] = problems(late("tumbling: 1s, allowedLateness: 30d"));
-      expect(more).toEqual([]);
-      expect(first).toMatch(
-        /:11:53 bad-window a device would have open at a time 2592006 of these windows; 20000 may be \(/,
-      );
-      expect(first).toMatch(/\(give an allowedLateness of at most 19994s, or longer windows\)$/);
-      expect(problems(late("tumbling: 1s, allowedLateness: 19994s"))).toEqual([]);
-      expect(problems(late("tumbling: 1s, allowedLateness: 19994001ms"))).toHaveLength(1);
-      expect(problems(late("tumbling: 5s, allowedLateness: 1d"))).toEqual([]);
-      expect(problems(late("hopping: { size: 1h, slide: 1s }, allowedLateness: 5h"))).toHaveLength(1);
-      expect(problems(late("tumbling: 1s", "from: /t, format: iso, outOfOrderness: 30d")).join("\n")).toMatch(
-        /\(give longer windows, or a shorter outOfOrderness\)/,
-      );
-      expect(
-        problems({
-          windows:
-            "windows: [{ name: s, tumbling: 1s, allowedLateness: 19994s, fields: { x: [max] } }, { name: h, tumbling: 1h, fields: { x: [max] } }]",
-        }).join("\n"),
-      ).toMatch(
-        /2 of these windows beside 20000 of .* \(give the windows before it a shorter allowedLateness, or /,
-      );
-      expect(problems(late("session: { gap: 1s }, allowedLateness: 30d"))).toEqual([]);
-    });
   });
 
   const mode = "fields: { x: { from: /x }, mode: { from: /m, type: enum, values: [off, on] }";
