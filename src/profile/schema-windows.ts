@@ -28,6 +28,18 @@ function checkEarly(window: Unchecked, report: Report): void {
   }
 }
 
+function checkSession({ session }: Unchecked, report: Report): void {
+  const { gap, max } = (session ?? {}) as { readonly gap?: unknown; readonly max?: unknown };
+  if (typeof gap !== "number" || typeof max !== "number" || gap <= max) return;
+  report({
+    code: "bad-window",
+    message: "a session cannot be shorter than the gap that ends it",
+    path: ["session", "max"],
+    at: "value",
+    hint: 'give "max" at least the length of "gap", or leave it out',
+  });
+}
+
 const WINDOW_KINDS = ["tumbling", "hopping", "session", "count", "state", "sliding", "global"] as const;
 
 /** Those whose bounds follow from the readings. */
@@ -153,6 +165,7 @@ export const windowSchema = withRule(
     }
     checkFill(window, report);
     checkEarly(window, report);
+    checkSession(window, report);
     checkPlacement(window, report);
   },
 );

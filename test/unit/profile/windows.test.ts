@@ -11,6 +11,11 @@ describe("a window of a profile", () => {
       },
       /bad-window .*"early" does not go with this window/,
     ],
+    [
+      "with a session that is shorter than its gap",
+      { windows: "windows: [{ name: a, session: { gap: 2m, max: 1m }, fields: { x: [max] } }]" },
+      /bad-window .*a session cannot be shorter than the gap/,
+    ],
   ])("%s is refused with a remedy", (_name, changes, expected) => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
