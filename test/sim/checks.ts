@@ -244,8 +244,7 @@ function unknownOf(sensor: Sensor): Sensor {
 function checkFinal(receipts: Receipts): void {
   for (const { summary, members } of receipts.newest()) {
     const device = deviceOf(summary);
-    // A state lasts until the reading that closes everything else, and may be told anew as long as that may.
-    if (summary.window.kind === "state") continue;
+    if (!receipts.decoder.ends({ summary, members })) continue;
     const closed = receipts.knows(device) && members.every((member) => receipts.counts(device, member));
     if (closed && !summary.final) throw new Error(`${receipts.target}: ${summary.id} was never final`);
   }

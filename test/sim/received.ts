@@ -104,6 +104,17 @@ export class Decoder {
     return members;
   }
 
+  /**
+   * Whether a window has its last word although nothing more comes. A state lasts until the reading that closes everything
+   * else, and may be told anew as long as that may; and that reading is one of a count.
+   */
+  ends({ summary, members }: Received): boolean {
+    if (isOfGroup(summary) || summary.retracted) return true;
+    const { kind } = windowOf(summary, this.#definitions.get(summary.profile)!);
+    if (kind.type === "count") return members.length >= kind.size || Number.isFinite(kind.maxAgeMs);
+    return kind.type !== "state";
+  }
+
   /** See `checkOrdered`. */
   checkOrder(of: Pick<Ordered, "summary" | "members">, all: readonly Sent[], known: boolean): void {
     const { summary, members } = of;
