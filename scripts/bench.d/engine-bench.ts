@@ -100,17 +100,34 @@ const RATES = [
   { periodMs: 100, of: ", ten per second" },
 ];
 
-/** For each rate, first the windows that do not overlap. */
-const WINDOW_CASES: readonly (readonly Case[])[] = RATES.map(({ periodMs, of }) => {
+/** Windows that overlap, and what they are beside: windows of a minute, and those that say as many summaries. */
+interface Overlap {
+  readonly hopping: Case;
+  readonly beside: readonly Case[];
+}
+
+interface Rate {
+  readonly minute: Case;
+  readonly overlaps: readonly Overlap[];
+}
+
+const WINDOW_CASES: readonly Rate[] = RATES.map(({ periodMs, of }) => {
+  const tumbling = (sizeMs: number): Case => ({
+    name: `${sizeMs / 1_000} s${of}`,
+    run: { ...USUAL, periodMs, windows: [{ type: "tumbling", sizeMs, offsetMs: 0 }] },
+  });
   const hopping = (sizeMs: number, slideMs: number): Case => ({
     name: `${sizeMs / 1_000} s every ${slideMs / 1_000} s${of}`,
     run: { ...USUAL, periodMs, windows: [{ type: "hopping", sizeMs, slideMs, offsetMs: 0 }] },
   });
-  return [
-    { name: `60 s${of}`, run: { ...USUAL, periodMs } },
-    hopping(300_000, 10_000),
-    hopping(3_600_000, 60_000),
-  ];
+  const minute = tumbling(60_000);
+  return {
+    minute,
+    overlaps: [
+      { hopping: hopping(300_000, 10_000), beside: [minute, tumbling(10_000)] },
+      { hopping: hopping(3_600_000, 60_000), beside: [minute] },
+    ],
+  };
 });
 
 export interface EngineBench {
@@ -154,15 +171,15 @@ export async function measureEngine({ quick, only, nodeOptions }: EngineBench): 
   return samples;
 }
 
-/** Windows of several kinds, beside a bucket for each of them; and how much more they cost than those of a minute. */
+/** Windows of several kinds, beside a bucket for each of them; and how much more they cost than those that do not overlap. */
 export async function measureWindows(bench: EngineBench): Promise<Sample[]> {
   const samples: Sample[] = [];
-  for (const cases of WINDOW_CASES) samples.push(...(await measureRate(cases, bench)));
+  for (const rate of WINDOW_CASES) samples.push(...(await measureRate(rate, bench)));
   return samples;
 }
 
 async function measureRate(
-  [minute, ...others]: readonly Case[],
+  { minute, overlaps }: Rate,
   { quick, only, nodeOptions }: EngineBench,
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
@@ -170,22 +187,23 @@ async function measureRate(
     const { nsPerReading } = await runEngine({ ...each.run, ...lengthOf(each, quick), buckets }, nodeOptions);
     return nsPerReading;
   };
-  const wanted = others.filter(({ name }) => name.includes(only));
-  if (wanted.length === 0 && !minute!.name.includes(only)) return samples;
-  const ofMinute = await run(minute!, false);
+  const measured = new Map<Case, number>();
+  const once = async (each: Case) => {
+    const value = measured.get(each) ?? (await run(each, false));
+    measured.set(each, value);
+    return value;
+  };
   const sample = async (each: Case, value: number) => {
     samples.push({ metric: each.name, unit: "ns/reading", value, reference: await run(each, true) });
   };
-  if (minute!.name.includes(only)) await sample(minute!, ofMinute);
-  for (const each of wanted) {
-    const value = await run(each, false);
-    await sample(each, value);
-    samples.push({
-      metric: `${each.name}, beside ${minute!.name}`,
-      unit: "ns/reading",
-      value,
-      reference: ofMinute,
-    });
+  if (minute.name.includes(only)) await sample(minute, await once(minute));
+  for (const { hopping, beside } of overlaps.filter((each) => each.hopping.name.includes(only))) {
+    const value = await once(hopping);
+    await sample(hopping, value);
+    for (const other of beside) {
+      const metric = `${hopping.name}, beside ${other.name}`;
+      samples.push({ metric, unit: "ns/reading", value, reference: await once(other) });
+    }
   }
   return samples;
 }

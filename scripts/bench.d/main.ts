@@ -27,8 +27,9 @@ mount a small loop device, or counts less without them; and memory, what ten tho
 
 engine and engine-windows count CPU time, the collector's too, so that they are of use on a machine that does other
 things. Their reference is a bucket per window, without exactness, duplicates and accounts, and, "beside 60 s", windows
-of a minute. That of replay is the least program that cuts, counts, adds up and takes the maximum of the same rows.
-That of the others is bare aedes under the same load. The ratio is the median of the repetitions' ratios.
+of a minute, or, "beside 10 s", those that do not overlap and say as many summaries. That of replay is the least program
+that cuts, counts, adds up and takes the maximum of the same rows. That of the others is bare aedes under
+the same load. The ratio is the median of the repetitions' ratios.
 `;
 
 interface Settings {
