@@ -22,7 +22,7 @@ mount a small loop device, or counts less without them; and memory, what ten tho
   --repetitions N      of each bench, 5 by default; figures are medians
   --only TEXT          of engine and engine-windows: cases whose name has this in it, such as "1 device, in order"
   --connections N      publishers, a device each; 8 by default where not said otherwise above
-  --window N           publishes of a connection that wait for their PUBACK, 200 by default
+  --window N           publishes of a connection that wait for their PUBACK; 200 by default, and 1,600 of one alone, too
   --node-options LIST  for Weir's process, separated by blanks, such as --node-options="--cpu-prof --cpu-prof-dir=profiles"
 
 engine and engine-windows count CPU time, the collector's too, so that they are of use on a machine that does other
@@ -39,7 +39,8 @@ interface Settings {
   readonly only: string;
   /** Undefined for those that each bench has by default. */
   readonly connections: number | undefined;
-  readonly window: number;
+  /** As with connections. */
+  readonly window: number | undefined;
   readonly nodeOptions: readonly string[];
   readonly benches: readonly string[];
 }
@@ -56,8 +57,17 @@ const BENCHES = [
 ] as const;
 const BY_NAME = ["wear", "memory"] as const;
 const CONNECTIONS = 8;
-/** One busy bridge, a gateway's few devices, a hall of them. */
-const CONNECTIONS_EACH = [1, 8, 100];
+const WINDOW = 200;
+/**
+ * One busy client, that may have a few publishes on their way or as many as eight clients have together (a sync takes as
+ * long for few as for many); a gateway's few devices; a hall of them.
+ */
+const CROWDS: readonly Crowd[] = [
+  { connections: 1, window: WINDOW },
+  { connections: 1, window: 8 * WINDOW },
+  { connections: 8, window: WINDOW },
+  { connections: 100, window: WINDOW },
+];
 const PORTIONS_MS = {
   full: { warmUpMs: 1_000, durationMs: 2_000 },
   quick: { warmUpMs: 100, durationMs: 300 },
@@ -74,7 +84,7 @@ function readSettings(): Settings {
       repetitions: { type: "string" },
       only: { type: "string", default: "" },
       connections: { type: "string" },
-      window: { type: "string", default: "200" },
+      window: { type: "string" },
       "node-options": { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -90,12 +100,15 @@ function readSettings(): Settings {
     quick: values.quick,
     repetitions: wholeNumber(values.repetitions ?? (values.quick ? "1" : "5"), "--repetitions"),
     only: values.only,
-    connections:
-      values.connections === undefined ? undefined : wholeNumber(values.connections, "--connections"),
-    window: wholeNumber(values.window, "--window"),
+    connections: given(values.connections, "--connections"),
+    window: given(values.window, "--window"),
     nodeOptions: values["node-options"].split(" ").filter((option) => option !== ""),
     benches: positionals.length === 0 ? BENCHES : positionals,
   };
+}
+
+function given(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : wholeNumber(text, option);
 }
 
 function wholeNumber(text: string, option: string): number {
@@ -131,7 +144,7 @@ async function replay(settings: Settings, bench: string): Promise<Metric[]> {
 }
 
 async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
-  const { connections = CONNECTIONS, window, nodeOptions, quick } = settings;
+  const { connections = CONNECTIONS, window = WINDOW, nodeOptions, quick } = settings;
   const slow = bench === "mqtt-1k";
   const load: MqttLoad = {
     qos: bench === "mqtt-qos0" ? 0 : 1,
@@ -144,13 +157,27 @@ async function mqtt(settings: Settings, bench: string): Promise<Metric[]> {
   };
   if (slow) return await repeat({ ...settings, repetitions: 1 }, bench, () => measureSlow(load, nodeOptions));
   if (bench === "mqtt-half") return await repeat(settings, bench, () => measureHalfLoad(load, nodeOptions));
-  const counts = settings.connections === undefined && !quick ? CONNECTIONS_EACH : [connections];
   const metrics: Metric[] = [];
-  for (const count of counts) {
-    const once = () => measureMqtt({ ...load, connections: count }, nodeOptions);
-    metrics.push(...(await repeat(settings, `${bench}, ${count} connections`, once)));
+  for (const crowd of crowdsOf(settings, load)) {
+    const once = () => measureMqtt({ ...load, ...crowd }, nodeOptions);
+    metrics.push(...(await repeat(settings, `${bench}, ${crowdName(crowd, load.qos)}`, once)));
   }
   return metrics;
+}
+
+type Crowd = Pick<MqttLoad, "connections" | "window">;
+
+/** Publishes with QoS 0 wait for nothing: their number is no matter. */
+function crowdsOf({ quick, ...given }: Settings, { connections, window, qos }: MqttLoad): readonly Crowd[] {
+  if (quick || given.connections !== undefined) return [{ connections, window }];
+  const crowds = CROWDS.filter((each) => qos === 1 || each.window === WINDOW);
+  if (given.window === undefined) return crowds;
+  return [...new Set(crowds.map((each) => each.connections))].map((each) => ({ connections: each, window }));
+}
+
+function crowdName({ connections, window }: Crowd, qos: 0 | 1): string {
+  const name = `${connections} connection${connections === 1 ? "" : "s"}`;
+  return qos === 0 ? name : `${name}, ${window.toLocaleString("en-US")} waiting`;
 }
 
 async function wear(settings: Settings): Promise<void> {
@@ -160,18 +187,18 @@ async function wear(settings: Settings): Promise<void> {
 }
 
 /** By the name of the bench. Once is enough: it takes minutes, and hardly differs. */
-const CROWDS: Readonly<Record<string, MemoryLoad>> = {
+const SERIES: Readonly<Record<string, MemoryLoad>> = {
   "memory, 10,000 series": { devices: 5_000, rounds: 30, quietMs: 20_000 },
   "memory, 1,000,000 series": { devices: 500_000, rounds: 3, quietMs: 20_000 },
 };
 
 async function memory(settings: Settings): Promise<Metric[]> {
   const once = { ...settings, repetitions: 1 };
-  const crowds = settings.quick
+  const loads = settings.quick
     ? { "memory, 2,000 series": { devices: 1_000, rounds: 3, quietMs: 100 } }
-    : CROWDS;
+    : SERIES;
   const metrics: Metric[] = [];
-  for (const [bench, load] of Object.entries(crowds)) {
+  for (const [bench, load] of Object.entries(loads)) {
     metrics.push(...(await repeat(once, bench, () => measureMemory(load, settings.nodeOptions))));
   }
   return metrics;

@@ -125,8 +125,7 @@ export class Publisher {
     }
     this.#sentInPhase += count;
     const roomLeft = this.#socket.write(chunk);
-    if (this.#options.qos === 1) return;
-    this.#sendMark();
+    if (this.#options.qos === 0) this.#sendMark();
     // A turn of the event loop in between lets acknowledgements in.
     if (roomLeft) setImmediate(() => this.#more());
   }

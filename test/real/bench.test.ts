@@ -22,7 +22,7 @@ describe.skipIf(!existsSync("/proc/self/io"))("scripts/bench", () => {
     expect(named).toEqual(
       expect.arrayContaining([
         "replay-made-up throughput",
-        "mqtt-qos1, 8 connections ack p99",
+        "mqtt-qos1, 8 connections, 200 waiting ack p99",
         "mqtt-half ack p99, commits at most 5 ms apart",
       ]),
     );
