@@ -4,7 +4,7 @@ import { LIMITS } from "../model/limits.js";
 export interface RefusedDevice {
   readonly profile: string;
   readonly device: string;
-  /** Since the start of the process. */
+  /** Since the start of the process, with those that its journal was replayed with. */
   readonly readings: number;
 }
 

@@ -93,7 +93,6 @@ export class Refusals {
   start(engine: Refusing): void {
     const present = () => engine.counts(0);
     this.#note(present());
-    this.#noteRefused(engine.refused.all(), () => {});
     // What a device brings along from the store was looked at when it left, or by an earlier process.
     engine.residency.watch = {
       left: (device) => {
@@ -105,7 +104,8 @@ export class Refusals {
     };
     this.#lookAtAll = () => {
       this.#look(present());
-      this.#noteRefused(engine.refused.all(), (of, more) => this.#sayRefused(of, more));
+      // Also of devices that the journal tells of: a crash may have come before their names were said, and nothing keeps them.
+      for (const of of engine.refused.all()) this.#lookAtRefused(of);
     };
     this.#timer = this.#options.timers.every(LOOK_EVERY_MS, this.#lookAtAll);
   }
@@ -161,17 +161,12 @@ export class Refusals {
     }
   }
 
-  #noteRefused(devices: readonly RefusedDevice[], say: (of: RefusedDevice, more: number) => void): void {
-    for (const of of devices) {
-      const key = `${of.profile} ${of.device}`;
-      const more = of.readings - (this.#refused.get(key) ?? 0);
-      this.#refused.set(key, of.readings);
-      if (more > 0) say(of, more);
-    }
-  }
-
-  #sayRefused({ profile, device }: RefusedDevice, more: number): void {
-    this.#say(`d ${profile} ${device}`, more, (count) =>
+  #lookAtRefused({ profile, device, readings }: RefusedDevice): void {
+    const key = `${profile} ${device}`;
+    const more = readings - (this.#refused.get(key) ?? 0);
+    this.#refused.set(key, readings);
+    if (more <= 0) return;
+    this.#say(`d ${key}`, more, (count) =>
       this.#options.observer.emit(deviceRefused, { profile, device, count }),
     );
   }
