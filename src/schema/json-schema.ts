@@ -25,6 +25,9 @@ export interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
   /** How a text is written: `duration`, `size`, `rate`, `pointer`, … */
   readonly "x-form"?: string;
+  /** Bounds of a duration or a size, as they are written. */
+  readonly "x-least"?: string;
+  readonly "x-most"?: string;
 }
 
 /** A schema's `meta` (title, description, examples) is part of it. */

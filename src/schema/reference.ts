@@ -137,7 +137,9 @@ function examplesText(json: JsonSchema): string | undefined {
 
 function typeText(json: JsonSchema): string {
   const form = json["x-form"];
-  if (form !== undefined) return form;
+  if (form !== undefined) {
+    return `${form}${boundsText({ minimum: json["x-least"], maximum: json["x-most"] })}`;
+  }
   if (json.const !== undefined) return code(json.const);
   if (json.enum !== undefined) return json.enum.map(code).join(", ");
   const options = json.anyOf ?? json.oneOf;
@@ -155,7 +157,13 @@ function plural(json: JsonSchema): string {
     : text;
 }
 
-function boundsText({ minimum, maximum, exclusiveMinimum }: JsonSchema): string {
+interface Range {
+  readonly minimum?: number | string | undefined;
+  readonly maximum?: number | string | undefined;
+  readonly exclusiveMinimum?: number | undefined;
+}
+
+function boundsText({ minimum, maximum, exclusiveMinimum }: Range): string {
   if (minimum !== undefined && maximum !== undefined) return ` ${minimum} to ${maximum}`;
   if (minimum !== undefined) return ` ≥ ${minimum}`;
   if (exclusiveMinimum !== undefined) return ` > ${exclusiveMinimum}`;

@@ -28,6 +28,7 @@ export function duration(bounds: DurationBounds = {}) {
       pattern: never ? `^(never|${DURATION_FORM})$` : `^${DURATION_FORM}$`,
       examples: never ? ["30s", "1h30m", "never"] : ["250ms", "30s", "1h30m"],
       "x-form": "duration",
+      ...boundsMeta(formatDuration, bounds.minMs, bounds.maxMs),
     })
     .transform((text, context) => {
       if (never && text === "never") return Number.POSITIVE_INFINITY;
@@ -38,6 +39,14 @@ export function duration(bounds: DurationBounds = {}) {
       report(context, ms === undefined ? notADuration(text, never) : outOfBounds(text, minMs, maxMs));
       return z.NEVER;
     });
+}
+
+/** For the reference: what a person may write at least and at most. */
+function boundsMeta(format: (value: number) => string, least?: number, most?: number) {
+  return {
+    ...(least === undefined || least === 0 ? {} : { "x-least": format(least) }),
+    ...(most === undefined ? {} : { "x-most": format(most) }),
+  };
 }
 
 function notADuration(text: string, never: boolean) {
@@ -108,7 +117,11 @@ export function byteSize(bounds: ByteBounds = {}) {
   const text = z.string().meta({ pattern: "^\\d+(\\.\\d+)? ?([kKMGT]?B|[KMGT]iB)?$" });
   return z
     .union([z.int(), text])
-    .meta({ examples: ["64KiB", "1MB", 8192], "x-form": "size" })
+    .meta({
+      examples: ["64KiB", "1MB", 8192],
+      "x-form": "size",
+      ...boundsMeta(formatByteSize, bounds.minBytes, bounds.maxBytes),
+    })
     .transform((value, context) => {
       const bytes = typeof value === "number" ? value : parseByteSize(value);
       if (bytes !== undefined && bytes >= minBytes && bytes <= maxBytes) return bytes;
