@@ -103,7 +103,7 @@ describe("the page of the aggregates", () => {
       Number(spread),
       Number(error) / 100,
     ]);
-    expect(bounds).toHaveLength(6);
+    expect(bounds).toHaveLength(7);
     for (const [spread, promised] of bounds) {
       // Wherever the values begin: a bucket may be cut at either end.
       for (let start = 1; start < 2; start *= 2 ** (1 / 64)) {
