@@ -68,16 +68,28 @@ export function openWindow(group: Group, plan: BoundedPlan, part: OpenWindow): G
  */
 export function advanceGroup(on: GroupFiring, group: Group, { processingMs, shareMax }: Block): boolean {
   const share = new Share({ summaries: on.summaries, shareMax: shareMax ?? Number.POSITIVE_INFINITY });
+  const isAll = fireAllDue(on, group, { share, processingMs });
+  // Also where something is left: what is to be said anew is not stored.
+  for (const window of group.changed) {
+    if (window.queued) fire(on, group, window, { final: false });
+  }
+  group.changed.length = 0;
+  if (isAll && group.plan.early) fireEarly(on, group, processingMs);
+  return isAll;
+}
+
+interface Due {
+  readonly share: Share;
+  readonly processingMs: number;
+}
+
+/** @returns whether that was all */
+function fireAllDue(on: GroupFiring, group: Group, { share, processingMs }: Due): boolean {
   while (isDue(group, processingMs, on.recall)) if (!fireDue(on, group, share)) return false;
   while (group.open.some((windows) => windows.length > LIMITS.groupWindowsMax)) {
     if (!fireDue(on, group, share)) return false;
     group.hurried++;
   }
-  for (const window of group.changed) {
-    if (window.queued) fire(on, group, window, { final: false });
-  }
-  group.changed.length = 0;
-  if (group.plan.early) fireEarly(on, group, processingMs);
   return true;
 }
 
