@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Engine } from "../../../src/engine/engine.js";
-import { encodeGroups, restoreGroup } from "../../../src/engine/group-codec.js";
 import type { Block } from "../../../src/model/block.js";
 import { UNKNOWN_DEVICE } from "../../../src/model/device-name.js";
 import type { GroupDefinition } from "../../../src/model/group.js";
@@ -11,17 +10,15 @@ import type { Summary } from "../../../src/model/summary.js";
 import { cases, rounds } from "../../helpers/cases.js";
 import {
   BlockMaker,
-  type DeviceRecords,
   engineProfile,
   field,
   groupedEngine,
-  recordsOf,
   restored,
-  StoredSlices,
   type TestReading,
   tumbling,
 } from "../../helpers/engine.js";
 import { seeded } from "../../helpers/seeded.js";
+import { StoredGroups } from "../../helpers/stored-groups.js";
 import { groupOracle } from "../../oracle/groups.js";
 
 const NUMERIC = [
@@ -221,7 +218,7 @@ describe("a group", () => {
       // Disorder beyond the lateness: what is too late must be so again.
       const { blocks } = stream(random, latenessMs * 3, 0.1);
       const uninterrupted = groupedEngine(profiles, groups);
-      const stored = new Stored(profiles, groups);
+      const stored = new StoredGroups(profiles, groups);
       let interrupted = groupedEngine(profiles, groups);
       for (const [index, block] of blocks.entries()) {
         const expected = uninterrupted.apply(block);
@@ -235,48 +232,6 @@ describe("a group", () => {
       }
       expect(sorted(interrupted.flush())).toEqual(sorted(uninterrupted.flush()));
     }
-  });
-
-  it("says anew what a late reading has changed though a hole is not filled yet, so that a crash forgets nothing of it", () => {
-    const profile = profileOf("q", 60_000, [field("t")]);
-    const group: GroupDefinition = {
-      name: "g",
-      members: {},
-      windows: [
-        {
-          name: "10s",
-          kind: { type: "tumbling", sizeMs: 10_000, offsetMs: 0 },
-          allowedLatenessMs: 60_000,
-          fields: { t: ["sum"] },
-          fill: "linear",
-        },
-      ],
-    };
-    const maker = new BlockMaker(profile);
-    const share = { shareMax: 5 };
-    const at = (...seconds: number[]) =>
-      maker.block(
-        seconds.map((second) => ({ timeMs: second * 1_000, values: [second] })),
-        share,
-      );
-    // 373 ends the hole between 5 and 305; what comes for 346 is late.
-    const before = [at(5, 305, 315, 325, 335, 345, 355), at(346, 373)];
-    const later = Array.from({ length: 10 }, () => at());
-    const uninterrupted = groupedEngine([profile], [group]);
-    const said = before.flatMap((block) => uninterrupted.apply(block));
-    expect(uninterrupted.isBehind).toBe(true);
-    const stored = new Stored([profile], [group]);
-    stored.share(uninterrupted, () => true);
-    const expected = later.flatMap((block) => uninterrupted.apply(block));
-    checkRevisions([...said, ...expected].filter(({ members }) => members));
-    const ofLate = [...said, ...expected].filter(({ id }) => id === "gw/group/g/10s/1970-01-01T00:05:40Z");
-    expect(ofLate.map(({ revision, fields }) => [revision, fields.t?.sum])).toEqual([
-      [0, 345],
-      [1, 345 + 346],
-    ]);
-    const recovered = stored.recovered(before);
-    expect(later.flatMap((block) => recovered.apply(block))).toEqual(expected);
-    expect(sorted(recovered.flush())).toEqual(sorted(uninterrupted.flush()));
   });
 
   it("counts what comes too late for it and says whom it waits for", () => {
@@ -401,37 +356,4 @@ function stream(
     at += size;
   }
   return { readings: taken, blocks };
-}
-
-/** What shares of checkpoints have written: some devices at a time, and all groups with every one of them. */
-class Stored {
-  readonly #profiles: readonly EngineProfile[];
-  readonly #definitions: readonly GroupDefinition[];
-  readonly #devices = new Map<string, DeviceRecords>();
-  #groups: ReturnType<typeof encodeGroups> = [];
-
-  constructor(profiles: readonly EngineProfile[], definitions: readonly GroupDefinition[]) {
-    this.#profiles = profiles;
-    this.#definitions = definitions;
-  }
-
-  share(engine: Engine, which: () => boolean): void {
-    const devices = engine.profiles().flatMap(({ id }) => [...engine.profileState(id)!.devices.values()]);
-    const chosen = devices.filter(which);
-    if (chosen.length === 0) return;
-    for (const device of chosen) {
-      this.#devices.set(`${device.profileId}/${device.name}`, recordsOf(device, engine.sequence));
-    }
-    this.#groups = encodeGroups(engine.groups, engine.sequence, (name) => `g${name}`);
-  }
-
-  /** The state as recovery finds it: the records, and the whole journal over them. */
-  recovered(journal: readonly Block[]): Engine {
-    const reader = new StoredSlices();
-    const engine = groupedEngine(this.#profiles, this.#definitions, { reader });
-    for (const record of this.#groups) restoreGroup(engine.groups, record);
-    for (const [, records] of [...this.#devices].sort()) reader.adopt(engine, records);
-    for (const block of journal) engine.apply(block);
-    return engine;
-  }
 }

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import type { GroupDefinition } from "../../../src/model/group.js";
+import { BlockMaker, engineProfile, field, groupedEngine, tumbling } from "../../helpers/engine.js";
+import { StoredGroups } from "../../helpers/stored-groups.js";
+
+describe("a group that is behind", () => {
+  it("says anew what a late reading has changed though a hole is not filled yet, so that a crash forgets nothing of it", () => {
+    const profile = engineProfile({
+      fields: [field("t")],
+      time: { ...engineProfile().time, outOfOrdernessMs: 2_000 },
+      windows: [tumbling("1h", 3_600_000, [{ field: 0, names: ["count"] }])],
+    });
+    const group: GroupDefinition = {
+      name: "g",
+      members: {},
+      windows: [
+        {
+          name: "10s",
+          kind: { type: "tumbling", sizeMs: 10_000, offsetMs: 0 },
+          allowedLatenessMs: 60_000,
+          fields: { t: ["sum"] },
+          fill: "linear",
+        },
+      ],
+    };
+    const maker = new BlockMaker(profile);
+    const share = { shareMax: 5 };
+    const at = (...seconds: number[]) =>
+      maker.block(
+        seconds.map((second) => ({ timeMs: second * 1_000, values: [second] })),
+        share,
+      );
+    // 373 ends the hole between 5 and 305; what comes for 346 is late.
+    const before = [at(5, 305, 315, 325, 335, 345, 355), at(346, 373)];
+    const later = Array.from({ length: 10 }, () => at());
+    const uninterrupted = groupedEngine([profile], [group]);
+    const said = before.flatMap((block) => uninterrupted.apply(block));
+    expect(uninterrupted.isBehind).toBe(true);
+    const stored = new StoredGroups([profile], [group]);
+    stored.share(uninterrupted, () => true);
+    const expected = later.flatMap((block) => uninterrupted.apply(block));
+    const ofLate = [...said, ...expected].filter(({ id }) => id === "gw/group/g/10s/1970-01-01T00:05:40Z");
+    expect(ofLate.map(({ revision, fields }) => [revision, fields.t?.sum])).toEqual([
+      [0, 345],
+      [1, 345 + 346],
+    ]);
+    const recovered = stored.recovered(before);
+    expect(later.flatMap((block) => recovered.apply(block))).toEqual(expected);
+    expect(recovered.flush()).toEqual(uninterrupted.flush());
+  });
+});
