@@ -26,9 +26,15 @@ export interface ReplayOptions {
   readonly arrivalPointer: string | undefined;
   /** Whether `onSummary` hears of every revision, or only of final ones. */
   readonly allRevisions: boolean;
-  /** Whether the payloads of a file are taken in the order of their event times. */
-  readonly byTime: boolean;
   readonly onSummary: (summary: Summary) => void;
+}
+
+/** A file whose payloads are taken: a header line may come again in the next one. */
+export interface RecordedFile {
+  readonly path: string;
+  readonly decoder: Pick<Profile, "decode">;
+  /** How many of its payloads have been seen. */
+  payloads: number;
 }
 
 /** What became of everything that was read. */
@@ -56,13 +62,12 @@ export class Replay implements ReadingSink {
   readonly #engine: Engine;
   readonly #arrivalOf: ((line: string | Uint8Array) => number) | undefined;
   readonly #captures: Readonly<Record<string, string>>;
-  #decoder: Pick<Profile, "decode">;
   #builder = new BlockBuilder();
   #arrivalMs = Number.NaN;
   readonly #unread = new Map<RejectReason, string>();
-  #file = "";
-  /** How many payloads of the file have been taken. */
-  #payloads = 0;
+  /** Where the payload is from that is being decoded. */
+  #path = "";
+  #number = 0;
   #sequence = 0;
   #revisions = 0;
   #finals = 0;
@@ -72,28 +77,28 @@ export class Replay implements ReadingSink {
     const finalOnly = !options.allRevisions;
     this.#engine = new Engine({ gateway: options.gateway, devicesMax: Number.POSITIVE_INFINITY, finalOnly });
     this.#engine.addProfile(options.profile);
-    this.#decoder = options.profile.openStream();
     this.#captures = options.device === undefined ? {} : { device: options.device };
     this.#arrivalOf =
       options.arrivalPointer === undefined ? undefined : arrivalReader(options.arrivalPointer);
   }
 
-  /** A new file: a header line may come again. */
-  beginFile(file: string): void {
-    this.#file = file;
-    this.#payloads = 0;
-    this.#decoder = this.#options.profile.openStream();
+  begin(path: string): RecordedFile {
+    return { path, decoder: this.#options.profile.openStream(), payloads: 0 };
   }
 
-  /** Works through consecutive payloads of the file. */
-  take(lines: readonly (string | Uint8Array)[]): void {
+  /** Works through consecutive payloads of a file. */
+  take(file: RecordedFile, payloads: readonly (string | Uint8Array)[]): void {
+    for (const payload of payloads) this.takeOne(file, ++file.payloads, payload);
+  }
+
+  /** Takes a payload of a file. @param number which one it is in there, from 1 on */
+  takeOne({ path, decoder }: RecordedFile, number: number, payload: string | Uint8Array): void {
+    this.#path = path;
+    this.#number = number;
+    this.#arrivalMs = this.#arrivalOf === undefined ? Number.NaN : this.#arrivalOf(payload);
     const context = { captures: this.#captures, topic: undefined, arrivalMs: Number.NaN };
-    for (const line of lines) {
-      this.#payloads++;
-      this.#arrivalMs = this.#arrivalOf === undefined ? Number.NaN : this.#arrivalOf(line);
-      this.#decoder.decode(line, context, this);
-      if (this.#builder.readings >= BLOCK_READINGS) this.#apply();
-    }
+    decoder.decode(payload, context, this);
+    if (this.#builder.readings >= BLOCK_READINGS) this.#apply();
   }
 
   reading(device: string, timeMs: number, values: FieldValue[], key: string | undefined): void {
@@ -107,13 +112,10 @@ export class Replay implements ReadingSink {
   }
 
   reject(device: string | undefined, reason: RejectReason, detail: string): void {
-    if (!this.#unread.has(reason)) this.#unread.set(reason, `${this.#place()}: ${detail}`);
+    if (!this.#unread.has(reason)) {
+      this.#unread.set(reason, `${this.#path}, payload ${this.#number}: ${detail}`);
+    }
     this.#builder.reject(this.#options.profile.hash, device ?? UNKNOWN_DEVICE, reason);
-  }
-
-  #place(): string {
-    // Sorted, they are not where they were.
-    return this.#options.byTime ? this.#file : `${this.#file}, payload ${this.#payloads}`;
   }
 
   /** In as many parts as it takes: after a hole each device may have thousands of summaries to say. */

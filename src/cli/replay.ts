@@ -11,7 +11,7 @@ import { type CommandIo, defineCommand, EXIT, usageError } from "./command.js";
 import { ExternalSort, type SortedBatch } from "./external-sort.js";
 import { gatewayName } from "./gateway-name.js";
 import { writeText } from "./output.js";
-import { checkReplayable, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
+import { checkReplayable, type RecordedFile, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
 
 /** `weir replay`: recordings through a profile, summaries on stdout, the accounting on stderr. */
 const LINE_BYTES_MAX = 1_048_576;
@@ -63,7 +63,7 @@ export const command = defineCommand({
       type: "string",
       default: "file",
       placeholder: "file|time",
-      help: "Order of the payloads",
+      help: "Order of the payloads, of all files together where it is time",
     },
     "all-revisions": { type: "boolean", help: "Print every revision as it fires, not only the final ones" },
     "whole-files": { type: "boolean", help: "Each file is one payload, not one a line" },
@@ -132,19 +132,13 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     await writeText(io.stdout, text);
   };
   const progress = new Progress(io);
-  let failure: unknown;
+  const read = request.byTime ? readInOrderOfTime : readInOrderOfFile;
+  const failures: unknown[] = [];
   try {
-    try {
-      for (const path of request.files) {
-        run.beginFile(path);
-        for await (const lines of linesOf(path, request, progress)) {
-          run.take(lines);
-          await flushOutput(OUTPUT_CHARACTERS);
-        }
-      }
-    } catch (error) {
-      // What could be read is worth having; the command fails all the same.
-      failure = error;
+    for await (const failure of read({ run, request, progress })) {
+      // What can be read of this file and of others is worth having; the command fails all the same.
+      if (failure !== undefined) failures.push(failure);
+      await flushOutput(OUTPUT_CHARACTERS);
     }
     const totals = run.finish();
     await flushOutput(0);
@@ -155,7 +149,9 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
   } finally {
     sorted.close();
   }
-  if (failure !== undefined) throw failure;
+  const last = failures.pop();
+  for (const failure of failures) await writeText(io.stderr, `weir: ${messageOf(failure)}\n`);
+  if (last !== undefined) throw last;
 }
 
 /** The order is by device, window and start. */
@@ -172,35 +168,86 @@ function startMs({ window }: Summary): number {
   return Number.isNaN(ms) ? Date.parse(window.start) : ms;
 }
 
-async function* linesOf(
-  path: string,
-  request: Request,
-  progress: Progress,
-): AsyncGenerator<readonly (string | Uint8Array)[]> {
-  const recording = await openRecording({
-    path,
-    encoding: request.profile.encoding,
-    framing: request.framing,
-    lineBytesMax: LINE_BYTES_MAX,
-  });
-  const batches = watched(recording, progress);
-  if (!request.byTime) {
-    yield* batches;
-    return;
+interface Reading {
+  readonly run: Replay;
+  readonly request: Request;
+  readonly progress: Progress;
+}
+
+/** Yields now and then: why a file could not be read, or not to its end, or undefined. */
+type Steps = AsyncGenerator<unknown>;
+
+async function* readInOrderOfFile(reading: Reading): Steps {
+  const { run, request } = reading;
+  for (const path of request.files) {
+    const file = run.begin(path);
+    yield* eachBatch(reading, path, (payloads) => run.take(file, payloads));
   }
+}
+
+/** All files together; a payload that is not text has no time to be sorted by, and is rejected wherever it stands. */
+async function* readInOrderOfTime(reading: Reading): Steps {
+  const { run, request } = reading;
   const sorter = new ExternalSort();
-  const timeOf = timeReader(request.profile, request.device);
+  const files: RecordedFile[] = [];
   try {
-    for await (const batch of batches) {
-      for (const line of batch) {
-        // A line that is not text has no time to be sorted by; it is rejected wherever it stands.
-        if (typeof line === "string") sorter.add("", timeOf(line), line);
-        else yield [line];
-      }
+    for (const path of request.files) {
+      const file = run.begin(path);
+      const index = files.push(file) - 1;
+      const timeOf = timeReader(request.profile, request.device);
+      yield* eachBatch(reading, path, (payloads) => {
+        for (const payload of payloads) {
+          const number = ++file.payloads;
+          if (typeof payload === "string") sorter.add("", timeOf(payload), `${index} ${number} ${payload}`);
+          else run.takeOne(file, number, payload);
+        }
+      });
     }
-    for (const batch of sorter.batches()) yield linesIn(batch);
+    for (const batch of sorter.batches()) {
+      for (const line of linesIn(batch)) {
+        const [, index, number] = /^(\d+) (\d+) /.exec(line)!;
+        const payload = line.slice(index!.length + number!.length + 2);
+        run.takeOne(files[Number(index)]!, Number(number), payload);
+      }
+      yield undefined;
+    }
   } finally {
     sorter.close();
+  }
+}
+
+async function* eachBatch(
+  { request, progress }: Reading,
+  path: string,
+  take: (payloads: readonly (string | Uint8Array)[]) => void,
+): Steps {
+  const batches = batchesOf(path, request, progress);
+  try {
+    for (;;) {
+      const next = await batches.next().catch((error: unknown) => ({ error }));
+      if ("error" in next) {
+        yield next.error;
+        return;
+      }
+      if (next.done === true) return;
+      take(next.value);
+      yield undefined;
+    }
+  } finally {
+    await batches.return(undefined);
+  }
+}
+
+async function* batchesOf(
+  path: string,
+  { profile, framing }: Request,
+  progress: Progress,
+): AsyncGenerator<readonly (string | Uint8Array)[]> {
+  const { encoding } = profile;
+  const recording = await openRecording({ path, encoding, framing, lineBytesMax: LINE_BYTES_MAX });
+  for await (const payloads of recording.batches()) {
+    progress.show(recording);
+    yield payloads;
   }
 }
 
@@ -211,13 +258,6 @@ function linesIn({ bytes, ends }: SortedBatch): string[] {
     start = end + 1;
     return line;
   });
-}
-
-async function* watched(recording: Recording, progress: Progress) {
-  for await (const batch of recording.batches()) {
-    progress.show(recording);
-    yield batch;
-  }
 }
 
 /** A line on a terminal that is written over. */

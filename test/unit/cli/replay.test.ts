@@ -122,6 +122,35 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     expect(sorted.summaries).toHaveLength(4);
   });
 
+  it("puts all files together in order of time where asked, each under its own header", async () => {
+    const csv = PROFILE.replace("format: json", "format: csv, header: true").replaceAll(
+      /from: \//g,
+      "from: ",
+    );
+    const files = { late: "d,t,x\nA,900,1\nA,0,2\n", early: "x,d,t\n4,A,600\n8,A,300\n" };
+    const sorted = await replay(files, ["--in-order-of", "time"], csv);
+    expect(sorted.stderr).not.toMatch(/late/);
+    expect(sorted.summaries.map((s) => s.fields.x!.sum)).toEqual([2, 8, 4, 1]);
+  });
+
+  it.each(["file", "time"])(
+    "goes on behind a file that cannot be read, in order of %s, and fails",
+    async (order) => {
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, "rec.yaml"), PROFILE);
+      const cut = gzipSync(line("a", 0, 1) + line("a", 1, 1)).subarray(0, -4);
+      const files = { "a.jsonl": line("b", 0, 1), "cut.gz": cut, "z.jsonl": line("c", 0, 1) };
+      for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+      const paths = ["a.jsonl", "none.jsonl", "cut.gz", "z.jsonl"].map((name) => join(folder, name));
+      const { io, written } = testIo();
+      const options = ["--profile", join(folder, "rec.yaml"), "--in-order-of", order];
+      await expect(command.execute([...options, ...paths], io)).rejects.toThrow(/cut\.gz/);
+      expect(written.stderr).toMatch(/^weir: .*none\.jsonl/m);
+      const summaries = written.stdout.trimEnd().split("\n");
+      expect(summaries.map((text) => (JSON.parse(text) as Summary).device)).toEqual(["a", "b", "c"]);
+    },
+  );
+
   it("says what is wrong instead of guessing", async () => {
     const arrival = PROFILE.replace(/^time:.*$/m, "time: {}");
     await expect(replay({ r: "" }, [], arrival)).rejects.toMatchObject({ code: "bad-usage" });
@@ -145,7 +174,7 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     expect(stderr).toMatch(/^first invalid: .*s\.jsonl, payload 2: x is "\?"$/m);
     expect(stderr).toMatch(/^first unidentified: .*s\.jsonl, payload 4: /m);
     const sorted = await replay(files, ["--in-order-of", "time"]);
-    expect(sorted.stderr).toMatch(/^first invalid: .*s\.jsonl: x is "\?"$/m);
+    expect(sorted.stderr).toMatch(/^first invalid: .*s\.jsonl, payload [23]: x is "\?"$/m);
   });
 
   it("says how to name the device where payloads leave that to the topic", async () => {
