@@ -9,7 +9,7 @@ import { translateHeld } from "./held.js";
 import { type BoundedPlan, type FoldPlan, type Plan, translateCells } from "./plan.js";
 import { redefine } from "./redefinition.js";
 import { Share } from "./share.js";
-import { ANY_VALUES, HASH, type Slice, VALUES } from "./slice.js";
+import { anyValues, HASH, type Slice, VALUES } from "./slice.js";
 import type { Firing } from "./summarise.js";
 
 /**
@@ -153,7 +153,8 @@ function translated(slice: Slice, from: Plan, to: Plan, { places, alike }: Trans
     const at = slice.rows.base + i * from.slices.width;
     const into = copy.rows.base + i * to.slices.width;
     copy.rows.numbers[into] = slice.rows.numbers[at]!;
-    copy.rows.numbers[into + HASH] = alike ? slice.rows.numbers[at + HASH]! : ANY_VALUES;
+    const hash = slice.rows.numbers[at + HASH]!;
+    copy.rows.numbers[into + HASH] = alike ? hash : anyValues(hash);
     for (const [j, place] of places.entries()) {
       copy.rows.numbers[into + VALUES + j] =
         place < 0 ? Number.NaN : slice.rows.numbers[at + VALUES + place]!;

@@ -9,7 +9,7 @@ import type { Passing } from "./passing.js";
  * window is the merge of its slices (J. Traub et al., "Efficient Window Aggregation with General Stream Slicing",
  * EDBT 2019).
  *
- * A slice also remembers the readings it holds, in time order, one row of numbers each: event time, a 53-bit hash of the
+ * A slice also remembers the readings it holds, in time order, one row of numbers each: event time, a hash of the
  * values, and the values that are needed in order: by windows whose bounds follow from the readings (fold.ts), and by
  * aggregates of an order (ordered.ts). That is the duplicate filter: exact for as long as the slice can change, and it lives and dies with it.
  *
@@ -76,9 +76,20 @@ const NO_ROWS: Row = { numbers: NO_CELLS.numbers, base: 0 };
 
 /** Cells of a row: event time, hash, then the kept values. */
 export const HASH = 1;
-/** In the place of the hash of a reading that would have other values now: what comes again is known by its time. */
-export const ANY_VALUES = 0;
 export const VALUES = 2;
+
+/**
+ * What stands in the place of the hash of a reading that would have other values now: what comes again is known by its
+ * time. Hashes are even, so among readings of one time it stays where it was: what follows the order of readings has
+ * told of it already.
+ */
+export function anyValues(hash: number): number {
+  return isAnyValues(hash) ? hash : hash + 1;
+}
+
+function isAnyValues(hash: number): boolean {
+  return hash % 2 === 1;
+}
 
 /** A device's slices, as far as reading them goes. */
 export interface TimeLine {
@@ -303,8 +314,8 @@ export class SliceMemory {
     if (held === 0 || numbers[base + (held - 1) * width]! < timeMs) return "new";
     let sighting: Sighting = "new";
     for (let i = this.#upperBound(slice, timeMs) - 1; i >= 0 && numbers[base + i * width] === timeMs; i--) {
-      const known = numbers[base + i * width + HASH];
-      if (known === hash || known === ANY_VALUES) return "same";
+      const known = numbers[base + i * width + HASH]!;
+      if (known === hash || isAnyValues(known)) return "same";
       sighting = "conflict";
     }
     return sighting;
