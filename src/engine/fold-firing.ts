@@ -119,7 +119,10 @@ export function foldDues(device: Device): number[] {
     if (settled.throughMs <= device.maxTimeMs) dues.push(unseenMs, unseenMs + latenessMs);
     if (settled.run !== undefined) dues.push(plan.kind.dueMs(settled.run) + latenessMs);
     if (ahead?.run !== undefined) dues.push(plan.kind.dueMs(ahead.run));
-    for (const each of told) if (!isOpen(fold, each)) dues.push(each.endedMs + latenessMs + 1);
+    for (const each of told) {
+      // One that was taken back ends nothing: it waits for those that have its readings.
+      if (each.digest !== undefined && !isOpen(fold, each)) dues.push(each.endedMs + latenessMs + 1);
+    }
   }
   return dues;
 }
@@ -158,16 +161,17 @@ function settle(where: Where, toMs: number, share?: Share): boolean {
 
 /** What was taken back may come up again, until no reading can come any more that would make it. */
 function forgetRetracted(where: Where): void {
-  const { told, settled } = where.fold;
+  const { plan, told, settled } = where.fold;
   const { throughMs, run } = settled;
-  // Of what began by then little is left.
-  for (let i = 0; i < told.length && told[i]!.startMs < throughMs; ) {
-    const { digest, endedMs, startMs } = told[i]!;
-    if (digest !== undefined || endedMs >= throughMs || run?.startMs === startMs) {
+  const { reachMs } = plan.kind;
+  // By then it has seen every reading that a window of that start can begin with.
+  for (let i = 0; i < told.length && told[i]!.startMs + reachMs < throughMs; ) {
+    const each = told[i]!;
+    if (each.digest !== undefined || (run !== undefined && isSame(run, each))) {
       i++;
       continue;
     }
-    retract(where, told[i]!, true);
+    retract(where, each, true);
     told.splice(i, 1);
   }
 }
