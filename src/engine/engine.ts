@@ -220,9 +220,9 @@ export class Engine {
       return group.arrivals.length;
     }
     if (device.replayedThrough >= block.sequence) return group.arrivals.length;
-    const ingest = this.#ingestOf(device, state.cleaner, on);
-    if (isFull(ingest, device)) return undefined;
-    const taken = ingestGroup(ingest, device, group);
+    // Before its groups hear of it: the journal's block will have nothing of this device.
+    if (isFull(on, device)) return undefined;
+    const taken = ingestGroup(this.#ingestOf(device, state.cleaner, on), device, group);
     this.#touched(device);
     if (device.held.length > 0) this.#holding.add(device);
     this.residency.relieve();
@@ -248,7 +248,7 @@ export class Engine {
     const groups = this.groups.listenerOf(device, block.sequence);
     if (this.#last?.plan === plan && this.#last.firing.groups === groups) return this.#last;
     const firing = this.#firing(device, summaries, block);
-    this.#last = { plan, cleaner, block, firing, summariesMax };
+    this.#last = { plan, cleaner, block, firing, summaries, summariesMax };
     return this.#last;
   }
 

@@ -2,6 +2,7 @@ import { addCommon } from "../aggregate/common.js";
 import type { Block, ReadingGroup } from "../model/block.js";
 import { isMissing } from "../model/reading.js";
 import { REASON_CODE, type RejectReason } from "../model/reasons.js";
+import type { Summary } from "../model/summary.js";
 import { assign, type Lateness, lateness } from "./assign.js";
 import type { Cleaner } from "./clean.js";
 import { type Device, isBehind, noteWatermark, type OpenWindow } from "./device.js";
@@ -27,6 +28,8 @@ export interface Ingest {
   readonly cleaner: Cleaner;
   readonly block: Block;
   readonly firing: Firing;
+  /** Where summaries go. */
+  readonly summaries: readonly Summary[];
   /** Once there are so many summaries, or a device is behind, readings wait for the next block. */
   readonly summariesMax: number;
 }
@@ -72,11 +75,14 @@ export function ingestGroup(on: Ingest, device: Device, group: ReadingGroup): nu
 }
 
 /** Whether no more readings of a device should be taken in in this block. */
-export function isFull({ block, firing, summariesMax }: Ingest, device: Device): boolean {
+export function isFull(
+  { block, summaries, summariesMax }: Pick<Ingest, "block" | "summaries" | "summariesMax">,
+  device: Device,
+): boolean {
   if (summariesMax === Number.POSITIVE_INFINITY) return false;
   return (
     (isBehind(device) && block.behindThrough !== "") ||
-    firing.summaries.length + device.changed.length >= summariesMax
+    summaries.length + device.changed.length >= summariesMax
   );
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { GroupDefinition } from "../../../src/model/group.js";
+import type { Summary } from "../../../src/model/summary.js";
 import { BlockMaker, engineProfile, field, groupedEngine, tumbling } from "../../helpers/engine.js";
 import { StoredGroups } from "../../helpers/stored-groups.js";
 
@@ -47,5 +48,58 @@ describe("a group that is behind", () => {
     const recovered = stored.recovered(before);
     expect(later.flatMap((block) => recovered.apply(block))).toEqual(expected);
     expect(recovered.flush()).toEqual(uninterrupted.flush());
+  });
+});
+
+describe("a group whose member has to wait for the next block", () => {
+  it("hears of it then, so that what the journal brings back says windows under the same ids", () => {
+    const profile = engineProfile({
+      time: { ...engineProfile().time, maxFutureMs: 60_000 },
+      windows: [tumbling("5s", 5_000, [{ field: 0, names: ["count"] }])],
+    });
+    const group: GroupDefinition = {
+      name: "g",
+      members: {},
+      windows: [
+        {
+          name: "10s",
+          kind: { type: "tumbling", sizeMs: 10_000, offsetMs: 0 },
+          allowedLatenessMs: 0,
+          fields: { x: ["count"] },
+        },
+      ],
+    };
+    const maker = new BlockMaker(profile);
+    const reading = (device: string, seconds: number) => ({
+      device,
+      timeMs: seconds * 1_000,
+      arrivalMs: seconds * 1_000,
+      values: [seconds],
+    });
+    const start = () => {
+      const engine = groupedEngine([profile], []);
+      engine.apply(new BlockMaker(profile).block([reading("ahead", 900)]));
+      engine.redefine({ groups: [group] });
+      return engine;
+    };
+    maker.sequence = 1;
+    const blocks = [
+      maker.block([reading("b", 8), reading("b", 10), reading("ahead", 8)]),
+      maker.block([reading("b", 22), reading("ahead", 22)]),
+    ];
+    const [engine, replayed] = [start(), start()];
+    const [said, again]: [Summary[], Summary[]] = [[], []];
+    for (const block of blocks) {
+      for (let left = block.groups; left.length > 0; ) {
+        const sequence = engine.sequence + 1;
+        const part = engine.applyPart({ ...block, groups: left, sequence }, 1);
+        left = part.left;
+        said.push(...part.summaries);
+        again.push(...replayed.apply(part.begun));
+      }
+    }
+    expect(engine.sequence).toBeGreaterThan(1 + blocks.length);
+    expect(again.map(({ id }) => id)).toEqual(said.map(({ id }) => id));
+    expect(replayed.flush().map(({ id }) => id)).toEqual(engine.flush().map(({ id }) => id));
   });
 });
