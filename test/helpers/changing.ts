@@ -1,4 +1,5 @@
 import type { Engine } from "../../src/engine/engine.js";
+import type { Part } from "../../src/engine/options.js";
 import type { Block } from "../../src/model/block.js";
 import type { GroupDefinition } from "../../src/model/group.js";
 import type { Profile } from "../../src/model/profile.js";
@@ -19,6 +20,17 @@ export interface Setting {
   readonly groups: readonly GroupDefinition[];
 }
 
+/** What makes the state leave memory, and work be done in pieces; nothing does unless told. */
+export interface Narrow {
+  readonly bytesMax?: number;
+  /** See `EngineOptions` and `Block`. */
+  readonly shareMax?: number;
+  /** See `Engine.applyPart`. */
+  readonly summariesMax?: number;
+  /** A checkpoint begins with every block unless there is room for more. */
+  readonly journalBytesMax?: number;
+}
+
 /** @throws Error with what is wrong with it */
 export function profileOf(source: string): Profile {
   const { profile, diagnostics } = loadProfile(source, { file: "test", zone: "UTC" });
@@ -37,21 +49,21 @@ export class ChangingGateway {
   batches = 0;
   /** And most summaries that one batch had. */
   summariesPeak = 0;
-  readonly #bytesMax: number;
-  readonly #shareMax: number;
+  readonly #narrow: Required<Narrow>;
   #store!: Store;
   #checkpointer!: Checkpointer;
+  #setting: Setting = { profiles: [], groups: [] };
   #inForce = new Map<string, Profile>();
 
-  /** @param shareMax see `EngineOptions` */
-  constructor(bytesMax: number, shareMax: number = Number.POSITIVE_INFINITY) {
-    this.#bytesMax = bytesMax;
-    this.#shareMax = shareMax;
+  constructor(narrow: Narrow = {}) {
+    const most = Number.POSITIVE_INFINITY;
+    this.#narrow = { bytesMax: most, shareMax: most, summariesMax: most, journalBytesMax: 1e6, ...narrow };
   }
 
   /** Comes up over what is on the disk, and takes on a setting. @returns whether it lived to see the end of it */
   async start(setting: Setting): Promise<boolean> {
     this.disk.revive();
+    const { bytesMax, shareMax, journalBytesMax } = this.#narrow;
     const clock = new ManualClock();
     this.#store = await Store.open({
       path: "memory",
@@ -62,8 +74,7 @@ export class ChangingGateway {
       logBytesMax: 1e9,
     });
     const kept = new Map<string, Profile>();
-    const residency = { bytesMax: this.#bytesMax };
-    const options = { gateway: "gw", devicesMax: 1e6, shareMax: this.#shareMax, residency };
+    const options = { gateway: "gw", devicesMax: 1e6, shareMax, residency: { bytesMax } };
     const { engine } = await recover(this.#store, options, (definition: StoredDefinition) => {
       const { profile } = loadProfile(definition.source, definition);
       const isInForce = definition.retired !== true && definition.replaced !== true;
@@ -72,7 +83,7 @@ export class ChangingGateway {
     });
     this.engine = engine;
     this.#inForce = kept;
-    this.#checkpointer = new Checkpointer(engine, 1e6);
+    this.#checkpointer = new Checkpointer(engine, journalBytesMax);
     this.#watch();
     return await this.change(setting);
   }
@@ -90,36 +101,57 @@ export class ChangingGateway {
   }
 
   /** @returns whether it lived to see the end of it */
-  async change({ profiles, groups }: Setting): Promise<boolean> {
+  async change(setting: Setting): Promise<boolean> {
+    const { profiles, groups } = setting;
+    this.#setting = setting;
+    const changed = await this.#survives(
+      changeProfiles({
+        engine: this.engine,
+        store: this.#store,
+        checkpointer: this.#checkpointer,
+        present: this.#inForce,
+        profiles,
+        groups,
+      }),
+    );
+    if (changed) this.#inForce = new Map(profiles.map((profile) => [profile.id, profile]));
+    return changed;
+  }
+
+  /** Takes in what comes, as the committer does; where it dies meanwhile, what was not stored comes again. */
+  async apply(block: Omit<Block, "sequence">): Promise<void> {
+    const { shareMax, summariesMax } = this.#narrow;
+    const shares = Number.isFinite(shareMax) ? { shareMax } : {};
+    let { groups, tick } = block;
+    for (;;) {
+      const sequence = this.engine.sequence + 1;
+      const part = this.engine.applyPart({ ...block, ...shares, groups, tick, sequence }, summariesMax);
+      if (!(await this.#survives(this.#write(part)))) {
+        await this.start(this.#setting);
+        if (this.engine.sequence < sequence) continue;
+      }
+      groups = part.left;
+      tick &&= !part.begun.tick;
+      if (groups.length === 0 && !tick && !this.engine.isBehind) return;
+    }
+  }
+
+  async #write({ begun, summaries }: Part): Promise<void> {
+    const on = { engine: this.engine, store: this.#store, checkpointer: this.#checkpointer };
+    const share = on.checkpointer.nextShare(on.store);
+    await on.store.commit({ block: begun, summaries, ...share.commit });
+    share.written();
+    await makeRoom(on);
+  }
+
+  /** @returns whether it lived to see the end of it */
+  async #survives(doing: Promise<unknown>): Promise<boolean> {
     let done = false;
-    const changing = changeProfiles({
-      engine: this.engine,
-      store: this.#store,
-      checkpointer: this.#checkpointer,
-      present: this.#inForce,
-      profiles,
-      groups,
-    }).then(() => {
-      this.#inForce = new Map(profiles.map((profile) => [profile.id, profile]));
+    const whole = doing.then(() => {
       done = true;
     });
-    while (!done && !this.disk.dead) await Promise.race([changing, settle()]);
+    while (!done && !this.disk.dead) await Promise.race([whole, settle()]);
     return done;
-  }
-
-  async apply(block: Omit<Block, "sequence">): Promise<void> {
-    await this.#write(block);
-    while (this.engine.isBehind) await this.#write({ ...block, groups: [], tick: false });
-  }
-
-  async #write(block: Omit<Block, "sequence">): Promise<void> {
-    const shares = Number.isFinite(this.#shareMax) ? { shareMax: this.#shareMax } : {};
-    const whole = { ...block, ...shares, sequence: this.engine.sequence + 1 };
-    const summaries = this.engine.apply(whole);
-    const share = this.#checkpointer.nextShare(this.#store);
-    await this.#store.commit({ block: whole, summaries, ...share.commit });
-    share.written();
-    await makeRoom({ engine: this.engine, store: this.#store, checkpointer: this.#checkpointer });
   }
 
   async log(): Promise<Summary[]> {

@@ -76,11 +76,11 @@ function block(groups: readonly ReadingGroup[]) {
 /** So many readings of each device under each setting in turn. @param dies in which batch of a change, and whether it is in */
 async function lived(
   settings: readonly Setting[],
-  bytesMax: number,
+  bytesMax: number | undefined,
   dies?: { readonly change: number; readonly batch: number; readonly diesAfter: boolean },
 ): Promise<{ readonly gateway: ChangingGateway; readonly hasDied: boolean }> {
   // Where memory is little, few windows at a time: a group has more to close too.
-  const gateway = new ChangingGateway(bytesMax, bytesMax === Number.POSITIVE_INFINITY ? bytesMax : 2);
+  const gateway = new ChangingGateway(bytesMax === undefined ? {} : { bytesMax, shareMax: 2 });
   let hasDied = false;
   for (const [i, each] of settings.entries()) {
     if (i === 0) await gateway.start(each);
@@ -131,7 +131,7 @@ describe("a change of profiles", () => {
   it.each(Object.entries(scenarios))(
     "comes to the same with little memory, and when the process dies in any batch of it: %s",
     async (_, settings) => {
-      const expected = await outcome((await lived(settings, Number.POSITIVE_INFINITY)).gateway);
+      const expected = await outcome((await lived(settings, undefined)).gateway);
       expect(await outcome((await lived(settings, 0)).gateway)).toEqual(expected);
       for (let change = 1; change < settings.length; change++) {
         for (const diesAfter of [false, true]) {
@@ -165,13 +165,13 @@ describe("a change of profiles", () => {
   ])(
     "is finished first when the process dies in it and comes up with other profiles%s again",
     async (_, settings) => {
-      const straight = new ChangingGateway(Number.POSITIVE_INFINITY);
+      const straight = new ChangingGateway();
       await straight.start(settings[0]!);
       for (let round = 0; round < 8; round++) await straight.apply(block(readings(settings[0]!, round)));
       for (const each of settings.slice(1)) await straight.change(each);
       const expected = await outcome(straight);
       for (let batch = 4; batch < 8; batch++) {
-        const gateway = new ChangingGateway(0, 1);
+        const gateway = new ChangingGateway({ bytesMax: 0, shareMax: 1 });
         await gateway.start(settings[0]!);
         for (let round = 0; round < 8; round++) await gateway.apply(block(readings(settings[0]!, round)));
         gateway.disk.batchesLeft = batch;
@@ -184,7 +184,7 @@ describe("a change of profiles", () => {
 
   it("keeps within the bound of memory but for the device whose turn it is, though all of them have windows to close", async () => {
     const [bytesMax, devices] = [200_000, 2_000];
-    const gateway = new ChangingGateway(bytesMax);
+    const gateway = new ChangingGateway({ bytesMax });
     await gateway.start(setting([a1]));
     for (let from = 0; from < devices; from += 20) {
       const some = readings(setting([a1]), 0, devices).slice(from, from + 20);
@@ -201,7 +201,7 @@ describe("a change of profiles", () => {
     expect(gateway.batches).toBeGreaterThan(5);
     expect((await gateway.log()).filter(({ reconfigured }) => reconfigured)).toHaveLength(2 * devices);
     // And within what one batch may hold where memory is without end.
-    const roomy = new ChangingGateway(Number.POSITIVE_INFINITY);
+    const roomy = new ChangingGateway();
     await roomy.start(setting([a1]));
     await roomy.apply(block(readings(setting([a1]), 0, devices)));
     roomy.batches = 0;
@@ -221,7 +221,7 @@ describe("a change of profiles", () => {
       fields: { x: ["count"] },
     }));
     const all: GroupDefinition = { name: "all", members: {}, windows };
-    const gateway = new ChangingGateway(100_000, shareMax);
+    const gateway = new ChangingGateway({ bytesMax: 100_000, shareMax });
     await gateway.start(setting([before], [all]));
     for (let i = 0; i < seconds; i++) {
       const of = setting([before]);
