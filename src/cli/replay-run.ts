@@ -44,6 +44,10 @@ export interface ReplayTotals {
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
   /** Of what could not be read, by reason, the first and why. */
   readonly unread: ReadonlyMap<RejectReason, string>;
+  /** Values that are not of their field's type, in readings that were kept for their others. */
+  readonly unreadableValues: number;
+  /** The first of them, where there is one. */
+  readonly unreadableValue: string | undefined;
   readonly partlyLate: number;
   readonly conflicting: number;
   readonly devices: number;
@@ -65,6 +69,8 @@ export class Replay implements ReadingSink {
   #builder = new BlockBuilder();
   #arrivalMs = Number.NaN;
   readonly #unread = new Map<RejectReason, string>();
+  #unreadableValues = 0;
+  #unreadableValue: string | undefined;
   /** Where the payload is from that is being decoded. */
   #path = "";
   #number = 0;
@@ -113,9 +119,18 @@ export class Replay implements ReadingSink {
 
   reject(device: string | undefined, reason: RejectReason, detail: string): void {
     if (!this.#unread.has(reason)) {
-      this.#unread.set(reason, `${this.#path}, payload ${this.#number}: ${detail}`);
+      this.#unread.set(reason, this.#placed(detail));
     }
     this.#builder.reject(this.#options.profile.hash, device ?? UNKNOWN_DEVICE, reason);
+  }
+
+  unreadable(_device: string, _field: number, detail: string): void {
+    this.#unreadableValues++;
+    this.#unreadableValue ??= this.#placed(detail);
+  }
+
+  #placed(detail: string): string {
+    return `${this.#path}, payload ${this.#number}: ${detail}`;
   }
 
   /** In as many parts as it takes: after a hole each device may have thousands of summaries to say. */
@@ -142,7 +157,14 @@ export class Replay implements ReadingSink {
     this.#apply();
     this.#emit(this.#engine.flush((summaries) => this.#emit(summaries.splice(0))));
     const counts = this.#engine.counts();
-    return { ...totalsOf(counts), unread: this.#unread, revisions: this.#revisions, windows: this.#finals };
+    return {
+      ...totalsOf(counts),
+      unread: this.#unread,
+      unreadableValues: this.#unreadableValues,
+      unreadableValue: this.#unreadableValue,
+      revisions: this.#revisions,
+      windows: this.#finals,
+    };
   }
 
   #emit(summaries: readonly Summary[]): void {
@@ -155,7 +177,13 @@ export class Replay implements ReadingSink {
   }
 }
 
-function totalsOf(counts: readonly DeviceCounts[]): Omit<ReplayTotals, "unread" | "revisions" | "windows"> {
+/** What the engine counts of the totals. */
+type Counted = Pick<
+  ReplayTotals,
+  "received" | "accepted" | "rejected" | "partlyLate" | "conflicting" | "devices"
+>;
+
+function totalsOf(counts: readonly DeviceCounts[]): Counted {
   const rejected: Partial<Record<RejectReason, number>> = {};
   for (const reason of REJECT_REASONS) {
     const count = counts.reduce((sum, device) => sum + (device.rejected[reason] ?? 0), 0);

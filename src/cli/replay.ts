@@ -17,6 +17,8 @@ import { checkReplayable, type RecordedFile, Replay, type ReplayTotals, timeRead
 const LINE_BYTES_MAX = 1_048_576;
 const PROGRESS_EVERY_MS = 250;
 const OUTPUT_CHARACTERS = 64 * 1024;
+/** More field names than these help nobody. */
+const FIELDS_NAMED = 8;
 
 interface Request {
   readonly profile: Profile;
@@ -145,7 +147,7 @@ async function replay(request: Request, io: CommandIo): Promise<void> {
     for (const { bytes } of sorted.batches()) await writeText(io.stdout, bytes);
     progress.clear();
     await writeText(io.stderr, report(totals, performance.now() - beganMs));
-    await writeText(io.stderr, hintAbout(totals, request));
+    await writeText(io.stderr, hintsAbout(totals, request));
   } finally {
     sorted.close();
   }
@@ -307,18 +309,34 @@ function report(totals: ReplayTotals, elapsedMs: number): string {
   ];
   if (totals.partlyLate > 0) rows.splice(2, 0, ["  of them late for a window", count(totals.partlyLate)]);
   if (totals.conflicting > 0) rows.splice(2, 0, ["  of them at a taken time", count(totals.conflicting)]);
+  const { unreadableValue, unreadableValues } = totals;
+  if (unreadableValue !== undefined) rows.push(["values not of their type", count(unreadableValues)]);
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   const unread = [...totals.unread].map(([reason, first]) => `first ${reason}: ${first}\n`);
+  if (unreadableValue !== undefined) unread.push(`first value not of its type: ${unreadableValue}\n`);
   return [...rows.map(([label, value]) => `${label.padEnd(width)}${value.padStart(12)}\n`), ...unread].join(
     "",
   );
 }
 
+/** What the totals let suspect of how the recording is read. */
+function hintsAbout(totals: ReplayTotals, request: Request): string {
+  return hintAboutDevice(totals, request) + hintAboutFields(totals, request);
+}
+
 /** Where payloads are found unidentified that a topic or port would have given a name. */
-function hintAbout({ rejected }: ReplayTotals, { profile, device }: Request): string {
+function hintAboutDevice({ rejected }: ReplayTotals, { profile, device }: Request): string {
   if (rejected.unidentified === undefined || device !== undefined) return "";
   const topic = profile.topics.length === 0 ? "" : ", which the topic tells where they come by MQTT";
   return `weir: unidentified readings do not say their device${topic}; name it with --device ID\n`;
+}
+
+/** A slip in a column's name or in a pointer leaves every reading empty. */
+function hintAboutFields({ accepted, rejected }: ReplayTotals, { profile }: Request): string {
+  if (accepted > 0 || rejected.empty === undefined) return "";
+  const names = profile.fields.slice(0, FIELDS_NAMED).map(({ name }) => name);
+  if (profile.fields.length > FIELDS_NAMED) names.push("…");
+  return `weir: empty readings have a value for none of ${names.join(", ")}; compare what the profile's fields are read from with the recording\n`;
 }
 
 function count(n: number): string {

@@ -177,6 +177,36 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     expect(sorted.stderr).toMatch(/^first invalid: .*s\.jsonl, payload [23]: x is "\?"$/m);
   });
 
+  it("counts values that are not of their field's type in readings that are kept for others", async () => {
+    const profile = PROFILE.replace(
+      "fields: { x: { from: /x } }",
+      "fields: { x: { from: /x }, y: { from: /y } }",
+    );
+    const readings = [
+      { d: "a", t: 0, x: 1, y: 1 },
+      { d: "a", t: 1, x: "1,5", y: 2 },
+      { d: "a", t: 2, x: "nan", y: "?" },
+      { d: "a", t: 3, x: 1, y: "?" },
+    ];
+    const recording = readings.map((reading) => `${JSON.stringify(reading)}\n`).join("");
+    for (const order of ["file", "time"]) {
+      const { stderr } = await replay({ "r.jsonl": recording }, ["--in-order-of", order], profile);
+      expect(stderr).toMatch(/^accepted +3$/m);
+      expect(stderr).toMatch(/^values not of their type +2$/m);
+      expect(stderr).toMatch(/^first value not of its type: .*r\.jsonl, payload 2: x is "1,5"$/m);
+    }
+    const { stderr } = await replay({ "r.jsonl": line("a", 0, 1) }, [], profile);
+    expect(stderr).not.toContain("type");
+  });
+
+  it("says which fields it looked for where every reading is empty", async () => {
+    const misnamed = `${JSON.stringify({ d: "a", t: 0, X: 1 })}\n`;
+    const { stderr } = await replay({ "r.jsonl": misnamed });
+    expect(stderr).toMatch(/^weir: empty readings have a value for none of x; /m);
+    const some = await replay({ "r.jsonl": misnamed + line("a", 1, 1) });
+    expect(some.stderr).not.toContain("weir:");
+  });
+
   it("says how to name the device where payloads leave that to the topic", async () => {
     const profile = PROFILE.replace("identity: { from: /d }", 'match: { mqtt: { topics: ["s/{device}"] } }');
     const file = { "r.jsonl": line("a", 0, 1) };
