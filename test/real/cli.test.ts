@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
@@ -22,6 +22,12 @@ function start(args: readonly string[], options: { readonly preload?: string } =
   return { child, ended };
 }
 
+/** Code that runs as soon as the program listens to an event. */
+function onceListening(event: string, code: string): string {
+  const look = `if(process.listenerCount('${event}')===0)return;clearInterval(timer);${code}`;
+  return `const timer=setInterval(()=>{${look}},1)`;
+}
+
 describe("the program", () => {
   beforeAll(() => {
     expect(existsSync(MAIN), "build first: npm run build").toBe(true);
@@ -41,17 +47,33 @@ describe("the program", () => {
     expect(await ended).toMatchObject({ code: 0, stderr: "" });
   });
 
+  it("says that the disk behind its output is full, and exits with 1", async () => {
+    const full = openSync("/dev/full", "w");
+    onTestFinished(() => closeSync(full));
+    const child = spawn(process.execPath, [MAIN, "help"], { stdio: ["ignore", full, "pipe"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    let stderr = "";
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const [code] = await once(child, "close");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^level=error event=output-failed msg="ENOSPC: no space left on device[^\\]*"\n$/);
+  });
+
+  it("lives on when it is told to reload while it is still being loaded", async () => {
+    const { ended } = start(["run", "-c", "/nowhere/weir.yaml"], {
+      preload: onceListening("uncaughtException", "process.kill(process.pid,'SIGHUP')"),
+    });
+    expect(await ended).toMatchObject({ code: 2, stderr: expect.stringContaining("/nowhere/weir.yaml") });
+  });
+
   it.each([
     ["a rejection", "unhandled-rejection", "Promise.reject(error)"],
     ["an exception", "uncaught-exception", "setTimeout(()=>{throw error},0)"],
   ])("prints %s that nobody caught as one line and exits with 1", async (_, event, trouble) => {
-    const whenReady = [
-      "const error=new Error('boom');",
-      `const timer=setInterval(()=>{if(process.listenerCount('uncaughtException')===0)return;`,
-      `clearInterval(timer);${trouble}},1)`,
-    ].join("");
     const { ended } = start(["replay", "--profile", "device-profiles/generic-json.yaml", "-"], {
-      preload: whenReady,
+      preload: `const error=new Error('boom');${onceListening("uncaughtException", trouble)}`,
     });
     const { code, stderr } = await ended;
     expect(code).toBe(1);
