@@ -8,6 +8,7 @@ import {
   aggregatesSchema,
   boundedKind,
   checkFill,
+  checkKind,
   checkPlacement,
   emptySchema,
   fillRule,
@@ -74,12 +75,7 @@ const windowSchema = withRefused(
       }),
     }),
     (window, report) => {
-      const kinds = KINDS.filter((kind) => window[kind] !== undefined);
-      if (kinds.length !== 1) {
-        const message =
-          kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`;
-        report({ code: "bad-window", message, hint: `give one of ${KINDS.join(", ")}` });
-      }
+      if (!checkKind(window, KINDS, report)) return;
       checkFill(window, report);
       checkPlacement(window, report);
       checkCount(window, report);

@@ -4,6 +4,7 @@ import { duration, name } from "../schema/types.js";
 import {
   aggregatesSchema,
   checkFill,
+  checkKind,
   checkPlacement,
   emptySchema,
   fillSchema,
@@ -137,14 +138,7 @@ export const windowSchema = withRule(
     }),
   }),
   (window, report) => {
-    const kinds = WINDOW_KINDS.filter((kind) => window[kind] !== undefined);
-    if (kinds.length !== 1) {
-      report({
-        code: "bad-window",
-        message: kinds.length === 0 ? "a window needs a kind" : `a window cannot be ${kinds.join(" and ")}`,
-        hint: `give one of ${WINDOW_KINDS.join(", ")}`,
-      });
-    }
+    if (!checkKind(window, WINDOW_KINDS, report)) return;
     if (window.tumbling === undefined && window.coarsen !== undefined) {
       report({
         code: "bad-window",

@@ -39,6 +39,24 @@ export const fillSchema = z
       "With `empty: emit`: null, the value before the hole, a straight line over the hole (the value before it for a field alone), or a number (for results that are numbers; null for others). What nothing makes 0 is 0 (`count`, `distinct`, `completeness`, `delta`, `increase`, `transitions`); times and mappings are null. Default: null.",
   });
 
+/**
+ * Reports a window that is not of one kind.
+ * @returns whether it is of any, without which nothing can be said of what goes with it
+ */
+export function checkKind(
+  window: Unchecked,
+  kinds: readonly string[],
+  report: (problem: Problem) => void,
+): boolean {
+  const given = kinds.filter((kind) => window[kind] !== undefined);
+  if (given.length !== 1) {
+    const message =
+      given.length === 0 ? "a window needs a kind" : `a window cannot be ${given.join(" and ")}`;
+    report({ code: "bad-window", message, hint: `give one of ${kinds.join(", ")}` });
+  }
+  return given.length > 0;
+}
+
 /** Reports `empty` or `fill` where it means nothing. */
 export function checkFill(window: Unchecked, report: (problem: Problem) => void): void {
   const bounded = window.tumbling !== undefined || window.hopping !== undefined;

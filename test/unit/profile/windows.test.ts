@@ -20,6 +20,15 @@ describe("a window of a profile", () => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
 
+  it("whose kind is mistyped is not told that what goes with the kind does not go with it", () => {
+    const written =
+      "{ name: a, tumbilng: 1d, zone: UTC, offset: 0d, partials: true, coarsen: never, empty: emit";
+    const said = problems({ windows: `windows: [${written}, early: 1h, fields: { x: [max] } }]` });
+    expect(said).toHaveLength(2);
+    expect(said[0]).toMatch(/a window needs a kind/);
+    expect(said[1]).toMatch(/unknown key "tumbilng".*did you mean "tumbling"\?/);
+  });
+
   describe("with a reading in more windows than are kept", () => {
     const windows = (...hopping: readonly string[]) => ({
       windows: `windows: [${hopping.map((at, i) => `{ name: w${i}, hopping: ${at}, fields: { x: [max] } }`).join(", ")}]`,
