@@ -4,6 +4,14 @@ import type { Summary } from "../../../src/model/summary.js";
 import { BlockMaker, engineProfile, field, groupedEngine, tumbling } from "../../helpers/engine.js";
 import { StoredGroups } from "../../helpers/stored-groups.js";
 
+type Window = GroupDefinition["windows"][number];
+
+/** Everything in one group, by ten seconds. */
+function tenSeconds(given: Pick<Window, "allowedLatenessMs" | "fields" | "fill">): GroupDefinition {
+  const kind: Window["kind"] = { type: "tumbling", sizeMs: 10_000, offsetMs: 0 };
+  return { name: "g", members: {}, windows: [{ name: "10s", kind, ...given }] };
+}
+
 describe("a group that is behind", () => {
   it("says anew what a late reading has changed though a hole is not filled yet, so that a crash forgets nothing of it", () => {
     const profile = engineProfile({
@@ -11,19 +19,7 @@ describe("a group that is behind", () => {
       time: { ...engineProfile().time, outOfOrdernessMs: 2_000 },
       windows: [tumbling("1h", 3_600_000, [{ field: 0, names: ["count"] }])],
     });
-    const group: GroupDefinition = {
-      name: "g",
-      members: {},
-      windows: [
-        {
-          name: "10s",
-          kind: { type: "tumbling", sizeMs: 10_000, offsetMs: 0 },
-          allowedLatenessMs: 60_000,
-          fields: { t: ["sum"] },
-          fill: "linear",
-        },
-      ],
-    };
+    const group = tenSeconds({ allowedLatenessMs: 60_000, fields: { t: ["sum"] }, fill: "linear" });
     const maker = new BlockMaker(profile);
     const share = { shareMax: 5 };
     const at = (...seconds: number[]) =>
@@ -57,18 +53,7 @@ describe("a group whose member has to wait for the next block", () => {
       time: { ...engineProfile().time, maxFutureMs: 60_000 },
       windows: [tumbling("5s", 5_000, [{ field: 0, names: ["count"] }])],
     });
-    const group: GroupDefinition = {
-      name: "g",
-      members: {},
-      windows: [
-        {
-          name: "10s",
-          kind: { type: "tumbling", sizeMs: 10_000, offsetMs: 0 },
-          allowedLatenessMs: 0,
-          fields: { x: ["count"] },
-        },
-      ],
-    };
+    const group = tenSeconds({ allowedLatenessMs: 0, fields: { x: ["count"] } });
     const maker = new BlockMaker(profile);
     const reading = (device: string, seconds: number) => ({
       device,
