@@ -1,10 +1,12 @@
 /** Words longer than this are not compared; nobody mistypes them by a letter or two. */
 const WORD_CHARACTERS_MAX = 64;
+/** Fewer letters are no abbreviation that says anything. */
+const ABBREVIATION_CHARACTERS_MIN = 3;
 
 /**
  * The candidate that a person most likely meant, or undefined when none is close: at most a third of the letters
- * differ (insertions, deletions, replacements and swaps of neighbours; the optimal string alignment distance).
- * Upper and lower case count as equal; of equally close candidates the first wins.
+ * differ (insertions, deletions, replacements and swaps of neighbours; the optimal string alignment distance), or one
+ * is how the other begins. Upper and lower case count as equal; of equally close candidates the first wins.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > WORD_CHARACTERS_MAX) return undefined;
@@ -13,14 +15,24 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     if (candidate.length > WORD_CHARACTERS_MAX) continue;
-    const distance = alignmentDistance(wanted, candidate.toLowerCase());
+    const offered = candidate.toLowerCase();
+    const distance = alignmentDistance(wanted, offered);
     const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
-    if (distance > allowed || distance >= Math.max(word.length, candidate.length)) continue;
+    if (
+      (distance > allowed && !abbreviates(wanted, offered)) ||
+      distance >= Math.max(word.length, candidate.length)
+    )
+      continue;
     if (distance >= bestDistance) continue;
     best = candidate;
     bestDistance = distance;
   }
   return best;
+}
+
+function abbreviates(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return short.length >= ABBREVIATION_CHARACTERS_MIN && long.startsWith(short);
 }
 
 function alignmentDistance(a: string, b: string): number {

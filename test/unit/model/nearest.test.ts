@@ -12,6 +12,13 @@ describe("the nearest known word", () => {
     expect(nearest("RUN", COMMANDS)).toBe("run");
   });
 
+  it("finds what a word abbreviates or spells out, unless another is nearer", () => {
+    expect(nearest("boolean", ["float", "int", "bool"])).toBe("bool");
+    expect(nearest("temp", ["humidity", "temperature"])).toBe("temperature");
+    expect(nearest("temp", ["temperature", "tempo"])).toBe("tempo");
+    expect(nearest("te", ["temperature"])).toBeUndefined();
+  });
+
   it("guesses nothing when nothing is close", () => {
     expect(nearest("compile", COMMANDS)).toBeUndefined();
     expect(nearest("", COMMANDS)).toBeUndefined();
