@@ -1,7 +1,9 @@
 import type { FieldValue, ReadingSink } from "./reading.js";
 import type { WindowDefinition } from "./window.js";
 
-export type FieldType = "float" | "int" | "decimal" | "bool" | "enum" | "string";
+export const FIELD_TYPES = ["float", "int", "decimal", "bool", "enum", "string"] as const;
+
+export type FieldType = (typeof FIELD_TYPES)[number];
 
 /** Of a field that counts up, and starts anew now and then. */
 export interface Counter {

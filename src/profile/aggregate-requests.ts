@@ -17,7 +17,8 @@ export interface RequestContext {
 
 /** What decides which aggregates a field may have. */
 export interface RequestedField {
-  readonly type: FieldType;
+  /** undefined where what is written is none, which is reported elsewhere. */
+  readonly type: FieldType | undefined;
   /** Names of an enum's values. */
   readonly names: readonly string[];
   readonly isCounter: boolean;
@@ -66,7 +67,7 @@ function misplaced(
 ): Problem | undefined {
   const { name, fields, other, requires } = aggregate;
   const its = field === undefined ? undefined : context.fields.get(field);
-  const type = field === undefined ? undefined : (its?.type ?? "float");
+  const type = its?.type;
   if (type !== undefined && !suits(fields, type)) {
     const message = `${name} is not for fields of type ${type}`;
     return { code: "bad-aggregate", message, hint: `they have ${aggregateNames(type).join(", ")}` };
@@ -99,7 +100,8 @@ function misplacedOnField(
     const message = `${name} is for counters, which ${field} is not`;
     return { code: "bad-aggregate", message, hint: `add kind: counter to ${field}, or ask for delta` };
   }
-  if (sought === undefined || soughtValue(sought, type, names) !== undefined) return undefined;
+  if (sought === undefined || type === undefined || soughtValue(sought, type, names) !== undefined)
+    return undefined;
   const message = `${field} never is ${sought}`;
   const values = type === "enum" ? names : type === "bool" ? ["true", "false"] : [];
   const guess = nearest(sought, values);
@@ -114,15 +116,15 @@ function misplacedOther(
   field: string | undefined,
   context: RequestContext,
 ): Problem | undefined {
-  const type = context.fields.get(other)?.type;
-  if (type === undefined) {
+  const its = context.fields.get(other);
+  if (its === undefined) {
     const guess = nearest(other, context.fields.keys());
     const all = [...context.fields.keys()].join(", ");
     const hint = guess === undefined ? `fields are ${all}` : `did you mean "${name.replace(other, guess)}"?`;
     return { code: "unknown-field", message: `there is no field ${other}`, hint };
   }
-  if (!suits(fields, type)) {
-    const message = `${name} needs numbers, and ${other} is of type ${type}`;
+  if (its.type !== undefined && !suits(fields, its.type)) {
+    const message = `${name} needs numbers, and ${other} is of type ${its.type}`;
     return { code: "bad-aggregate", message, hint: "name another field" };
   }
   if (other !== field) return undefined;

@@ -9,14 +9,14 @@ import type { DecodeSpec } from "../decode/spec.js";
 import { hintOf, messageOf } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import { nearest } from "../model/nearest.js";
-import type { FieldType } from "../model/profile.js";
 import type { Problem, Unchecked } from "../schema/zod.js";
 import { checkAggregates } from "./aggregate-requests.js";
 import { enumNames } from "./coerce.js";
-import { compileComputed, type FieldShape, fieldVariables } from "./computed.js";
+import { compileComputed, fieldVariables } from "./computed.js";
 import { captureName } from "./record-path.js";
+import { writtenType } from "./schema-fields.js";
 import { parseTopicPattern, type TopicPattern } from "./topic-pattern.js";
-import { compileFieldCondition, compileState } from "./window-conditions.js";
+import { compileFieldCondition, compileState, type NamedShape } from "./window-conditions.js";
 
 type Report = (problem: Problem) => void;
 type Path = readonly (string | number)[];
@@ -47,10 +47,6 @@ function isObject(value: unknown): value is Unchecked {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
-}
-
-function typeOf(field: Unchecked): FieldType {
-  return typeof field.type === "string" ? (field.type as FieldType) : "float";
 }
 
 function topicPatterns(profile: Unchecked): readonly TopicPattern[] {
@@ -124,9 +120,11 @@ function checkIdentity(profile: Unchecked, patterns: readonly TopicPattern[], re
 }
 
 function checkComputed(fields: readonly [string, Unchecked][], report: Report): void {
-  const before: (FieldShape & { name: string })[] = [];
+  const before: NamedShape[] = [];
   for (const [name, field] of fields) {
     const shape = shapeOf(name, field);
+    // Nothing can be said of the expressions behind a field whose type is none.
+    if (shape === undefined) return;
     const { compute } = field;
     if (typeof compute === "string" && compute.length > 0) {
       const path = ["fields", name, "compute"];
@@ -170,7 +168,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
   const requestable = new Map(
     [...fields].map(([name, field]) => [
       name,
-      { type: typeOf(field), names: shapeOf(name, field).names ?? [], isCounter: field.kind === "counter" },
+      { type: writtenType(field), names: namesOf(field), isCounter: field.kind === "counter" },
     ]),
   );
   const hasPeriod = isObject(profile.time) && profile.time.period !== undefined;
@@ -220,7 +218,8 @@ function checkConditions(
   path: Path,
   report: Report,
 ): void {
-  const shapes = [...fields].map(([name, field]) => shapeOf(name, field));
+  const shapes = [...fields].flatMap(([name, field]) => shapeOf(name, field) ?? []);
+  if (shapes.length < fields.size) return;
   if (isObject(state) && typeof state.of === "string" && state.of !== "") {
     const { of } = state;
     attempt(() => compileState(of, shapes), "bad-expression", [...path, "state", "of"], report);
@@ -236,10 +235,15 @@ function checkConditions(
   }
 }
 
-function shapeOf(name: string, field: Unchecked): FieldShape & { readonly name: string } {
+/** undefined where the field's type is none. */
+function shapeOf(name: string, field: Unchecked): NamedShape | undefined {
+  const type = writtenType(field);
+  return type === undefined ? undefined : { name, type, names: namesOf(field) };
+}
+
+function namesOf(field: Unchecked): readonly string[] {
   const values = field.values as Parameters<typeof enumNames>[0];
-  const names = isObject(values) || Array.isArray(values) ? enumNames(values) : [];
-  return { name, type: typeOf(field), names };
+  return isObject(values) || Array.isArray(values) ? enumNames(values) : [];
 }
 
 function pairsOf(value: unknown): [string, unknown][] {

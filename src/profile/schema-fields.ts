@@ -1,4 +1,5 @@
 import { LIMITS } from "../model/limits.js";
+import { FIELD_TYPES, type FieldType } from "../model/profile.js";
 import { convert, unitsLike } from "../model/units.js";
 import { count, duration } from "../schema/types.js";
 import { type Unchecked, withRule, z } from "../schema/zod.js";
@@ -30,7 +31,7 @@ const fieldObject = z.strictObject({
         "An expression over the fields before this one, in the units they are kept in, after cleaning. All numbers are doubles; where a field is missing, so is the result.",
       examples: ["temperature * 1.8 + 32"],
     }),
-  type: z.enum(["float", "int", "decimal", "bool", "enum", "string"]).default("float").meta({
+  type: z.enum(FIELD_TYPES).default("float").meta({
     description:
       "float: any number. int: whole numbers. decimal: rounded to `digits` places. bool: kept as 0 and 1. enum: one of `values`. string: text of at most 256 characters.",
   }),
@@ -105,21 +106,12 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
     const message = has("from") ? "a field is either read or computed" : "a field needs a place to come from";
     report({ code: "bad-field", message, hint: "give either from or compute" });
   }
-  const type = typeof field.type === "string" ? field.type : "float";
-  const numeric = type === "float" || type === "int" || type === "decimal";
   const misplaced = (keys: readonly string[], allowed: boolean, why: string): void => {
     for (const key of allowed ? [] : keys.filter(has)) {
       report({ code: "bad-field", message: `"${key}" ${why}`, path: [key], at: "key", hint: "remove it" });
     }
   };
-  misplaced(NUMERIC, numeric, `does not go with the type ${type}`);
-  misplaced(["digits"], type === "decimal", `does not go with the type ${type}`);
-  misplaced(["values"], type === "enum", `does not go with the type ${type}`);
-  misplaced(["whenTrue", "whenFalse"], type === "bool", `does not go with the type ${type}`);
   misplaced(READ_ONLY, !has("compute"), "does not go with compute");
-  if (type === "enum" && !has("values")) {
-    report({ code: "missing-key", message: "an enum needs its values", hint: "values: [off, on]" });
-  }
   if (Array.isArray(field.values)) {
     for (const [index, name] of field.values.entries()) {
       const first = field.values.indexOf(name);
@@ -127,6 +119,27 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
       const message = `the value ${JSON.stringify(name)} is listed twice`;
       report({ code: "duplicate-name", message, path: ["values", index], hint: "remove one" });
     }
+  }
+  if (has("rollover") && field.kind !== "counter") {
+    report({
+      code: "bad-field",
+      message: '"rollover" is for counters',
+      path: ["rollover"],
+      at: "key",
+      hint: "add kind: counter, or remove rollover",
+    });
+  }
+  checkUnits(field, report);
+  const type = writtenType(field);
+  // What is no type is reported as that; nobody knows yet what goes with it.
+  if (type === undefined) return;
+  const numeric = type === "float" || type === "int" || type === "decimal";
+  misplaced(NUMERIC, numeric, `does not go with the type ${type}`);
+  misplaced(["digits"], type === "decimal", `does not go with the type ${type}`);
+  misplaced(["values"], type === "enum", `does not go with the type ${type}`);
+  misplaced(["whenTrue", "whenFalse"], type === "bool", `does not go with the type ${type}`);
+  if (type === "enum" && !has("values")) {
+    report({ code: "missing-key", message: "an enum needs its values", hint: "values: [off, on]" });
   }
   if (type === "decimal" && !has("digits")) {
     report({ code: "missing-key", message: "a decimal needs its digits", hint: "digits: 2" });
@@ -140,17 +153,12 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
       hint: "counters are of type float, int or decimal",
     });
   }
-  if (has("rollover") && field.kind !== "counter") {
-    report({
-      code: "bad-field",
-      message: '"rollover" is for counters',
-      path: ["rollover"],
-      at: "key",
-      hint: "add kind: counter, or remove rollover",
-    });
-  }
-  checkUnits(field, report);
 });
+
+/** The type of a field as it is written; undefined where that is none. */
+export function writtenType({ type = "float" }: Unchecked): FieldType | undefined {
+  return FIELD_TYPES.find((each) => each === type);
+}
 
 function checkUnits(field: Unchecked, report: Parameters<Parameters<typeof withRule>[1]>[1]): void {
   const { unit: from, as: to } = field;

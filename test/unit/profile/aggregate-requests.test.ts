@@ -84,6 +84,22 @@ describe("asking for an aggregate", () => {
     ]);
   });
 
+  it.each([
+    ["boolean", "type: boolean, whenTrue: [ON]", "durationIn(true)", /did you mean "bool"\?/],
+    ["text", "type: text, digits: 2", "mode", /one of float, int, .*string/],
+    ["number", "type: number, scale: 2", "mean, correlation(humidity)", /one of float, int, .*string/],
+    ["[float]", "type: [float]", "mean", /type/],
+  ])(
+    "of a field whose type is mistyped as %s is not judged by another type",
+    (_type, written, names, said) => {
+      const kind = "state: { of: x && humidity > 3 }";
+      const found = problems({ fields: `{ x: [${names}], n: [correlation(x)] }`, kind, x: `, ${written}` });
+      expect(found).toHaveLength(1);
+      expect(found[0]).toMatch(/^t:8:\d+ bad-/);
+      expect(found[0]).toMatch(said);
+    },
+  );
+
   it("needs a resolution that is a step", () => {
     for (const resolution of ["0", "-0.1", "1e-13", "fine"]) {
       expect(problems({ fields: "{ x: [p50] }", x: `, resolution: ${resolution}` })).toHaveLength(1);
