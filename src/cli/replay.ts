@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { formatDiagnostic } from "../model/diagnostic.js";
 import { messageOf, WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import type { Profile } from "../model/profile.js";
 import { canonicalJson, type Summary } from "../model/summary.js";
 import { isZone } from "../model/zone.js";
@@ -14,7 +15,6 @@ import { writeText } from "./output.js";
 import { checkReplayable, type RecordedFile, Replay, type ReplayTotals, timeReader } from "./replay-run.js";
 
 /** `weir replay`: recordings through a profile, summaries on stdout, the accounting on stderr. */
-const LINE_BYTES_MAX = 1_048_576;
 const PROGRESS_EVERY_MS = 250;
 const OUTPUT_CHARACTERS = 64 * 1024;
 /** More field names than these help nobody. */
@@ -246,7 +246,7 @@ async function* batchesOf(
   progress: Progress,
 ): AsyncGenerator<readonly (string | Uint8Array)[]> {
   const { encoding } = profile;
-  const recording = await openRecording({ path, encoding, framing, lineBytesMax: LINE_BYTES_MAX });
+  const recording = await openRecording({ path, encoding, framing, lineBytesMax: LIMITS.payloadBytesMax });
   for await (const payloads of recording.batches()) {
     progress.show(recording);
     yield payloads;

@@ -138,7 +138,7 @@ const framing = z
           .refine((text) => Buffer.byteLength(text) <= 16, { error: "a delimiter has at most 16 bytes" })
           .describe("Ends a message. In double quotes YAML understands `\\n` and `\\r`.")
           .default("\n"),
-        lineBytesMax: byteSize({ maxBytes: 1_048_576 })
+        lineBytesMax: byteSize({ maxBytes: LIMITS.payloadBytesMax })
           .describe("Longest message; a longer one is thrown away and counted as `tooLarge`.")
           .prefault(LIMITS.serialLineBytesMax),
         skipFirst: z

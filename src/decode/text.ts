@@ -1,4 +1,5 @@
 import { WeirError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 
 export type TextEncoding = "utf-8" | "latin1";
 
@@ -14,13 +15,15 @@ const BYTE_ORDER_MARK = 0xfeff;
  */
 export function textOf(payload: Uint8Array | string, encoding: TextEncoding, maxBytes: number): string {
   if (payload.length > maxBytes) {
-    throw new WeirError(
-      "decode-too-large",
-      `the payload has ${payload.length} bytes, more than ${maxBytes}`,
-      {
-        hint: "raise decode.maxBytes if such payloads are right",
-      },
-    );
+    const most = LIMITS.payloadBytesMax;
+    const bytes = payload.length > most ? `over ${most}` : payload.length;
+    const hint =
+      payload.length > most
+        ? "send shorter ones; no decode.maxBytes allows that"
+        : "raise decode.maxBytes if such payloads are right";
+    throw new WeirError("decode-too-large", `the payload has ${bytes} bytes, more than ${maxBytes}`, {
+      hint,
+    });
   }
   if (typeof payload === "string") {
     return payload.charCodeAt(0) === BYTE_ORDER_MARK ? payload.slice(1) : payload;

@@ -5,6 +5,8 @@
 export const LIMITS = {
   /** A config or profile file. */
   documentBytesMax: 1_048_576,
+  /** What `decode.maxBytes` may allow. Sources that read files hand over a byte more of a longer one, and no more. */
+  payloadBytesMax: 1_048_576,
   /** Alias expansions in one YAML file. */
   yamlAliasesMax: 100,
   /** Fields of one profile. */

@@ -2,7 +2,7 @@ import { LIMITS } from "../model/limits.js";
 import { byteSize, count, jsonPointer } from "../schema/types.js";
 import { withRule, z } from "../schema/zod.js";
 
-const maxBytes = byteSize({ maxBytes: LIMITS.documentBytesMax }).prefault("64KiB").meta({
+const maxBytes = byteSize({ maxBytes: LIMITS.payloadBytesMax }).prefault("64KiB").meta({
   description: "Longest payload; longer ones are counted as tooLarge.",
 });
 

@@ -177,6 +177,15 @@ windows: [{ name: 1m, tumbling: 1m, fields: { x: [count, sum] } }]
     expect(sorted.stderr).toMatch(/^first invalid: .*s\.jsonl, payload [23]: x is "\?"$/m);
   });
 
+  it("says of a line that is longer than any may be that it is that, not the part of it that was read", async () => {
+    const { stderr } = await replay({
+      "r.jsonl": line("a", 0, 1).replace('"x":1', `"x":"${"1".repeat(3e6)}"`),
+    });
+    expect(stderr).toMatch(
+      /^first tooLarge: .*, payload 1: the payload has over 1048576 bytes, more than \d+$/m,
+    );
+  });
+
   it("counts values that are not of their field's type in readings that are kept for others", async () => {
     const profile = PROFILE.replace(
       "fields: { x: { from: /x } }",
