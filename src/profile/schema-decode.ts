@@ -11,10 +11,14 @@ const encoding = z.enum(["utf-8", "latin1"]).default("utf-8").meta({
     "Encoding of the text. Bytes that are not valid UTF-8 make a payload invalid; any byte is valid latin1.",
 });
 
-const decimal = z.enum([".", ","]).default(".").meta({ description: "The decimal mark of numbers." });
+const decimal = z.enum([".", ","]).default(".").meta({
+  description:
+    "The decimal mark of numbers. With `,` a number written with a point is read as well, unless the point is the `thousands` mark between groups of three digits.",
+});
 
 const thousands = z.string().min(1).max(1).optional().meta({
-  description: "A mark between groups of digits that is left out, such as a no-break space. None by default.",
+  description:
+    "A mark between groups of three digits that is left out, such as a no-break space (any kind of blank then is one). None by default.",
 });
 
 const missing = z.array(z.string().max(64)).max(32).default([]).meta({

@@ -100,7 +100,9 @@ const timeSchema = z
         description: `One of ${Object.keys(TIME_FORMATS).join(", ")}, or a pattern such as "%d.%m.%Y %H:%M:%S".`,
         examples: ["iso", "epoch-s", "%Y-%m-%d %H:%M:%S"],
       }),
-    zone: profileZone("Zone of times without one: `gateway`, `UTC` or an IANA name.").default("gateway"),
+    zone: profileZone(
+      "Zone of times without one: `gateway`, `UTC` or an IANA name. Of a time that occurs twice, when clocks are set back, the first is meant; one that is skipped, when they are set forward, is read as if they had not been.",
+    ).default("gateway"),
     maxPast: duration({ never: true })
       .prefault("never")
       .meta({ description: "Readings further behind their arrival are rejected as past." }),
