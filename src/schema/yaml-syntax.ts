@@ -1,5 +1,5 @@
 /** The YAML parser's complaints in our words: a place, what is wrong, what to do; quoting nothing of the file. */
-import type { parseDocument, YAMLError } from "yaml";
+import { CST, Lexer, type parseDocument, type YAMLError } from "yaml";
 
 export interface SyntaxProblem {
   /** In characters from the start of the file. */
@@ -19,17 +19,67 @@ const BARE_VARIABLE = {
 /** @param text the file, to recognise what people trip over */
 export function syntaxProblems(document: ReturnType<typeof parseDocument>, text: string): SyntaxProblem[] {
   const { errors, warnings, directives } = document;
-  const problems = [...errors, ...warnings].map((error): SyntaxProblem => {
+  const unclosed = errors.some(isNotClosed) ? unclosedIn(text) : [];
+  const others = unclosed.length === 0 ? errors : errors.filter((error) => !isNotClosed(error));
+  const problems = [...others, ...warnings].map((error): SyntaxProblem => {
     const offset = error.pos[0];
     if (text[offset] === "{" && text[offset - 1] === "$") return { offset: offset - 1, ...BARE_VARIABLE };
     return { offset, ...explain(error) };
   });
+  problems.push(...unclosed.map((offset) => ({ offset, ...notClosed(text[offset]!) })));
   const version = directives?.yaml.version;
   if (version !== undefined && version !== "1.2") {
     const message = `YAML ${version} is not understood, only 1.2`;
     problems.push({ offset: 0, code: "yaml-syntax", message, hint: "remove the %YAML directive" });
   }
   return problems;
+}
+
+/** Brackets and quotes that do not end, which the parser says where it gives up, and people look for where they begin. */
+function isNotClosed({ message }: YAMLError): boolean {
+  return /end with a|missing closing/i.test(message);
+}
+
+function notClosed(mark: string): Omit<SyntaxProblem, "offset"> {
+  const isQuote = mark === '"' || mark === "'";
+  const remedy = isQuote ? "a quote within quotes is doubled" : "indent what is in it further than its line";
+  return { code: "yaml-syntax", message: `this ${mark} is not closed`, hint: `close it; ${remedy}` };
+}
+
+/** Where the brackets and quotes stand that are not closed: of brackets within each other the outermost. */
+function unclosedIn(text: string): number[] {
+  const unclosed: number[] = [];
+  let open: number[] = [];
+  let at = 0;
+  let isText = false;
+  for (const lexeme of new Lexer().lex(text)) {
+    const type: CST.TokenType | null = isText ? null : CST.tokenType(lexeme);
+    isText = type === "scalar";
+    switch (type) {
+      // Marks of the lexer itself, which are not in the file.
+      case "scalar":
+      case "doc-mode":
+        continue;
+      case "flow-error-end":
+        unclosed.push(...open.slice(0, 1));
+        open = [];
+        continue;
+      case "flow-map-start":
+      case "flow-seq-start":
+        open.push(at);
+        break;
+      case "flow-map-end":
+      case "flow-seq-end":
+        open.pop();
+        break;
+      case "double-quoted-scalar":
+      case "single-quoted-scalar":
+        // It ends with the file, and so do the brackets around it.
+        if (lexeme.length === 1 || !lexeme.endsWith(lexeme[0]!)) return [...unclosed, at];
+    }
+    at += lexeme.length;
+  }
+  return [...unclosed, ...open.slice(0, 1)];
 }
 
 /** By what the parser says. */

@@ -158,6 +158,20 @@ describe("the YAML that is understood", () => {
     expect(problems("id: a\n---\nid: b\n")[0]).toMatch(/^f:2:1 yaml-syntax /);
   });
 
+  it.each([
+    ["id: a\nmany: {\n  b: [1, 2],\nlevel: 5\n", "2:7 {"],
+    ["id: a\nmany: [1, { b: 2 }\nends: { c: 3\nlevel: 5\n", "2:7 [", "3:7 {"],
+    ["id: a\nmany: { a: { b: [2\nlevel: 5\n", "2:7 {"],
+    ['id: "a\nmany: [1]\nlevel: 5\n', '1:5 "'],
+    ["id: 'it''s\nmany: [1]\nlevel: 5\n", "1:5 '"],
+    ['id: { a: "b\nlevel: 5\n', '1:10 "'],
+    ['\ufeffid: |\n  "a {\nmany: [a # {\nlevel: 5\n', "3:7 ["],
+    ["id: it's { here\nmany: { a: \"}\", b: '[', c: it's\n", "2:7 {"],
+  ])("says of a bracket or quote that is not closed where it begins: %j", (text, ...places) => {
+    const found = problems(text).map((line) => line.replace(/ yaml-syntax this (.) is not closed .*/, " $1"));
+    expect(found).toEqual(places.map((place) => `f:${place}`));
+  });
+
   it("takes no tags, no other YAML version and no merge keys", () => {
     expect(problems("id: !secret a\n")[0]).toMatch(/^f:1:5 bad-tag /);
     expect(problems("id: !!binary aGk=\n")[0]).toMatch(/^f:1:5 bad-tag /);
