@@ -16,23 +16,46 @@ const BARE_VARIABLE = {
   hint: `put it in double quotes: "\${…}"`,
 };
 
-/** @param text the file, to recognise what people trip over */
+/** Errors after which the parser takes what follows for something else, so that more of them say nothing new. */
+const MISLEADING: ReadonlySet<YAMLError["code"]> = new Set([
+  "BAD_INDENT",
+  "BLOCK_AS_IMPLICIT_KEY",
+  "BLOCK_IN_FLOW",
+  "IMPOSSIBLE",
+  "MISSING_CHAR",
+  "MULTILINE_IMPLICIT_KEY",
+  "TAB_AS_INDENT",
+  "UNEXPECTED_TOKEN",
+]);
+
+/**
+ * What is wrong, in the order of the file; of errors that mislead the parser only the first.
+ * @param text the file, to recognise what people trip over
+ */
 export function syntaxProblems(document: ReturnType<typeof parseDocument>, text: string): SyntaxProblem[] {
   const { errors, warnings, directives } = document;
+  const problems: SyntaxProblem[] = [];
   const unclosed = errors.some(isNotClosed) ? unclosedIn(text) : [];
-  const others = unclosed.length === 0 ? errors : errors.filter((error) => !isNotClosed(error));
-  const problems = [...others, ...warnings].map((error): SyntaxProblem => {
-    const offset = error.pos[0];
-    if (text[offset] === "{" && text[offset - 1] === "$") return { offset: offset - 1, ...BARE_VARIABLE };
-    return { offset, ...explain(error) };
-  });
-  problems.push(...unclosed.map((offset) => ({ offset, ...notClosed(text[offset]!) })));
+  for (const offset of unclosed) problems.push({ offset, ...notClosed(text[offset]!) });
+  let misledFrom = unclosed[0] ?? Number.POSITIVE_INFINITY;
+  let first: YAMLError | undefined;
+  for (const error of [...errors, ...warnings]) {
+    const [offset] = error.pos;
+    if (text[offset] === "{" && text[offset - 1] === "$") {
+      problems.push({ offset: offset - 1, ...BARE_VARIABLE });
+      misledFrom = Math.min(misledFrom, offset);
+    } else if (!MISLEADING.has(error.code)) problems.push({ offset, ...explain(error) });
+    else if (first === undefined || offset < first.pos[0]) first = error;
+  }
+  if (first !== undefined && first.pos[0] < misledFrom) {
+    problems.push({ offset: first.pos[0], ...explain(first) });
+  }
   const version = directives?.yaml.version;
   if (version !== undefined && version !== "1.2") {
     const message = `YAML ${version} is not understood, only 1.2`;
     problems.push({ offset: 0, code: "yaml-syntax", message, hint: "remove the %YAML directive" });
   }
-  return problems;
+  return problems.sort((a, b) => a.offset - b.offset);
 }
 
 /** Brackets and quotes that do not end, which the parser says where it gives up, and people look for where they begin. */

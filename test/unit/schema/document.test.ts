@@ -172,6 +172,17 @@ describe("the YAML that is understood", () => {
     expect(found).toEqual(places.map((place) => `f:${place}`));
   });
 
+  it.each([
+    ["id: a: b\nmany: c: d\nlevel: 5\n", "1:5 yaml-syntax"],
+    ["id: a\n  level: 5\nmany:\n- 1\nends: ]\n", "1:5 yaml-syntax"],
+    ["many: [a }\nid: a\nlevel: 5\nends: b\n", "1:10 yaml-syntax"],
+    ["id: a\nmany: { b: 1\n level: 5\nends: c\n", "2:7 yaml-syntax"],
+    ["id: !a b\nmany: !b c\nlevel: ]\nends: }\n", "1:5 bad-tag", "2:7 bad-tag", "3:8 yaml-syntax"],
+    [`id: { a: \${A}, b: 1 }\nmany: { a: \${A} }\nends: ]\n`, "1:10 yaml-syntax", "2:12 yaml-syntax"],
+  ])("is not said to be wrong wherever one slip has misled the parser: %j", (text, ...expected) => {
+    expect(problems(text).map((line) => line.replace(/^f:(\S+ \S+) .*/, "$1"))).toEqual(expected);
+  });
+
   it("takes no tags, no other YAML version and no merge keys", () => {
     expect(problems("id: !secret a\n")[0]).toMatch(/^f:1:5 bad-tag /);
     expect(problems("id: !!binary aGk=\n")[0]).toMatch(/^f:1:5 bad-tag /);
