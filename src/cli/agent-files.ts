@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
-import { checkProfileIds, checkTargetFiles, findProfiles } from "../config/check.js";
+import { checkProfileIds, checkStorePath, checkTargetFiles, findProfiles } from "../config/check.js";
 import { unreadable } from "../config/files.js";
 import type { Config } from "../config/load.js";
 import type { Diagnostic } from "../model/diagnostic.js";
@@ -36,6 +36,7 @@ export function readAgentFiles(
   const diagnostics: Diagnostic[] = [
     ...loaded.diagnostics,
     ...found.diagnostics,
+    ...checkStorePath(file, loaded),
     ...checkTargetFiles(file, loaded),
   ];
   const zone = inForce?.zone ?? loaded.profiles?.zone ?? "UTC";

@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { basename, extname, relative, resolve } from "node:path";
-import { checkProfileIds, checkTargetFiles, findProfiles, type KnownProfile } from "../config/check.js";
+import {
+  checkProfileIds,
+  checkStorePath,
+  checkTargetFiles,
+  findProfiles,
+  type KnownProfile,
+} from "../config/check.js";
 import { unreadable } from "../config/files.js";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.js";
 import type { Profile } from "../model/profile.js";
@@ -55,7 +61,9 @@ function check(config: string | undefined, named: readonly string[], env: NodeJS
   const diagnostics: Diagnostic[] = [...(loaded?.diagnostics ?? [])];
   const found = config === undefined || loaded === undefined ? undefined : findProfiles(config, loaded);
   diagnostics.push(...(found?.diagnostics ?? []));
-  if (config !== undefined && loaded !== undefined) diagnostics.push(...checkTargetFiles(config, loaded));
+  if (config !== undefined && loaded !== undefined) {
+    diagnostics.push(...checkStorePath(config, loaded), ...checkTargetFiles(config, loaded));
+  }
 
   const zone = loaded?.profiles?.zone ?? "UTC";
   const files = [...new Set([...(found?.files ?? []), ...named].map(shownPath))];

@@ -94,6 +94,27 @@ function obstacle(target: TargetConfig): Pick<Diagnostic, "code" | "message" | "
   return { code: "no-file", message, hint: "give the target another path" };
 }
 
+/** A store that would lie within a file, or be one. That its folder is missing is fine, the agent creates it. */
+export function checkStorePath(file: string, loaded: LoadedConfig): Diagnostic[] {
+  if (loaded.config === undefined) return [];
+  const blocking = fileOnTheWay(loaded.config.store.path);
+  if (blocking === undefined) return [];
+  const place = loaded.place(["store", "path"]);
+  const message = `${blocking} is not a folder, so the store cannot be there`;
+  return [{ file, ...place, code: "no-folder", message, hint: "give the store another path" }];
+}
+
+/** The part of a path that is no folder though it is there; undefined too where that cannot be told. */
+function fileOnTheWay(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : path;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isFurtherUp = code === "ENOTDIR" || (code === "ENOENT" && path !== dirname(path));
+    return isFurtherUp ? fileOnTheWay(dirname(path)) : undefined;
+  }
+}
+
 /** @returns what is there, or why that cannot be told */
 function look(path: string): Stats | string {
   try {

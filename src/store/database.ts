@@ -373,7 +373,10 @@ function hintOf(error: unknown): string {
   if (error instanceof DiskError && error.fault === "damaged") {
     return "the agent sets it aside at its next start and takes over what can be read";
   }
-  return /permission denied|EACCES|EPERM/i.test(messageOf(error))
+  const message = messageOf(error);
+  if (/EEXIST|ENOTDIR/.test(message))
+    return "a file is where its folder should be; move it away or choose another store.path";
+  return /permission denied|EACCES|EPERM/i.test(message)
     ? "the folder and every file in it must belong to the user that the agent runs as (chown -R)"
     : "check that the folder is writable and the disk has room";
 }

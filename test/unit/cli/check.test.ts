@@ -130,6 +130,25 @@ describe("weir check", () => {
     expect(code).toBe(EXIT.usage);
   });
 
+  it.each(["plain", "plain/weir/store"])(
+    "says that the store cannot be where a file is: %s",
+    async (path) => {
+      write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+      write("plain", "");
+      const { lines, code } = await check("-c", write("weir.yaml", `${CONFIG}store: { path: ${path} }\n`));
+      expect(lines[0]).toMatch(
+        /^weir\.yaml:4:\d+ no-folder plain is not a folder, .* \(give the store another path\)$/,
+      );
+      expect(code).toBe(EXIT.usage);
+    },
+  );
+
+  it("takes a store whose folder is not there yet", async () => {
+    write("device-profiles/tasmota-scd40.yaml", EXAMPLE);
+    const { lines } = await check("-c", write("weir.yaml", `${CONFIG}store: { path: not/yet/there }\n`));
+    expect(lines).toEqual(["1 config, 1 profile: no problems"]);
+  });
+
   it("reads the profiles also when the config has problems, in the folder and zone that it tells", async () => {
     mkdirSync(join(folder, "mine"));
     write("mine/a.yaml", "id: a\nflieds: {}\n");

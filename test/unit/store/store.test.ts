@@ -113,6 +113,17 @@ describe("the store", () => {
     await writeFile(file, bytes);
   }
 
+  it("says that a file is where its folder should be", async () => {
+    const file = join(path, "a-file");
+    await writeFile(file, "");
+    for (const taken of [file, join(file, "store")]) {
+      await expect(openStore(taken)).rejects.toMatchObject({
+        code: "store-unavailable",
+        hint: expect.stringContaining("a file is where its folder should be"),
+      });
+    }
+  });
+
   it("sets itself aside when its log is damaged in front of what was written later", async () => {
     await damagedFrom(0.5);
     await expect(Database.inspect(databaseIn(path))).rejects.toMatchObject({
