@@ -151,7 +151,7 @@ describe("parseDocument", () => {
 describe("the YAML that is understood", () => {
   it("gives the place of a syntax error and says nothing about values", () => {
     expect(problems("id: a: b\n")).toEqual([
-      'f:1:5 yaml-syntax nested mappings are not allowed in compact mappings (a text with ": " in it needs quotes)',
+      'f:1:5 yaml-syntax this value has a ": " in it (a text with ": " in it needs quotes; indent keys alike)',
     ]);
     expect(problems("id: [a\nlevel: 5\n")[0]).toMatch(/^f:\d:\d yaml-syntax /);
     expect(problems("id: a\n\tlevel: 5\n")[0]).toMatch(/^f:2:1 yaml-syntax .*indent with spaces/);
@@ -167,6 +167,10 @@ describe("the YAML that is understood", () => {
     ['id: { a: "b\nlevel: 5\n', '1:10 "'],
     ['\ufeffid: |\n  "a {\nmany: [a # {\nlevel: 5\n', "3:7 ["],
     ["id: it's { here\nmany: { a: \"}\", b: '[', c: it's\n", "2:7 {"],
+    ["id: { a: [0, 50 }\nmany: { b: 1 }\nlevel: 5\n", "1:10 ["],
+    ["id: { a: [0, 50), b: [1, 2] }\nmany: [{ b: 1 }]\n", "1:10 ["],
+    ["id: { a: [x,\n { b: [1, 2 } },\n c: [3 }\nmany: [{ b: 1 }]\n", "1:10 [", "2:7 [", "3:5 ["],
+    ["id: [a}\nmany: { b: 1 ]\nlevel: 5\n", "1:5 [", "2:7 {"],
   ])("says of a bracket or quote that is not closed where it begins: %j", (text, ...places) => {
     const found = problems(text).map((line) => line.replace(/ yaml-syntax this (.) is not closed .*/, " $1"));
     expect(found).toEqual(places.map((place) => `f:${place}`));
@@ -175,12 +179,38 @@ describe("the YAML that is understood", () => {
   it.each([
     ["id: a: b\nmany: c: d\nlevel: 5\n", "1:5 yaml-syntax"],
     ["id: a\n  level: 5\nmany:\n- 1\nends: ]\n", "1:5 yaml-syntax"],
-    ["many: [a }\nid: a\nlevel: 5\nends: b\n", "1:10 yaml-syntax"],
+    ["many: [a }\nid: a\nlevel: 5\nends: ]\n", "1:7 yaml-syntax"],
     ["id: a\nmany: { b: 1\n level: 5\nends: c\n", "2:7 yaml-syntax"],
     ["id: !a b\nmany: !b c\nlevel: ]\nends: }\n", "1:5 bad-tag", "2:7 bad-tag", "3:8 yaml-syntax"],
     [`id: { a: \${A}, b: 1 }\nmany: { a: \${A} }\nends: ]\n`, "1:10 yaml-syntax", "2:12 yaml-syntax"],
   ])("is not said to be wrong wherever one slip has misled the parser: %j", (text, ...expected) => {
     expect(problems(text).map((line) => line.replace(/^f:(\S+ \S+) .*/, "$1"))).toEqual(expected);
+  });
+
+  it("says which bracket comes where another one should have been closed", () => {
+    expect(problems("id: { a: [0, 50 }\nmany: { b: [1]\n")).toEqual([
+      "f:1:10 yaml-syntax this [ is not closed before the next } (close it with ])",
+      "f:2:7 yaml-syntax this { is not closed (close it with }; indent what is in it further than its line)",
+    ]);
+  });
+
+  it.each([
+    ["id: [1, 2]]\n", "1:11 this bracket closes nothing"],
+    ["id: - x\n", "1:5 a list item cannot stand here"],
+    ["id: a\n- b\n", "2:1 a list item cannot stand here"],
+    ['id: "a" b\n', "1:9 the value has ended before this"],
+    [" id: a\nlevel: b\n", "2:1 this line belongs to nothing before it"],
+    ["id:\n  a: b\n c: d\n", "3:1 this line begins left or right of those it belongs to"],
+    ["many: [1,,2]\n", "1:10 there is nothing before this comma"],
+    ['many: ["1" "2"]\n', "1:12 a comma is missing before this"],
+    ["id: { a: 1 b: 2 }\n", "1:10 the next key begins before this value has ended"],
+    ["id: { a: 1\n b: 2 }\n", "1:10 the next key begins before this value has ended"],
+    ["id: a\nlevel\n", '2:1 this is no "key: value"'],
+    ["id:a\nlevel: 5\n", '1:1 this is no "key: value"'],
+    ["id: |a\n", "1:6 nothing may follow | or > in its line"],
+  ])("is told what is wrong in words of its author, not of the parser: %j", (text, expected) => {
+    const found = problems(text).map((line) => line.replace(/^f:(\S+) yaml-syntax (.*?) \(.*/, "$1 $2"));
+    expect(found).toEqual([expected]);
   });
 
   it("takes no tags, no other YAML version and no merge keys", () => {
@@ -228,8 +258,10 @@ describe("the YAML that is understood", () => {
 
   it("survives deep nesting", () => {
     for (const open of ["[", "{a: ", "- "]) {
-      expect(problems(open.repeat(100_000))[0]).toMatch(/^f:1:\d+ (yaml-syntax|too-deep) /);
+      expect(problems(open.repeat(100_000))[0]).toMatch(/^f:1:\d+ yaml-syntax /);
     }
+    expect(problems("[".repeat(100_000) + "}".repeat(100_000))[0]).toMatch(/^f:1:1 .* before the next } /);
+    expect(problems("[".repeat(10_000) + "]".repeat(10_000))[0]).toMatch(/^f:1:\d+ .* nested too deep /);
   });
 
   it("does not let __proto__ reach a prototype", () => {
