@@ -91,18 +91,56 @@ function parse(text: string): ASTNode {
     const at = range === undefined ? "" : ` at character ${range.start + 1}`;
     // The parser names one that is further on.
     const [character = ""] = text.slice(range?.start ?? text.length);
-    const summary = lowerFirst(error.summary).replace(
-      /(?<=^unexpected character: ').+(?='$)/u,
-      (said) => character || said,
-    );
+    const summary = lowerFirst(error.summary)
+      .replace(/(?<=^unexpected character: ').+(?='$)/u, (said) => character || said)
+      .replace(/(?<=^(?:unexpected|expected .+, got) )(?:token: )?([A-Z]+)$/, (_, token) => tokenText(token))
+      .replace(/(?<=^expected )[A-Z]+/, tokenText);
     throw new WeirError("bad-expression", `${summary}${at}`, { cause: error, hint: hintOf(summary, text) });
   }
+}
+
+/** The parser's names of what is written otherwise. */
+const TOKENS: Readonly<Record<string, string>> = {
+  EOF: "end",
+  IDENTIFIER: "a name",
+  NUMBER: "a number",
+  STRING: "a text",
+  LPAREN: "(",
+  RPAREN: ")",
+  LBRACKET: "[",
+  RBRACKET: "]",
+  RBRACE: "}",
+  COLON: ":",
+  COMMA: ",",
+  DOT: ".",
+  QUESTION: "?",
+  PLUS: "+",
+  MULTIPLY: "*",
+  DIVIDE: "/",
+  MODULO: "%",
+  EQ: "==",
+  NE: "!=",
+  LT: "<",
+  LE: "<=",
+  GT: ">",
+  GE: ">=",
+  AND: "&&",
+  OR: "||",
+};
+
+function tokenText(token: string): string {
+  return TOKENS[token] ?? token;
 }
 
 function hintOf(summary: string, text: string): string {
   if (summary.startsWith("reserved identifier")) return "a field of that name cannot be used here: rename it";
   if (summary.includes("escape")) return "write two backslashes for one";
-  return SLIPS.find(([slip]) => slip.test(withoutTexts(text)))?.[1] ?? OPERATORS;
+  const slip = SLIPS.find(([it]) => it.test(withoutTexts(text)));
+  if (slip !== undefined) return slip[1];
+  const closing = /^expected ([)\]}])/.exec(summary)?.[1];
+  if (closing !== undefined) return `close what is open with ${closing}`;
+  if (/^unexpected character: '[)\]}]'/.test(summary)) return "remove it, or open it before";
+  return summary === "unexpected end" ? "something is missing at the end" : OPERATORS;
 }
 
 /** What comes from other languages, and what is written here. */

@@ -198,6 +198,10 @@ describe("a bad expression", () => {
     ['mode in ["heat", "warm"]', /"warm" is none of the field's values at character 18/],
     ['mode in ["off", 1]', /a text is never a number, at character 17/],
     ['"zz" in [mode]', /"zz" is none of the field's values at character 1/],
+    ["(x - 2", /expected \), got end at character 7/],
+    ["x > 1 ? 2", /expected :, got end at character 10/],
+    ["* x", /unexpected \* at character 1/],
+    ["x +", /unexpected end at character 4/],
     ["x > 1 AND x < 3", /unexpected character: 'A' at character 7/],
     ["size(x) == 2", /size does not take \(number\)/],
     ["double([x]) > 1", /double does not take \(list\)/],
@@ -238,7 +242,11 @@ describe("a bad expression", () => {
     expect(hintOf("x => 5")).toBe("write >=");
     expect(hintOf("for > 5")).toMatch(/rename it/);
     expect(hintOf('s == "\\d"')).toBe("write two backslashes for one");
-    expect(hintOf("(x >= 1")).toMatch(/^operators are == /);
+    expect(hintOf("(x >= 1")).toBe("close what is open with )");
+    expect(hintOf("max(x, [1, 2)")).toBe("close what is open with ]");
+    expect(hintOf("x + 1)")).toBe("remove it, or open it before");
+    expect(hintOf("x +")).toBe("something is missing at the end");
+    expect(hintOf("x 2")).toMatch(/^operators are == /);
   });
 });
 
