@@ -10,7 +10,7 @@ import { integralAccumulator, integralOf } from "./time-integral.js";
  * values nothing else is kept.
  */
 const NAME = /^durationIn\((\S|\S.*\S)\)$/;
-const LOOSE = /^\s*duration(?:In(?:State)?)?\s*\(\s*(\S|\S.*?\S)\s*\)\s*$/i;
+const LOOSE = /^\s*duration(?:In(?:State)?)?\s*[([]\s*(\S|\S.*?\S)\s*[)\]]?\s*$/i;
 
 const DESCRIPTION =
   "Time for which the field had this value, in s as `units` says; for enum (its name), bool (true, false), int and string fields. From the last value before the window on; the last one in it is held up to its end, and no value for longer than the field's `maxGap`. Rounded once. OPC UA DurationInStateZero and DurationInStateNonZero (Part 13) know these two states.";

@@ -100,8 +100,9 @@ function misplacedOnField(
     const message = `${name} is for counters, which ${field} is not`;
     return { code: "bad-aggregate", message, hint: `add kind: counter to ${field}, or ask for delta` };
   }
-  if (sought === undefined || type === undefined || soughtValue(sought, type, names) !== undefined)
-    return undefined;
+  // An enum without values is reported as that; nobody knows yet what it can be.
+  const isKnown = type !== undefined && (type !== "enum" || names.length > 0);
+  if (sought === undefined || !isKnown || soughtValue(sought, type, names) !== undefined) return undefined;
   const message = `${field} never is ${sought}`;
   const values = type === "enum" ? names : type === "bool" ? ["true", "false"] : [];
   const guess = nearest(sought, values);

@@ -138,8 +138,10 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
   misplaced(["digits"], type === "decimal", `does not go with the type ${type}`);
   misplaced(["values"], type === "enum", `does not go with the type ${type}`);
   misplaced(["whenTrue", "whenFalse"], type === "bool", `does not go with the type ${type}`);
-  if (type === "enum" && !has("values")) {
-    report({ code: "missing-key", message: "an enum needs its values", hint: "values: [off, on]" });
+  const { values = [] } = field;
+  if (type === "enum" && typeof values === "object" && values !== null && Object.keys(values).length === 0) {
+    const path = has("values") ? ["values"] : [];
+    report({ code: "missing-key", message: "an enum needs its values", path, hint: "values: [off, on]" });
   }
   if (type === "decimal" && !has("digits")) {
     report({ code: "missing-key", message: "a decimal needs its digits", hint: "digits: 2" });

@@ -47,6 +47,8 @@ describe("asking for an aggregate", () => {
     ["{ x: [covar(humidity)] }", /did you mean "covariance\(humidity\)"\?/],
     ["{ x: [correlation(note)] }", /needs numbers, and note is of type string/],
     ["{ x: [correlation(x)] }", /looks at one field twice/],
+    ['{ mode: ["durationIn[on]"] }', /did you mean "durationIn\(on\)"\?/],
+    ['{ mode: ["durationIn(on"] }', /did you mean "durationIn\(on\)"\?/],
     ["{ x: [mode] }", /mode is not for fields of type float/],
     [
       "{ note: [p50] }",
