@@ -64,7 +64,8 @@ function noMembers({ name, members }: GroupDefinition, profiles: readonly Engine
   const strange = members.profiles?.find((id) => !ids.includes(id));
   if (strange !== undefined) {
     const guess = nearest(strange, ids);
-    const hint = guess === undefined ? `profiles are ${ids.join(", ")}` : `did you mean "${guess}"?`;
+    const all = ids.length === 0 ? "there is none that can be used" : `profiles are ${ids.join(", ")}`;
+    const hint = guess === undefined ? all : `did you mean "${guess}"?`;
     const message = `there is no profile "${strange}"`;
     return { path: ["members", "profiles"], code: "unknown-profile", message, hint };
   }

@@ -31,6 +31,11 @@ const REFUSED: Readonly<Record<string, Problem>> = {
   count: refusal("the bounds of count windows follow from the readings of one device"),
   state: refusal("the bounds of state windows follow from the readings of one device"),
   sliding: refusal("the bounds of sliding windows follow from the readings of one device"),
+  partials: {
+    code: "bad-window",
+    message: '"partials" does not go with windows of groups',
+    hint: "ask for it in windows of the members' profiles; weir merge --by all merges those",
+  },
 };
 
 const windowSchema = withRefused(
@@ -162,7 +167,12 @@ export function groups() {
             if (typeof each !== "string" || names.indexOf(each) === index) continue;
             const message = `windows[${names.indexOf(each)}] has the name "${each}" already`;
             const path = ["windows", index, "name"];
-            report({ code: "duplicate-name", message, path, hint: "each window needs its own" });
+            report({
+              code: "duplicate-name",
+              message,
+              path,
+              hint: "rename one: the name is part of its summaries' ids",
+            });
           }
         },
       ),

@@ -180,7 +180,7 @@ function checkWindows(profile: Unchecked, fields: ReadonlyMap<string, Unchecked>
         code: "duplicate-name",
         message,
         path: ["windows", index, "name"],
-        hint: "names are part of the id",
+        hint: "rename one: the name is part of its summaries' ids",
       });
     }
     names.add(window.name);

@@ -191,7 +191,8 @@ export function timeZone() {
     .meta({ examples: ["UTC", "Europe/Berlin"], "x-form": "time zone" })
     .superRefine((text, context) => {
       if (text !== "" && isZone(text)) return;
-      const hint = 'a name of the IANA database such as "Europe/Berlin" or "UTC"';
+      const name = 'a name of the IANA database such as "Europe/Berlin" or "UTC"';
+      const hint = text === "gateway" ? `write what gateway.zone is: ${name}` : name;
       report(context, { code: "bad-zone", message: `"${text}" is not a known time zone`, hint });
     });
 }

@@ -134,6 +134,16 @@ describe("weir check of groups", () => {
     );
   });
 
+  it("says what partials and the gateway's zone are elsewhere", async () => {
+    profile("a", CELSIUS);
+    expect(await refusal("{}", "tumbling: 1m, partials: true, fields: { t: [count] }")).toMatch(
+      /"partials" does not go with windows of groups \(.*weir merge --by all/,
+    );
+    expect(await refusal("{}", "tumbling: 1d, zone: gateway, fields: { t: [count] }")).toMatch(
+      /"gateway" is not a known time zone \(write what gateway\.zone is: /,
+    );
+  });
+
   it("guesses what a wrong name was to be", async () => {
     profile("boiler", CELSIUS, "tags: [climate]");
     expect(await refusal("{ profiles: [boilre] }")).toMatch(/unknown-profile .*did you mean "boiler"\?/);
