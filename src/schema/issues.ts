@@ -15,6 +15,10 @@ export interface Finding {
   readonly hint: string;
   /** Set where a text stands in place of a number or boolean. */
   readonly wanted?: "number" | "boolean";
+  /** Keys of which one should be there. */
+  readonly missing?: readonly string[];
+  /** What an unknown key was probably meant to be. */
+  readonly meant?: string;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -42,7 +46,8 @@ export function validate<T>(
   source: Source,
 ): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
   const result = schema.safeParse(source.value, { error: noteSchema });
-  const findings = result.success ? [] : result.error.issues.flatMap((issue) => explain(issue, [], source));
+  const issues = result.success ? [] : result.error.issues;
+  const findings = withoutMistyped(issues.flatMap((issue) => explain(issue, [], source)));
   for (const path of prototypeKeys(source.value)) {
     const told = findings.some((finding) => finding.path.join("\0") === path.join("\0"));
     const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
@@ -51,6 +56,14 @@ export function validate<T>(
   }
   if (findings.length > 0) return { value: undefined, findings };
   return { value: result.data, findings };
+}
+
+/** Leaves out what is missing where it is there, but mistyped. */
+function withoutMistyped(findings: readonly Finding[]): Finding[] {
+  const meant = new Set(findings.map((each) => JSON.stringify([each.path.slice(0, -1), each.meant])));
+  return findings.filter(
+    ({ path, missing = [] }) => !missing.some((key) => meant.has(JSON.stringify([path, key]))),
+  );
 }
 
 /** zod's records pass over this key as if it were not there, and so would we without a word. */
@@ -91,7 +104,7 @@ function explain(issue: Issue, base: Path, source: Source): Finding[] {
       .flatMap((inner) => explain(inner, path, source))
       .map((found) => ({ ...found, path, at }));
   }
-  if (input === undefined && path.length > 0) return [missingKey(issue, path)];
+  if (input === undefined && path.length > 0) return [missingKey(issue, path, source)];
   if (issue.code === "invalid_union" && issue.errors.length > 0)
     return explainUnion(issue.errors, path, source);
   return [{ path, at: "value", ...describe(issue, path, input, source) }];
@@ -99,8 +112,9 @@ function explain(issue: Issue, base: Path, source: Source): Finding[] {
 
 function custom(issue: z.core.$ZodIssueCustom, path: Path): Finding {
   const params = issue.params as ProblemParams | undefined;
-  const { code, at, hint } = params ?? { code: "bad-value", at: "value" as const, hint: REFERENCE };
-  return { path, at, code, message: issue.message, hint };
+  const { message } = issue;
+  if (params === undefined) return { path, at: "value", code: "bad-value", message, hint: REFERENCE };
+  return { ...params, path, message };
 }
 
 function unknownKey(key: string, path: Path, issue: Issue & Notes, source: Source): Finding {
@@ -121,12 +135,17 @@ function unknownKey(key: string, path: Path, issue: Issue & Notes, source: Sourc
     code: "unknown-key",
     message: `unknown key "${key}"${where}`,
     hint,
+    ...(guess === undefined ? {} : { meant: guess }),
   };
 }
 
-function missingKey(issue: Issue & Notes, path: Path): Finding {
+function missingKey(issue: Issue & Notes, path: Path, source: Source): Finding {
   const parent = path.slice(0, -1);
   const key = path.at(-1);
+  const discriminator = issue.code === "invalid_union";
+  const mistyped = discriminator && nearest(String(key), Object.keys(Object(valueAt(source.value, parent))));
+  // Of the other keys nothing can be said before it is known which they can be.
+  if (mistyped) return unknownKey(mistyped, parent, { ...issue, knownKeys: [String(key)] }, source);
   const where = parent.length === 0 ? "" : ` in ${pathText(parent)}`;
   const options = optionsOf(issue);
   const hint = options === undefined ? (issue.description ?? `add ${key}`) : `one of ${listed(options)}`;
@@ -136,6 +155,7 @@ function missingKey(issue: Issue & Notes, path: Path): Finding {
     code: "missing-key",
     message: `the key "${key}" is missing${where}`,
     hint,
+    missing: [String(key)],
   };
 }
 
@@ -225,7 +245,7 @@ function wrongType(path: Path, expected: readonly string[], input: unknown, sour
   if (mapping)
     return { code, message, hint: path.length === 0 ? KEYS_HINT : `write its keys below it, ${KEY}` };
   if (expected.includes("array") && input !== undefined)
-    return { code, message, hint: 'begin each item with "- "' };
+    return { code, message, hint: typeof input === "object" ? 'begin each item with "- "' : "put it in [ ]" };
   const hint = `write ${names.join(" or ")} here`;
   if (typeof input !== "string") return { code, message, hint };
   if (expected.some((type) => type === "number" || type === "int"))
@@ -295,7 +315,7 @@ function boundHint(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): st
   const least = issue.code === "too_small";
   const bound = least ? issue.minimum : issue.maximum;
   if (issue.origin === "string") return least ? "write a text" : "shorten it";
-  if (issue.origin === "array") return least ? 'add an item, beginning with "- "' : "remove some";
+  if (issue.origin === "array") return least ? "add an item" : "remove some";
   if (issue.inclusive === false) return `give a number ${least ? "above" : "below"} ${bound}`;
   return `give ${bound}, or ${least ? "more" : "less"}`;
 }

@@ -52,7 +52,8 @@ export function checkKind(
   if (given.length !== 1) {
     const message =
       given.length === 0 ? "a window needs a kind" : `a window cannot be ${given.join(" and ")}`;
-    report({ code: "bad-window", message, hint: `give one of ${kinds.join(", ")}` });
+    const missing = given.length === 0 ? kinds : [];
+    report({ code: "bad-window", message, hint: `give one of ${kinds.join(", ")}`, missing });
   }
   return given.length > 0;
 }

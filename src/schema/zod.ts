@@ -17,6 +17,8 @@ export interface Problem {
   readonly path?: readonly (string | number)[];
   /** Whether the place is the value's or that of its key. */
   readonly at?: "key" | "value";
+  /** Keys of which one should be there. */
+  readonly missing?: readonly string[];
 }
 
 /** Parameters of a custom issue. */
@@ -24,6 +26,7 @@ export interface ProblemParams {
   readonly code: string;
   readonly hint: string;
   readonly at: "key" | "value";
+  readonly missing?: readonly string[];
 }
 
 /** Reports a problem from within a refinement or transformation. */
@@ -32,6 +35,7 @@ export function report(context: Pick<z.core.$RefinementCtx<unknown>, "addIssue">
     code: problem.code ?? "bad-value",
     hint: problem.hint,
     at: problem.at ?? "value",
+    ...(problem.missing === undefined ? {} : { missing: problem.missing }),
   };
   context.addIssue({ code: "custom", message: problem.message, path: [...(problem.path ?? [])], params });
 }

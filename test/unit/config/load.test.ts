@@ -139,7 +139,7 @@ targets:
       '1:1 missing-key the key "sources" is missing (Where readings come from.)',
     ]);
     expect(problems("gateway: { id: a }\nsources: []\n")).toEqual([
-      '2:10 out-of-bounds sources must have at least 1 item (add an item, beginning with "- ")',
+      "2:10 out-of-bounds sources must have at least 1 item (add an item)",
     ]);
   });
 });
@@ -294,7 +294,7 @@ describe("a serial port", () => {
       `2:11 bad-type sources[0] must be a mapping, not a number (${hint})`,
     ]);
     expect(problems(`${head}sources: 7\n`)).toEqual([
-      '2:10 bad-type sources must be a list, not a number (begin each item with "- ")',
+      "2:10 bad-type sources must be a list, not a number (put it in [ ])",
     ]);
     expect(problems(`${BROKER}targets: [null, x]\n`)).toEqual([
       `4:11 bad-type targets[0] must be a mapping, not empty (${hint})`,

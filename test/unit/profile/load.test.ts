@@ -124,6 +124,19 @@ describe("a bad profile", () => {
       /duplicate-name the value "off" is listed twice/,
     ],
     [
+      "with a format's key mistyped",
+      { decode: "decode: { formt: json }" },
+      /unknown-key unknown key "formt" in decode \(did you mean "format"/,
+    ],
+    [
+      "with two windows of a name",
+      {
+        windows:
+          'windows: [{ name: a, tumbling: 1m, fields: { "*": [mean] } }, { name: a, global: true, fields: { "*": [mean] } }]',
+      },
+      /duplicate-name there are two windows named a \(rename one: /,
+    ],
+    [
       "with a window that asks for nothing",
       { windows: "windows: [{ name: a, tumbling: 1m, fields: { x: [] } }]" },
       /bad-window a window needs fields/,
@@ -270,6 +283,18 @@ describe("a bad profile", () => {
   ])("%s is refused with a remedy", (_name, changes, expected) => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
+
+  it.each(["", ", values: 5", ", values: []"])(
+    "does not say what an enum never is before it has values%s",
+    (values) => {
+      const said = problems({
+        fields: `fields: { x: { from: /x, type: enum${values} } }`,
+        windows: 'windows: [{ name: a, tumbling: 1m, fields: { x: ["durationIn(on)"] } }]',
+      });
+      expect(said).toHaveLength(1);
+      expect(said[0]).toMatch(/an enum needs its values|values must be a list/);
+    },
+  );
 
   const mode = "fields: { x: { from: /x }, mode: { from: /m, type: enum, values: [off, on] }";
   it.each([

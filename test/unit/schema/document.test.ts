@@ -57,6 +57,18 @@ describe("parseDocument", () => {
     ]);
   });
 
+  it("does not call a key missing that is there, but mistyped", () => {
+    expect(problems("idd: a\n")).toEqual(['f:1:1 unknown-key unknown key "idd" (did you mean "id"?)']);
+    expect(problems("id: a\nends:\n  - { type: file, pth: x }\n  - { typ: mqtt, url: x }\n")).toEqual([
+      'f:3:19 unknown-key unknown key "pth" in ends[0] (did you mean "path"?)',
+      'f:4:7 unknown-key unknown key "typ" in ends[1] (did you mean "type"?)',
+    ]);
+    expect(problems("levle: info\n").map((line) => line.split(" ")[1])).toEqual([
+      "missing-key",
+      "unknown-key",
+    ]);
+  });
+
   it("points to the parent of a missing key", () => {
     expect(problems("level: info\n")).toEqual(['f:1:1 missing-key the key "id" is missing (Who it is.)']);
     expect(problems("id: a\nends:\n  - type: file\n")).toEqual([
@@ -83,6 +95,15 @@ describe("parseDocument", () => {
     ]);
     expect(problems("id: a\neither: { a: b }\n")).toEqual([
       'f:2:9 bad-type either must be a text or a list, not a mapping (begin each item with "- ")',
+    ]);
+  });
+
+  it("says of a single value in place of a list what also helps within brackets", () => {
+    expect(problems("{ id: a, many: 5 }\n")).toEqual([
+      "f:1:16 bad-type many must be a list, not a number (put it in [ ])",
+    ]);
+    expect(problems("id: a\nmany: { a: 5 }\n")).toEqual([
+      'f:2:7 bad-type many must be a list, not a mapping (begin each item with "- ")',
     ]);
   });
 
