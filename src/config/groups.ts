@@ -7,6 +7,8 @@ import { duration, name, timeZone } from "../schema/types.js";
 import {
   aggregatesSchema,
   boundedKind,
+  checkCoarsen,
+  checkEarly,
   checkFill,
   checkKind,
   checkPlacement,
@@ -82,6 +84,8 @@ const windowSchema = withRefused(
     (window, report) => {
       if (!checkKind(window, KINDS, report)) return;
       checkFill(window, report);
+      checkEarly(window, report);
+      checkCoarsen(window, report);
       checkPlacement(window, report);
       checkCount(window, report);
     },

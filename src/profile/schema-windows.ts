@@ -3,6 +3,8 @@ import { ladder } from "../schema/ladder.js";
 import { duration, name } from "../schema/types.js";
 import {
   aggregatesSchema,
+  checkCoarsen,
+  checkEarly,
   checkFill,
   checkKind,
   checkPlacement,
@@ -16,7 +18,7 @@ import { fieldName, profileZone } from "./schema-parts.js";
 
 type Report = (problem: Problem) => void;
 
-function checkEarly(window: Unchecked, report: Report): void {
+function checkSliding(window: Unchecked, report: Report): void {
   if (window.early !== undefined && window.sliding !== undefined) {
     const hint = "a sliding window begins to be one with the reading that ends it";
     report({
@@ -159,6 +161,8 @@ export const windowSchema = withRule(
     }
     checkFill(window, report);
     checkEarly(window, report);
+    checkCoarsen(window, report);
+    checkSliding(window, report);
     checkSession(window, report);
     checkPlacement(window, report);
   },

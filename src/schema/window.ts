@@ -1,4 +1,6 @@
 /** What the windows of profiles and of groups have in common: the kinds whose bounds are known from time alone. */
+
+import { formatDuration } from "../model/time.js";
 import type { BoundedKind, FillRule } from "../model/window.js";
 import { duration } from "./types.js";
 import { type Problem, type Unchecked, withRule, z } from "./zod.js";
@@ -71,6 +73,32 @@ export function checkFill(window: Unchecked, report: (problem: Problem) => void)
     const hint = "add empty: emit, or remove fill";
     report({ code: "bad-window", message, path: ["fill"], at: "key", hint });
   }
+}
+
+/** Reports `early` where it would say nothing of most windows. */
+export function checkEarly(window: Unchecked, report: (problem: Problem) => void): void {
+  const { early, tumbling, hopping } = window;
+  const { size = tumbling } = (hopping ?? {}) as { readonly size?: unknown };
+  if (typeof early !== "number" || typeof size !== "number" || early <= size) return;
+  report({
+    code: "bad-window",
+    message: `"early" is longer than the window`,
+    path: ["early"],
+    hint: `give less than ${formatDuration(size)}, or remove it`,
+  });
+}
+
+/** Reports coarser windows that would cut this one in two. */
+export function checkCoarsen({ tumbling, coarsen }: Unchecked, report: (problem: Problem) => void): void {
+  if (typeof tumbling !== "number" || !Array.isArray(coarsen)) return;
+  const wrong = coarsen.findIndex((size) => size > tumbling && size % tumbling !== 0);
+  if (wrong < 0) return;
+  report({
+    code: "bad-ladder",
+    message: `${formatDuration(coarsen[wrong])} is not a multiple of the window's size`,
+    path: ["coarsen", wrong],
+    hint: `give multiples of ${formatDuration(tumbling)}`,
+  });
 }
 
 /** The rule of a window as written; undefined where holes stay. */

@@ -45,7 +45,7 @@ function makeWindow(name: string, bounds: string, lateMs: number, dice: Dice): s
   const fields = `id: [counts], v: [${dice.some(NUMERIC, 0.3).join(", ")}], s: [count, mode]`;
   const lateness = `allowedLateness: ${(lateMs * dice.pick([1, 2])) / 1_000}s`;
   const holes = dice.chance(0.3) ? `, empty: emit, fill: ${dice.pick(["null", "previous", "0"])}` : "";
-  const early = dice.chance(0.3) ? ", early: 2m" : "";
+  const early = dice.chance(0.3) ? ", early: 40s" : "";
   return `{ name: ${name}, ${bounds}, ${lateness}${holes}${early}, fields: { ${fields} } }`;
 }
 

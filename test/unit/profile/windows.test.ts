@@ -16,6 +16,23 @@ describe("a window of a profile", () => {
       { windows: "windows: [{ name: a, session: { gap: 2m, max: 1m }, fields: { x: [max] } }]" },
       /bad-window .*a session cannot be shorter than the gap/,
     ],
+    [
+      "that would be said early after its end",
+      { windows: "windows: [{ name: a, tumbling: 1m, early: 2h, fields: { x: [max] } }]" },
+      /bad-window "early" is longer than the window \(give less than 1m, or remove it\)/,
+    ],
+    [
+      "that overlaps others and would be said early after its end",
+      {
+        windows: "windows: [{ name: a, hopping: { size: 1h, slide: 1m }, early: 2h, fields: { x: [max] } }]",
+      },
+      /bad-window "early" is longer than the window \(give less than 1h/,
+    ],
+    [
+      "that coarser ones would cut in two",
+      { windows: "windows: [{ name: a, tumbling: 1m, coarsen: [30s, 90s], fields: { x: [max] } }]" },
+      /bad-ladder 90s is not a multiple of the window's size \(give multiples of 1m\)/,
+    ],
   ])("%s is refused with a remedy", (_name, changes, expected) => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
