@@ -26,7 +26,8 @@ export function checkReferences(profile: Unchecked, report: Report): void {
   if (fields.length === 0 || fields.length > LIMITS.profileFieldsMax) {
     const message = `a profile has from 1 to ${LIMITS.profileFieldsMax} fields, not ${fields.length}`;
     const hint = fields.length === 0 ? "such as temperature: { from: /temp }" : "make several profiles";
-    report({ code: "bad-field", message, hint, path: ["fields"], at: "key" });
+    const path = profile.fields === undefined ? [] : ["fields"];
+    report({ code: "bad-field", message, hint, path, at: "key", missing: ["fields"] });
   }
   const patterns = topicPatterns(profile);
   checkPaths(profile, patterns, report);
@@ -157,6 +158,8 @@ function unknownField(
   report: Report,
   at: "key" | "value" = "value",
 ): void {
+  // A profile without fields is told to have none, at the place where they should be.
+  if (fields.size === 0) return;
   const guess = nearest(name, fields.keys());
   const hint =
     guess === undefined ? `fields are ${[...fields.keys()].join(", ")}` : `did you mean "${guess}"?`;

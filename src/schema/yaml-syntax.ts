@@ -162,15 +162,14 @@ class OpenBrackets {
   }
 }
 
+const MISALIGNED = "this line begins left or right of those it belongs to";
+
 /** By what the parser says: what a person would say, where that is plainer, and what to do. */
 const SLIPS: readonly (readonly [said: RegExp, message: string | undefined, hint: string])[] = [
   [/\btabs?\b/i, undefined, "indent with spaces"],
   [/flow-(map|seq)-end/, "this bracket closes nothing", "remove it, or open it before"],
-  [
-    /same column/,
-    "this line begins left or right of those it belongs to",
-    "indent the keys of a mapping alike",
-  ],
+  [/same column/, MISALIGNED, "indent the keys of a mapping alike"],
+  [/^A block sequence may/, MISALIGNED, "indent the items of a list alike"],
   [
     /block-seq-ind/,
     "a list item cannot stand here",
@@ -178,6 +177,7 @@ const SLIPS: readonly (readonly [said: RegExp, message: string | undefined, hint
   ],
   [/without - /, "this is no item of the list before it", 'begin each item with "- "'],
   [/^Unexpected ,|empty item/, "there is nothing before this comma", "remove it"],
+  [/^Unexpected : /, "there is nothing before this colon", "remove it"],
   [/^Missing , /, "a comma is missing before this", "put a comma between the items"],
   [
     /within flow collections/,
@@ -220,8 +220,16 @@ function explain(error: YAMLError, text: string): Omit<SyntaxProblem, "offset"> 
       const hint = "look for brackets that are not closed";
       return { code, message: "brackets or lists are nested too deep", hint };
     }
-    case "BAD_SCALAR_START":
-      return { code, message, hint: "put the text in quotes" };
+    case "BAD_SCALAR_START": {
+      const sign = text[error.pos[0]];
+      return { code, message: `a text cannot begin with ${sign}`, hint: "put the text in quotes" };
+    }
+    case "NON_STRING_KEY":
+      return {
+        code,
+        message: "this cannot be a key",
+        hint: 'a key that begins with "*", "[" or "{" needs quotes',
+      };
   }
   if (/ at node end|scalar token/.test(first)) return { code, ...behindTheEnd(text, error.pos[0]) };
   const [, plain = message, hint = LOOK] = SLIPS.find(([said]) => said.test(first)) ?? [];

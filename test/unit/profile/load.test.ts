@@ -284,6 +284,16 @@ describe("a bad profile", () => {
     expect(problems(changes).join("\n")).toMatch(expected);
   });
 
+  it("says once that it has no fields, or that they are mistyped", () => {
+    const clean = "clean: [{ on: x, outside: range, do: drop }]";
+    expect(problems({ fields: "feilds: { x: { from: /x } }", clean })).toEqual([
+      expect.stringMatching(/^t:8:1 unknown-key .*did you mean "fields"/),
+    ]);
+    expect(problems({ fields: "fields: {}", clean })).toEqual([
+      expect.stringMatching(/^t:8:1 bad-field a profile has from 1 to 256 fields, not 0/),
+    ]);
+  });
+
   it.each(["", ", values: 5", ", values: []"])(
     "does not say what an enum never is before it has values%s",
     (values) => {
