@@ -100,7 +100,8 @@ function checkCount(window: Unchecked, report: (problem: Problem) => void): void
   const open = (sizeMs + Number(window.allowedLateness)) / slideMs;
   // Half of them is left for members that are behind.
   const openMax = LIMITS.groupWindowsMax / 2;
-  if (!(open > openMax)) return;
+  // Of a size or slide that is wrong its schema says so.
+  if (!(open > openMax) || open === Number.POSITIVE_INFINITY) return;
   const message = `${Math.ceil(open)} windows would be open at a time; ${openMax} may be`;
   const hint = remedy(
     { sizeMs, slideMs, slideMinMs: Math.ceil((sizeMs + Number(window.allowedLateness)) / openMax) },

@@ -50,19 +50,24 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
 }
 
-function topicPatterns(profile: Unchecked): readonly TopicPattern[] {
+/** @returns undefined where a topic is wrong, which its schema reports: what the topics capture is not known then */
+function topicPatterns(profile: Unchecked): readonly TopicPattern[] | undefined {
   const mqtt = isObject(profile.match) && isObject(profile.match.mqtt) ? profile.match.mqtt : {};
-  return listOf(mqtt.topics).flatMap((topic) => {
-    try {
-      return [parseTopicPattern(String(topic))];
-    } catch {
-      return [];
-    }
-  });
+  const topics = listOf(mqtt.topics);
+  if (!isTexts(topics)) return undefined;
+  try {
+    return topics.map(parseTopicPattern);
+  } catch {
+    return undefined;
+  }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 /** Every `from` must be a place that the payload's format can have. */
-function checkPaths(profile: Unchecked, patterns: readonly TopicPattern[], report: Report): void {
+function checkPaths(profile: Unchecked, patterns: readonly TopicPattern[] | undefined, report: Report): void {
   const getter = pathCompiler(profile.decode);
   const check = (from: unknown, path: Path): void => {
     for (const [index, place] of listOf(from).entries()) {
@@ -82,6 +87,7 @@ function checkPaths(profile: Unchecked, patterns: readonly TopicPattern[], repor
 
 function pathCompiler(decode: unknown): ((from: string) => unknown) | undefined {
   if (!isObject(decode)) return undefined;
+  if (decode.columns !== undefined && !isTexts(decode.columns)) return undefined;
   try {
     const decoder = createDecoder(decode as unknown as DecodeSpec);
     return (from) => decoder.getter(from);
@@ -99,7 +105,13 @@ function attempt(action: () => unknown, code: string, path: Path, report: Report
   }
 }
 
-function checkCapture(name: string, patterns: readonly TopicPattern[], path: Path, report: Report): void {
+function checkCapture(
+  name: string,
+  patterns: readonly TopicPattern[] | undefined,
+  path: Path,
+  report: Report,
+): void {
+  if (patterns === undefined) return;
   if (patterns.length > 0 && patterns.every((pattern) => pattern.captures.includes(name))) return;
   const message = `the topics do not capture {${name}}`;
   const captured = [...new Set(patterns.flatMap((pattern) => pattern.captures))];
@@ -108,9 +120,13 @@ function checkCapture(name: string, patterns: readonly TopicPattern[], path: Pat
   report({ code: "bad-path", message, path, hint });
 }
 
-function checkIdentity(profile: Unchecked, patterns: readonly TopicPattern[], report: Report): void {
+function checkIdentity(
+  profile: Unchecked,
+  patterns: readonly TopicPattern[] | undefined,
+  report: Report,
+): void {
   if (profile.identity !== undefined) return;
-  const without = patterns.find((pattern) => !pattern.captures.includes("device"));
+  const without = patterns?.find((pattern) => !pattern.captures.includes("device"));
   if (without === undefined) return;
   report({
     code: "no-identity",

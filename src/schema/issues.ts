@@ -47,7 +47,7 @@ export function validate<T>(
 ): { readonly value: T | undefined; readonly findings: readonly Finding[] } {
   const result = schema.safeParse(source.value, { error: noteSchema });
   const issues = result.success ? [] : result.error.issues;
-  const findings = withoutMistyped(issues.flatMap((issue) => explain(issue, [], source)));
+  const findings = withoutMistyped(withoutEchoes(issues).flatMap((issue) => explain(issue, [], source)));
   for (const path of prototypeKeys(source.value)) {
     const told = findings.some((finding) => finding.path.join("\0") === path.join("\0"));
     const kept = result.success && Object.hasOwn(Object(valueAt(result.data, path.slice(0, -1))), PROTOTYPE);
@@ -63,6 +63,14 @@ function withoutMistyped(findings: readonly Finding[]): Finding[] {
   const meant = new Set(findings.map((each) => JSON.stringify([each.path.slice(0, -1), each.meant])));
   return findings.filter(
     ({ path, missing = [] }) => !missing.some((key) => meant.has(JSON.stringify([path, key]))),
+  );
+}
+
+/** zod measures a text that stands in place of a list, and a list in place of a text; its type is wrong enough. */
+function withoutEchoes(issues: readonly Issue[]): readonly Issue[] {
+  const mistyped = issues.filter(({ code }) => code === "invalid_type").map(({ path }) => path.join("\0"));
+  return issues.filter(
+    ({ code, path }) => (code !== "too_small" && code !== "too_big") || !mistyped.includes(path.join("\0")),
   );
 }
 
@@ -171,6 +179,10 @@ function describe(
   switch (issue.code) {
     case "invalid_type":
       if (issue.form === "duration" && typeof input === "number") return withoutUnit(path, input, source);
+      if (issue.form === "rate" && typeof input === "number") {
+        const hint = `write ${source.sourceOf(path) ?? input}/s if it is per second`;
+        return { code: "bad-rate", message: `${what} is a rate, and has no unit`, hint };
+      }
       return issue.form === "secret"
         ? {
             code: "bad-type",
@@ -262,9 +274,9 @@ const REFERENCE = "REFERENCE.md of the config or of profiles says what may stand
 
 /** The branch whose type fits and that has the fewest problems; where no type fits, what types would. */
 function explainUnion(branches: readonly (readonly Issue[])[], path: Path, source: Source): Finding[] {
-  const fitting = branches.filter(
-    (issues) => !issues.some((issue) => issue.path.length === 0 && isMismatch(issue)),
-  );
+  const fitting = branches
+    .map(withoutEchoes)
+    .filter((issues) => !issues.some((issue) => issue.path.length === 0 && isMismatch(issue)));
   if (fitting.length > 0) {
     const best = fitting.reduce((a, b) => (b.length < a.length ? b : a));
     return best.flatMap((issue) => explain(issue, path, source));

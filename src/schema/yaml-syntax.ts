@@ -80,7 +80,8 @@ function notClosed(text: string, offset: number, next?: string): SyntaxProblem {
   const closing = CLOSING[mark];
   let remedy = "; indent what is in it further than its line";
   if (next !== undefined) remedy = "";
-  if (closing === undefined) remedy = "; a quote within quotes is doubled";
+  if (closing === undefined)
+    remedy = mark === '"' ? '; a " within is written \\"' : "; a quote within is doubled";
   const before = next === undefined ? "" : ` before the next ${next}`;
   const message = `this ${mark} is not closed${before}`;
   return { offset, code: "yaml-syntax", message, hint: `close it with ${closing ?? mark}${remedy}` };

@@ -31,6 +31,20 @@ describe("loading a profile", () => {
     expect(load({ identity: "# a comment" }).profile!.hash).not.toBe(hash);
   });
 
+  it("judges nothing by topics or columns that are not what they should be", () => {
+    const time = "";
+    for (const columns of ['"x, s"', "5", "{ x: 1 }", "[x, 5]", "[x, { s: 1 }]"]) {
+      const decode = `decode: { format: csv, columns: ${columns} }`;
+      const fields = "fields: { x: { from: x }, s: { from: s, type: string } }";
+      expect(problems({ decode, fields, time }), columns).toHaveLength(1);
+    }
+    for (const topic of ["5", "{ a: 1 }", "null", '"t/#/x/{device}"']) {
+      const match = `match: { mqtt: { topics: [${topic}] } }`;
+      const fields = 'fields: { x: { from: /x }, room: { from: "{room}", type: string } }';
+      expect(problems({ match, fields, time }), topic).toHaveLength(1);
+    }
+  });
+
   it("gives texts under * only what applies to them, and a field's own list instead of *", () => {
     const { profile } = load({
       fields:

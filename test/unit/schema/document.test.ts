@@ -13,7 +13,11 @@ const schema = z.strictObject({
   delay: duration({ minMs: 1, maxMs: 60_000 }).prefault("100ms"),
   size: byteSize().optional(),
   speed: rate().optional(),
-  many: z.array(count({ max: 10 })).default([]),
+  many: z
+    .array(count({ max: 10 }))
+    .max(8)
+    .default([]),
+  short: z.string().min(1).optional(),
   either: z.union([z.string(), z.array(z.string())]).optional(),
   labels: z.record(z.string(), z.string()).optional(),
   ends: z
@@ -104,6 +108,19 @@ describe("parseDocument", () => {
     ]);
     expect(problems("id: a\nmany: { a: 5 }\n")).toEqual([
       'f:2:7 bad-type many must be a list, not a mapping (begin each item with "- ")',
+    ]);
+  });
+
+  it("does not measure a value of another type than what it should be", () => {
+    expect(problems("id: a\nmany: 15m, 1h, 1d\n")).toEqual([
+      "f:2:7 bad-type many must be a list, not a text (put it in [ ])",
+    ]);
+    expect(problems("id: a\nmany: |\n  - 1\n  - 2, and so on\n")).toHaveLength(1);
+    expect(problems("id: a\nshort: []\n")).toEqual([
+      "f:2:8 bad-type short must be a text, not a list (write a text here)",
+    ]);
+    expect(problems("id: a\nmany: [1, 1, 1, 1, 1, 1, 1, 1, 1]\n")).toEqual([
+      "f:2:7 out-of-bounds many must have at most 8 items (remove some)",
     ]);
   });
 
