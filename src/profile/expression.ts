@@ -58,6 +58,7 @@ export function compileExpression(text: string, names: Names, accepted: readonly
       { hint: "give parts of it a field of their own, with compute" },
     );
   }
+  if (!isTolerant()) refuseComment(text);
   const code = compile(parse(text), names);
   if (!accepted.includes(code.type)) {
     throw new WeirError("bad-expression", `the expression is of type ${code.type}`, {
@@ -65,6 +66,16 @@ export function compileExpression(text: string, names: Names, accepted: readonly
     });
   }
   return code;
+}
+
+/** CEL has comments. Who writes `x // 2` means a division, and would silently have x. */
+function refuseComment(text: string): void {
+  for (const { 0: found, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\/\//g)) {
+    if (found !== "//") continue;
+    throw new WeirError("bad-expression", `what follows // is not read, at character ${index + 1}`, {
+      hint: "divide with /, and floor(x / y) for a whole number; a comment goes behind # outside of the expression",
+    });
+  }
 }
 
 /** A condition on a message: `msg` is the decoded payload, `topic` the MQTT topic. Absent is false. */
@@ -133,6 +144,7 @@ function tokenText(token: string): string {
 }
 
 function hintOf(summary: string, text: string): string {
+  if (/^reserved identifier: (?:if|else)$/.test(summary)) return "write c ? x : y";
   if (summary.startsWith("reserved identifier")) return "a field of that name cannot be used here: rename it";
   if (summary.includes("escape")) return "write two backslashes for one";
   const slip = SLIPS.find(([it]) => it.test(withoutTexts(text)));
@@ -145,6 +157,7 @@ function hintOf(summary: string, text: string): string {
 
 /** What comes from other languages, and what is written here. */
 const SLIPS: readonly (readonly [RegExp, string])[] = [
+  [/[“”„‘’]/, "write straight quotes"],
   [/["']/, "close the quotes"],
   [/===|!==/, "write == or !="],
   [/<>/, "write !="],
@@ -156,6 +169,8 @@ const SLIPS: readonly (readonly [RegExp, string])[] = [
   [/\bnot\b/i, "write !"],
 ];
 const OPERATORS = "operators are == != < <= > >= + - * / % in && || ! and c ? x : y";
+
+const COMPARISONS: ReadonlySet<string> = new Set(["<", "<=", ">", ">="]);
 
 function withoutTexts(text: string): string {
   return text.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, "0");
@@ -306,7 +321,9 @@ function binary(node: ASTNode, op: string, [left, right]: readonly [ASTNode, AST
     return fail(node, `in needs a list or an object, not a ${b.type},`, 'write x in ["a", "b"]');
   }
   if (!isTolerant()) refusePointless(node, op, [a, b], [left, right], names);
-  return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`);
+  const isChain = COMPARISONS.has(op) && COMPARISONS.has(left.op);
+  const hint = isChain ? "join two comparisons with &&, as in 1 < x && x < 2" : OPERATORS;
+  return compileBinary(op, a, b) ?? fail(node, `${op} is not defined for ${a.type} and ${b.type},`, hint);
 }
 
 /** What can be computed, and always comes to the same. */
@@ -327,6 +344,8 @@ function refusePointless(
       refuseStrange(left, item, a);
       refuseElement(element, a, item);
     }
+  } else if ((op === "/" || op === "%") && right.op === "value" && Number(right.args) === 0) {
+    fail(right, "nothing can be divided by 0,", "give another divisor");
   }
 }
 

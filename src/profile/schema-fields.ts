@@ -129,6 +129,12 @@ export const fieldSchema = withRule(fieldObject, (field, report) => {
       hint: "add kind: counter, or remove rollover",
     });
   }
+  if (field.scale === 0) {
+    const message = "a scale of 0 makes all values the same";
+    report({ code: "bad-field", message, path: ["scale"], hint: "remove it, or give another factor" });
+  }
+  checkBounds(field, report);
+  checkTokens(field, report);
   checkUnits(field, report);
   const type = writtenType(field);
   // What is no type is reported as that; nobody knows yet what goes with it.
@@ -162,7 +168,35 @@ export function writtenType({ type = "float" }: Unchecked): FieldType | undefine
   return FIELD_TYPES.find((each) => each === type);
 }
 
-function checkUnits(field: Unchecked, report: Parameters<Parameters<typeof withRule>[1]>[1]): void {
+type Report = Parameters<Parameters<typeof withRule>[1]>[1];
+
+/** What is plausible must be possible. */
+function checkBounds({ range, plausible }: Unchecked, report: Report): void {
+  if (!isBounds(range) || !isBounds(plausible)) return;
+  if (plausible[0] <= range[1] && range[0] <= plausible[1]) return;
+  const message = `no value is both in the range [${range.join(", ")}] and plausible`;
+  report({ code: "bad-bounds", message, path: ["plausible"], hint: "give bounds within the range" });
+}
+
+function isBounds(value: unknown): value is readonly [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [low, high]: readonly unknown[] = value;
+  return typeof low === "number" && typeof high === "number" && low <= high;
+}
+
+/** Nothing reads as both true and false; as the decoder does, in any case. */
+function checkTokens({ whenTrue, whenFalse }: Unchecked, report: Report): void {
+  if (!Array.isArray(whenTrue) || !Array.isArray(whenFalse)) return;
+  const fold = (token: unknown): string => String(token).toLowerCase();
+  const trues = new Set(whenTrue.map(fold));
+  for (const [index, token] of whenFalse.entries()) {
+    if (!trues.has(fold(token))) continue;
+    const message = `${JSON.stringify(token)} reads as true already`;
+    report({ code: "bad-field", message, path: ["whenFalse", index], hint: "remove it from one of the two" });
+  }
+}
+
+function checkUnits(field: Unchecked, report: Report): void {
   const { unit: from, as: to } = field;
   if (typeof to !== "string") return;
   if (from === undefined) {

@@ -59,12 +59,13 @@ describe("numbers in expressions", () => {
     ['double("23.5") + int(-2.7)', 21.5],
     ["x > 2 ? 10 : 20", 10],
     ["size(s)", 3],
+    ["size(\"a//b\") + size('\\'//')", 7],
   ])("%s is %d", (text, expected) => {
     expect(value(text)).toBeCloseTo(expected, 12);
   });
 
   it("that are not finite in the end are missing", () => {
-    expect(resultOf(value("x / 0"))).toBeNaN();
+    expect(resultOf(value("x / y", [1, 0, ""]))).toBeNaN();
     expect(resultOf(value("sqrt(-1)"))).toBeNaN();
     expect(resultOf(value('double("0x10")'))).toBeNaN();
     expect(resultOf(value('double("")'))).toBeNaN();
@@ -211,6 +212,10 @@ describe("a bad expression", () => {
     ["mode == valve", /what is one of off, heat, cool is never one of open, closed/],
     ["mode == null", /never null/],
     ["null != x", /never null/],
+    ["x / 0", /nothing can be divided by 0, at character 5/],
+    ["x % 0.0", /nothing can be divided by 0, at character 5/],
+    ["x // 2", /what follows \/\/ is not read, at character 3/],
+    ["s == '//' ? x // 2 : 1", /not read, at character 15/],
     ["-s", /- needs a number/],
     ["[1, 2]", /type list/],
     [`${"(".repeat(40)}x${")".repeat(40)}`, /maxDepth/],
@@ -235,6 +240,11 @@ describe("a bad expression", () => {
     expect(hintOf("pow(x)")).toBe("it is pow(x, y)");
     expect(hintOf('mode in ["off", 1]')).toBe("remove it, or make it a text");
     expect(hintOf("x = 5")).toBe("write == to compare");
+    expect(hintOf("mode == “heat”")).toBe("write straight quotes");
+    expect(hintOf("x // 2")).toMatch(/^divide with \//);
+    expect(hintOf("20 < x < 25")).toMatch(/^join two comparisons with &&/);
+    expect(hintOf("if (x > 1) 2 else 3")).toBe("write c ? x : y");
+    expect(hintOf("x / 0")).toBe("give another divisor");
     expect(hintOf('mode == "and')).toBe("close the quotes");
     expect(hintOf('mode == "=" and x > 1')).toBe("write &&");
     expect(hintOf("x !== 5")).toBe("write == or !=");

@@ -138,6 +138,21 @@ describe("a bad profile", () => {
       /duplicate-name the value "off" is listed twice/,
     ],
     [
+      "with a scale of 0",
+      { fields: "fields: { x: { from: /x, scale: 0 } }" },
+      /bad-field a scale of 0 makes all values the same \(remove it/,
+    ],
+    [
+      "with a word that is both true and false",
+      { fields: "fields: { x: { from: /x, type: bool, whenTrue: [ON, 1], whenFalse: [off, on] } }" },
+      /8:\d+ bad-field "on" reads as true already \(remove it from one/,
+    ],
+    [
+      "with plausible values that are impossible",
+      { fields: "fields: { x: { from: /x, range: [0, 50], plausible: [60, 70] } }" },
+      /bad-bounds no value is both in the range \[0, 50\] and plausible \(give bounds within/,
+    ],
+    [
       "with a format's key mistyped",
       { decode: "decode: { formt: json }" },
       /unknown-key unknown key "formt" in decode \(did you mean "format"/,
@@ -320,6 +335,14 @@ describe("a bad profile", () => {
     },
   );
 
+  it("may have plausible values of which some, or the last one only, are possible", () => {
+    for (const plausible of ["[-5, 0]", "[50, 90]", "[-5, 90]", "[20, 30]"]) {
+      expect(
+        problems({ fields: `fields: { x: { from: /x, range: [0, 50], plausible: ${plausible} } }` }),
+      ).toEqual([]);
+    }
+  });
+
   const mode = "fields: { x: { from: /x }, mode: { from: /m, type: enum, values: [off, on] }";
   it.each([
     ["that overlaps too much", { windows: "windows: [{ name: d, hopping: { size: 1d, slide: 1s }, fields: { x: [max] } }]" }],
@@ -327,6 +350,11 @@ describe("a bad profile", () => {
     ["that asks for nothing", { windows: "windows: [{ name: m, tumbling: 1m, fields: { x: [] } }]" }],
     ["with a version of another form", { version: "version: 1.0-beta" }],
     ["with a value that is listed twice", { fields: "fields: { x: { from: /x, type: enum, values: [off, on, off] } }" }],
+    ["with a scale of 0", { fields: "fields: { x: { from: /x, scale: 0 } }" }],
+    ["with a word that is both true and false", { fields: "fields: { x: { from: /x, type: bool, whenTrue: [on], whenFalse: [on] } }" }],
+    ["with plausible values that are impossible", { fields: "fields: { x: { from: /x, range: [0, 5], plausible: [6, 7] } }" }],
+    ["with a comment in an expression", { fields: 'fields: { x: { from: /x }, n: { compute: "x // 2" } }' }],
+    ["with a division by 0", { fields: 'fields: { x: { from: /x }, n: { compute: "x / 0" } }' }],
     ["with what is none of the values", { fields: `${mode}, b: { type: bool, compute: 'mode == "onn"' } }` }],
     ["with what is in no list", { fields: `${mode}, b: { type: bool, compute: 'mode in ["auto", 1]' } }` }],
     ["with the size of a number", { fields: 'fields: { x: { from: /x }, n: { compute: "size(x)" } }' }],
